@@ -1,0 +1,38 @@
+"""What a model's predictions are worth, per predicted character."""
+
+import math
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+def bits_per_char(nll: Tensor) -> Tensor:
+    """Bits per character from nats per character."""
+    return nll / math.log(2)
+
+
+class CharacterNLL(Metric):
+    """Mean negative log likelihood in nats per predicted character, over all batches and processes.
+
+    Every character weighs the same, whatever batch it stands in. Sums are kept in double precision: a mean over
+    millions of characters keeps its digits.
+    """
+
+    full_state_update = False
+    total: Tensor
+    characters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, nll_sum: Tensor, characters: int) -> None:
+        """Take a batch's sum of negative log likelihoods, a scalar, and the number of its predicted characters."""
+        self.total += nll_sum
+        self.characters += characters
+
+    def compute(self) -> Tensor:
+        """The mean so far, a scalar."""
+        return self.total / self.characters

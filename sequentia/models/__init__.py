@@ -1,0 +1,10 @@
+"""The architectures: one file each, all on one base class."""
+
+from sequentia.models.base import LanguageModel
+from sequentia.models.bigram import Bigram
+from sequentia.models.transformer import Transformer
+
+ARCHITECTURES: dict[str, type[LanguageModel]] = {cls.__name__: cls for cls in (Bigram, Transformer)}
+"""Every architecture by its name: what a checkpoint may name, and what the tests run over."""
+
+__all__ = ["ARCHITECTURES", "LanguageModel", *ARCHITECTURES]

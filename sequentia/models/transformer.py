@@ -1,0 +1,153 @@
+"""Transformer: GPT-2's architecture at any size."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sequentia.errors import UserError
+from sequentia.models.base import LanguageModel, State
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention with GPT-2's packed query, key and value matrix."""
+
+    def __init__(self, n_embd: int, n_head: int, dropout: float) -> None:
+        super().__init__()
+        self.n_head, self.dropout = n_head, dropout
+        self.qkv = nn.Linear(n_embd, 3 * n_embd)
+        self.proj = nn.Linear(n_embd, n_embd)
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value of each head: `(B, T, C)` -> three of `(B, H, T, D)`."""
+        B, T, C = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, self.n_head, C // self.n_head).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        q, k, v = self.heads(x)
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=mask is None)
+        return self.proj(y.transpose(1, 2).flatten(2))  # (B, H, T, D) -> (B, T, C)
+
+    def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """One position `(B, 1, C)` against the cache `(B, H, t, D)` of those before; returns the longer cache."""
+        q, k, v = self.heads(x)
+        keys = k if keys is None else torch.cat((keys, k), 2)
+        values = v if values is None else torch.cat((values, v), 2)
+        y = F.scaled_dot_product_attention(q, keys, values)
+        return self.proj(y.transpose(1, 2).flatten(2)), keys, values
+
+
+class Block(nn.Module):
+    """Pre-norm residual block: attention, then a 4x wider MLP with tanh-approximated GELU."""
+
+    def __init__(self, n_embd: int, n_head: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(n_embd)
+        self.attention = Attention(n_embd, n_head, dropout)
+        self.norm2 = nn.LayerNorm(n_embd)
+        self.expand = nn.Linear(n_embd, 4 * n_embd)
+        self.proj = nn.Linear(4 * n_embd, n_embd)
+        self.dropout = nn.Dropout(dropout)
+
+    def mlp(self, x: Tensor) -> Tensor:
+        """The second half of the block, `(B, T, C)` to the same."""
+        return self.dropout(self.proj(F.gelu(self.expand(self.norm2(x)), approximate="tanh")))
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), mask))
+        return x + self.mlp(x)
+
+    def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        y, keys, values = self.attention.step(self.norm1(x), keys, values)
+        x = x + y
+        return x + self.mlp(x), keys, values
+
+
+class Transformer(LanguageModel):
+    """GPT-2: learned positions, pre-norm blocks, a final norm, and a head that shares the token embedding.
+
+    Sources: Radford et al., "Language models are unsupervised multitask learners", 2019; attention: Vaswani et al.,
+    "Attention is all you need", 2017; tied head: Press & Wolf, "Using the output embedding to improve language
+    models", 2017.
+
+    Args:
+        n_layer: Number of blocks.
+        n_head: Attention heads of a block.
+        n_embd: Channels; a multiple of `n_head`.
+        dropout: Share of activations set to zero in training: embeddings, attention weights, residual branches.
+        tied: Whether the output head shares the token embedding's matrix.
+
+    Raises:
+        UserError: A size is out of its range.
+    """
+
+    def __init__(
+        self,
+        vocabulary: str,
+        context_length: int,
+        n_layer: int = 4,
+        n_head: int = 4,
+        n_embd: int = 64,
+        dropout: float = 0.0,
+        tied: bool = True,
+    ) -> None:
+        super().__init__(vocabulary, context_length)
+        if min(n_layer, n_head, n_embd) < 1 or n_embd % n_head:
+            raise UserError(
+                "model.n_layer, n_head and n_embd must be at least 1, and n_embd a multiple of n_head; "
+                f"got {n_layer}, {n_head} and {n_embd}"
+            )
+        if not 0 <= dropout < 1:
+            raise UserError(f"model.dropout must lie in [0, 1), got {dropout}")
+        self.save_hyperparameters(logger=False)
+        size = len(self.vocabulary)
+        self.token_embedding = nn.Embedding(size, n_embd)
+        self.position_embedding = nn.Embedding(context_length, n_embd)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(n_embd, n_head, dropout) for _ in range(n_layer))
+        self.norm = nn.LayerNorm(n_embd)
+        self.head = nn.Linear(n_embd, size, bias=False)
+        if tied:
+            self.head.weight = self.token_embedding.weight
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """GPT-2's: normal with deviation 0.02, biases 0; projections onto the residual stream scaled by 1/sqrt(2N)."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.ndim == 2:
+                residual = name.endswith("proj.weight")
+                nn.init.normal_(parameter, std=0.02 / (math.sqrt(2 * len(self.blocks)) if residual else 1.0))
+
+    @property
+    def max_positions(self) -> int:
+        return self.context_length
+
+    def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        place = torch.arange(context.shape[1], device=context.device)  # (T,), of each token in its row
+        mask = None
+        if position is not None:
+            start = place - position  # (B, T): where in the row each token's line starts
+            same_line = start[:, :, None] == start[:, None, :]  # (B, T, T)
+            seen = same_line & (place[:, None] >= place)
+            mask = seen[:, None]  # (B, 1, T, T), the same for all heads
+        x = self.dropout(
+            self.token_embedding(context) + self.position_embedding(place if position is None else position)
+        )
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.head(self.norm(x))
+
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        position = 0 if state is None else state[0].shape[2]  # tokens in the cache
+        x = (self.token_embedding(token) + self.position_embedding.weight[position])[:, None]  # (B, 1, C)
+        caches: list[Tensor] = []
+        for i, block in enumerate(self.blocks):
+            keys, values = (None, None) if state is None else state[2 * i : 2 * i + 2]
+            x, keys, values = block.step(x, keys, values)
+            caches += keys, values
+        return self.head(self.norm(x))[:, 0], tuple(caches)

@@ -1,0 +1,87 @@
+"""Where runs lie: `<root>/version_N/` with config.yaml, TensorBoard's event files, last.ckpt and best.ckpt."""
+
+import re
+from pathlib import Path
+
+from sequentia.errors import UserError
+
+ROOT = Path("checkpoints")
+"""Every run lies below this directory unless `trainer.default_root_dir` says otherwise."""
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+def create_run(root: Path) -> Path:
+    """Make the directory of a new run, `version_N` with N one more than the highest there.
+
+    Two processes that ask at the same moment get two directories: making a directory is atomic.
+
+    Raises:
+        UserError: The directory cannot be made or written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        number = max((n for n, _ in _versions(root)), default=-1) + 1
+        while True:
+            run = root / f"version_{number}"
+            try:
+                run.mkdir()
+                return run
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise UserError(
+            f"cannot make a run directory in {root}: {error.strerror}; set --trainer.default_root_dir"
+        ) from error
+
+
+def newest_run(root: Path) -> Path | None:
+    """The run under `root` with the highest number."""
+    return max(_versions(root), default=(0, None))[1]
+
+
+def newest_checkpoint(root: Path = ROOT) -> Path:
+    """The best checkpoint of the run anywhere below `root` that was written last.
+
+    Raises:
+        UserError: There is none.
+    """
+    runs = {path.parent for name in (BEST, LAST) for path in root.glob(f"**/{name}")}
+    written = [(max(path.stat().st_mtime_ns for path in run.glob("*.ckpt")), run) for run in runs]
+    if not written:
+        raise UserError(f"no checkpoint yet under {root}/: train a model with `sequentia fit`, or give --ckpt_path")
+    return best_checkpoint(max(written)[1])
+
+
+def best_checkpoint(run: Path) -> Path:
+    """The checkpoint that a run directory stands for: best.ckpt, or last.ckpt where nothing was validated yet.
+
+    Raises:
+        UserError: The directory holds neither.
+    """
+    for name in (BEST, LAST):
+        if (run / name).is_file():
+            return run / name
+    raise UserError(f"no checkpoint in {run}: give a run directory (with {BEST}) or a checkpoint file")
+
+
+def find_checkpoint(path: str | None) -> Path:
+    """The checkpoint file that `--ckpt_path` means: a file, a run directory's best, or, if None, the newest run's best.
+
+    Raises:
+        UserError: There is no such checkpoint.
+    """
+    if path is None:
+        return newest_checkpoint()
+    given = Path(path)
+    if given.is_dir():
+        return best_checkpoint(given)
+    if not given.is_file():
+        raise UserError(f"no checkpoint {path}: give a checkpoint file or a run directory under {ROOT}/")
+    return given
+
+
+def _versions(root: Path) -> list[tuple[int, Path]]:
+    """Numbers and directories of the runs directly in `root`."""
+    found = ((re.fullmatch(r"version_(\d+)", path.name), path) for path in root.glob("version_*") if path.is_dir())
+    return [(int(match[1]), path) for match, path in found if match]

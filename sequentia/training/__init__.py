@@ -1,0 +1,1 @@
+"""What Lightning's trainer needs beside model and data: checkpoints, exact resume, progress, samples."""

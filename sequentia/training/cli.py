@@ -1,0 +1,276 @@
+"""`sequentia fit`, `validate` and `test`: LightningCLI with sequentia's data, models and runs."""
+
+import logging
+import shlex
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, Namespace
+from jsonargparse.typing import import_object
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import (
+    LightningArgumentParser,
+    LightningCLI,
+    LRSchedulerTypeTuple,
+    SaveConfigCallback,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from sequentia.checkpoint import build_model, read_checkpoint
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.models import LanguageModel
+from sequentia.models.base import KEY
+from sequentia.runs import LAST, ROOT, best_checkpoint, create_run, find_checkpoint, newest_run
+from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.progress import RunProgress
+from sequentia.training.resume import ExactResume
+from sequentia.training.samples import SampleTable
+
+log = logging.getLogger("sequentia")
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run the subcommand; returns the exit code."""
+    _quiet()
+    try:
+        TrainingCLI(
+            LanguageModel,
+            CharDataModule,
+            subclass_mode_model=True,
+            save_config_callback=SaveConfig if name == "fit" else None,
+            seed_everything_default=0,
+            trainer_defaults={"num_sanity_val_steps": 0, "callbacks": []},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_kwargs={"prog": "sequentia", "exit_on_error": False},
+            args=[name, *arguments],
+        )
+    except ArgumentError as error:
+        raise UserError(_first_cause(error)) from error
+    return 0
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI, whose runs lie in `checkpoints/<config stem>/version_N`."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The subcommands, and which of the trainer method's arguments are no options."""
+        return {
+            "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
+            "validate": {"model", "dataloaders", "datamodule", "weights_only"},
+            "test": {"model", "dataloaders", "datamodule", "weights_only"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the groups `checkpoint`, `optimizer` and `lr_scheduler`, and what flows from data to model."""
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_optimizer_args((torch.optim.Optimizer,))
+        parser.add_lr_scheduler_args(LRSchedulerTypeTuple)
+        for name, compute in (("vocabulary", lambda vocabulary: vocabulary.characters), ("context_length", None)):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", compute, apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse what the caller gives, without Lightning's warning that it is not `sys.argv`."""
+        self.config = parser.parse_args(args)
+
+    def before_instantiate_classes(self) -> None:
+        """Find the run's directory and the checkpoint, before anything slow is done."""
+        config = self.config[self.subcommand]
+        if config.trainer.default_root_dir is None:
+            config.trainer.default_root_dir = str(ROOT / _stem(config))
+        root = Path(config.trainer.default_root_dir)
+        if self.subcommand == "fit":
+            self.run, self.checkpoint = _place_to_fit(config.ckpt_path, root)
+        else:
+            self.checkpoint = _checkpoint_to_evaluate(config.ckpt_path, root)
+        self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
+        config.ckpt_path = None  # what config.yaml names shall not resume by itself
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer, with the callbacks and logger of a run."""
+        config = self._get(self.config_init, "trainer")
+        callbacks: list[Callback] = []
+        if config["enable_progress_bar"] is not False:
+            callbacks.append(RunProgress())
+        if self.subcommand == "fit":
+            self._set_optimizer()
+            self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
+            callbacks += [ExactResume(int(self._get(self.config_init, "seed_everything"))), SampleTable()]
+            if config["logger"] in (None, True):
+                step = None if self.loaded is None else int(self.loaded["global_step"])
+                kwargs["logger"] = TensorBoardLogger(
+                    self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
+                )
+        else:
+            kwargs["logger"] = False
+        self.trainer_defaults["callbacks"] = callbacks
+        return super().instantiate_trainer(**kwargs)
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs | {"ckpt_path": self.checkpoint if subcommand == "fit" else None, "weights_only": True}
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would let the checkpoint's hyperparameters override the command line without a word."""
+
+    def _set_optimizer(self) -> None:
+        optimizer, schedule = (self._get(self.config_init, name) for name in ("optimizer", "lr_scheduler"))
+        if optimizer:
+            self.model.optimizer = partial(_class(optimizer), **_options(optimizer))
+        if schedule:
+            self.model.lr_scheduler = partial(_class(schedule), **_options(schedule))
+
+    def after_instantiate_classes(self) -> None:
+        """Evaluate the checkpoint's own model, whatever model the configuration describes."""
+        if self.checkpoint is None:
+            return
+        if self.subcommand == "fit":
+            _check_fits(self.model, self.loaded)
+            return
+        self.model = build_model(self.loaded, self.checkpoint)
+        self.model.check_vocabulary(self.datamodule.vocabulary)
+        if self.model.max_positions is not None and self.datamodule.context_length > self.model.max_positions:
+            raise UserError(
+                f"{self.datamodule.path} has lines of {self.datamodule.context_length - 1} characters, the model of "
+                f"{self.checkpoint} reads at most {self.model.max_positions - 1}: set --data.max_length"
+            )
+
+    def before_fit(self) -> None:
+        """Tell where the run lies, and what is different from the run so far."""
+        if self.checkpoint is None:
+            log.info(f"new run in {self.run}")
+            return
+        log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
+        old = _flat(yaml.safe_load((self.checkpoint.parent / "config.yaml").read_text(encoding="utf-8")))
+        new = _flat(yaml.safe_load(self._parser("fit").dump(self.config["fit"], skip_none=False)))
+        for name in new:
+            if new[name] != old.get(name):
+                log.info(f"  from here on {name} is {new[name]}, so far it was {old.get(name)}")
+
+    def after_fit(self) -> None:
+        """Tell what to do next."""
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
+            log.info(closing_words(self.run, self.trainer))
+
+
+def closing_words(run: Path, trainer: Trainer) -> str:
+    """Where a run lies, what it reached, and the commands that go on from it."""
+    best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None
+    reached = "" if best is None else f", best validation NLL {best:.4f} nats per character"
+    place = shlex.quote(str(run))
+    return (
+        f"run {run}: step {trainer.global_step}{reached}\n"
+        f"  new lines    sequentia sample --ckpt_path {place}\n"
+        f"  curves       tensorboard --logdir {shlex.quote(str(run.parent.parent))}\n"
+        f"  go on        sequentia fit --config {place}/config.yaml --ckpt_path {place}/{LAST}"
+    )
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the run's config.yaml in one move: a reader finds all of it or the one before."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write it."""
+        if trainer.is_global_zero and not trainer.fast_dev_run:
+            run = Path(trainer.log_dir or trainer.default_root_dir)
+            run.mkdir(parents=True, exist_ok=True)
+            text = self.parser.dump(self.config, skip_none=False)
+            temporary = run / ".config.yaml"
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(run / "config.yaml")
+
+
+def _stem(config: Namespace) -> str:
+    """Name for the runs of a configuration: the first config file's stem, or else the architecture's name."""
+    if config.config:
+        return Path(str(config.config[0])).stem
+    return str(config.model.class_path).rsplit(".", 1)[-1].lower()
+
+
+def _place_to_fit(given: str | None, root: Path) -> tuple[Path, Path | None]:
+    """The run directory to write to, and the checkpoint to go on from."""
+    if given is None:
+        return _new_run(root), None
+    if given == "last":
+        run = newest_run(root)
+        if run is None:
+            raise UserError(f"no run to go on with under {root}: leave out --ckpt_path to start one")
+        if not (run / LAST).is_file():
+            log.warning(f"{run} was stopped before its first checkpoint: it starts again from the beginning")
+            return run, None
+        return run, run / LAST
+    path = Path(given) / LAST if Path(given).is_dir() else find_checkpoint(given)
+    if not path.is_file():
+        raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
+    if path.name == LAST and (path.parent / "config.yaml").is_file():
+        return path.parent, path
+    return _new_run(root), path  # from any other checkpoint a run branches off
+
+
+def _new_run(root: Path) -> Path:
+    # Other processes of a distributed run write nothing there.
+    return create_run(root) if rank_zero_only.rank == 0 else root
+
+
+def _checkpoint_to_evaluate(given: str | None, root: Path) -> Path:
+    if given not in (None, "last", "best"):
+        return find_checkpoint(given)
+    run = newest_run(root)
+    if run is None:
+        raise UserError(f"no run under {root} yet: train one with `sequentia fit`, or give --ckpt_path")
+    return run / LAST if given == "last" else best_checkpoint(run)
+
+
+def _check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
+    """Refuse to go on with weights of another architecture, size or vocabulary."""
+    model.on_load_checkpoint(checkpoint)
+    theirs, ours = checkpoint["hyper_parameters"], model.hparams
+    if checkpoint[KEY]["architecture"] != type(model).__name__:
+        raise UserError(
+            f"the checkpoint is a {checkpoint[KEY]['architecture']}, the options ask for {type(model).__name__}"
+        )
+    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
+    if shapes != {name: weight.shape for name, weight in checkpoint["state_dict"].items()}:
+        other = ", ".join(f"{n} {theirs[n]} (not {ours[n]})" for n in ours if n in theirs and ours[n] != theirs[n])
+        raise UserError(f"the checkpoint's model has {other}: give the run's own config.yaml, or start a new run")
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested configuration with dotted names."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for name, value in tree.items() for k, v in _flat(value, f"{prefix}.{name}".lstrip(".")).items()}
+
+
+def _class(config: Namespace) -> type:
+    return import_object(config.class_path)
+
+
+def _options(config: Namespace) -> dict[str, Any]:
+    return dict(config.get("init_args") or {})
+
+
+def _first_cause(error: BaseException) -> str:
+    """The words of a parser's error that tell the user what is wrong, on one line."""
+    return str(error)
+
+
+def _quiet() -> None:
+    """Plain messages on stderr, without Lightning's tips and notes."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The run directory holds config.yaml by then, and last.ckpt when a run goes on.
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning's own use of PyTorch

@@ -1,0 +1,110 @@
+"""Text to ids and back."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sequentia.errors import UserError
+
+BOUNDARY = 0
+"""Id of the one token that both starts and ends a line."""
+
+CODE_POINTS = 0x110000
+"""Number of Unicode code points: the size of a table indexed by one."""
+
+
+def smallest_unsigned(largest: int) -> np.dtype:
+    """The smallest unsigned integer type that holds `largest`."""
+    return np.min_scalar_type(largest)
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of `text`, shape `(len(text),)`.
+
+    Raises:
+        UserError: `text` holds a lone surrogate, which is no character.
+    """
+    try:
+        return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    except UnicodeEncodeError as error:
+        raise UserError(f"U+{ord(text[error.start]):04X} is half a surrogate pair, not a character") from error
+
+
+class Vocabulary:
+    """The characters of a data set, sorted by code point, with ids `1..V-1`; id 0 is the boundary token.
+
+    Args:
+        characters: Every character once, in ascending order of code point.
+
+    Raises:
+        UserError: `characters` is empty, not ascending, or holds something that is not a character.
+
+    Example:
+        >>> vocabulary = Vocabulary("aemn")
+        >>> len(vocabulary)
+        5
+        >>> vocabulary.encode("emma").tolist()
+        [2, 3, 3, 1]
+        >>> vocabulary.decode([2, 3, 3, 1])
+        'emma'
+    """
+
+    def __init__(self, characters: str) -> None:
+        codes = code_points(characters)
+        if len(codes) == 0:
+            raise UserError("a vocabulary needs at least one character")
+        if np.any(codes[1:] <= codes[:-1]):
+            raise UserError("the characters of a vocabulary must be distinct and sorted by code point")
+        self.characters = characters
+        self._codes = codes
+
+    def __len__(self) -> int:
+        """`V`: the number of characters and one for the boundary token."""
+        return len(self.characters) + 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and other.characters == self.characters
+
+    def __hash__(self) -> int:
+        return hash(self.characters)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({self.characters!r})"
+
+    def lookup(self, codes: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Ids of `codes` `(N,)`, -1 where a code point is not in the vocabulary."""
+        place = np.searchsorted(self._codes, codes)
+        found = self._codes[np.minimum(place, len(self._codes) - 1)] == codes
+        return np.where(found, place + 1, -1)
+
+    def encode(self, text: str) -> NDArray[np.int64]:
+        """Ids of the characters of `text`, shape `(len(text),)`, without boundary tokens.
+
+        Raises:
+            UserError: A character of `text` is not in the vocabulary.
+        """
+        ids = self.lookup(code_points(text))
+        unknown = np.flatnonzero(ids < 0)
+        if len(unknown):
+            raise UserError(
+                f"the model does not know the character {text[unknown[0]]!r} in {text!r}; "
+                f"it knows {shorten(self.characters)!r}"
+            )
+        return ids
+
+    def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
+        """The text that `ids` stand for. Boundary tokens are not text: leave them out.
+
+        Raises:
+            ValueError: An id is not one of a character.
+        """
+        array = np.asarray(ids, dtype=np.int64)
+        if len(array) and (array.min() < 1 or array.max() >= len(self)):
+            raise ValueError(f"ids must lie in 1..{len(self) - 1}, got {array.min()}..{array.max()}")
+        return self._codes[array - 1].astype("<u4").tobytes().decode("utf-32-le")
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """`text`, cut to `length` characters with an ellipsis where it is longer."""
+    return text if len(text) <= length else text[: length - 1] + "…"
