@@ -1,6 +1,7 @@
 """Text to ids and back."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ CODE_POINTS = 0x110000
 """Number of Unicode code points: the size of a table indexed by one."""
 
 
-def smallest_unsigned(largest: int) -> np.dtype:
+def smallest_unsigned(largest: int) -> np.dtype[np.unsignedinteger]:
     """The smallest unsigned integer type that holds `largest`."""
-    return np.min_scalar_type(largest)
+    return cast("np.dtype[np.unsignedinteger]", np.min_scalar_type(largest))
 
 
 def code_points(text: str) -> NDArray[np.uint32]:

@@ -32,14 +32,14 @@ class Batch(NamedTuple):
         context: Token to read at each position, `(R, T)` long; 0 at padding.
         target: Token to predict at each position, `(R, T)` long; -100 at padding.
         position: Place of each token in its own line, `(R, T)` long: 0 starts a line. Padding has 0.
-        count: Predicted characters by which a sum of losses is divided for the batch's mean. In distributed training
+        total: Predicted characters by which a sum of losses is divided for the batch's mean. In distributed training
             it is the mean over all processes, so that the mean of their gradients is the global batch's gradient.
     """
 
     context: Tensor
     target: Tensor
     position: Tensor
-    count: float
+    total: float
 
 
 def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
@@ -72,15 +72,15 @@ def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     return row, column, (rows, int(used.max()))
 
 
-def make_batch(corpus: Corpus, lines: Lines, count: float | None = None) -> Batch:
-    """Pack `lines` into a batch; `count` is the number of predicted characters unless given.
+def make_batch(corpus: Corpus, lines: Lines, total: float | None = None) -> Batch:
+    """Pack `lines` into a batch; `total` is the number of predicted characters unless given.
 
     No lines make a batch of one padded position, so that a process without lines still takes part in a step.
     """
     lengths = corpus.predicted(lines)
-    total = int(lengths.sum())
-    row, column, shape = pack(lengths) if total else (lengths, lengths, (1, 1))
-    place = np.arange(total) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # of each token in its line
+    size = int(lengths.sum())
+    row, column, shape = pack(lengths) if size else (lengths, lengths, (1, 1))
+    place = np.arange(size) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # of each token in its line
     source = np.repeat(corpus.offsets[lines].astype(np.int64), lengths) + place
     to = np.repeat(row * shape[1] + column, lengths) + place
     context = np.full(shape, BOUNDARY, np.int64)
@@ -89,7 +89,12 @@ def make_batch(corpus: Corpus, lines: Lines, count: float | None = None) -> Batc
     context.reshape(-1)[to] = corpus.ids[source]
     target.reshape(-1)[to] = corpus.ids[source + 1]
     position.reshape(-1)[to] = place
-    return Batch(*map(torch.from_numpy, (context, target, position)), total if count is None else count)
+    return Batch(
+        torch.from_numpy(context),
+        torch.from_numpy(target),
+        torch.from_numpy(position),
+        size if total is None else total,
+    )
 
 
 class TrainBatches:

@@ -179,7 +179,7 @@ class _Reader:
         first, length = self._lines(codes)
         self.longest_seen = max(self.longest_seen, int(length.max(initial=0)))
         fits = length <= self.max_length
-        self.long += int(np.count_nonzero(~fits))
+        self.long += int((~fits).sum())
         first, length = first[fits], length[fits]
         if len(first) == 0:
             return
@@ -202,7 +202,7 @@ class _Reader:
         begins = np.concatenate([[0], ends + 1])
         ends = np.append(ends, len(codes))
         # A carriage return with a newline behind it is one line end, not two; no line follows the last line end.
-        pairs = np.count_nonzero(newline[1:] & (codes[:-1] == ord("\r")))
+        pairs = int(np.count_nonzero(newline[1:] & (codes[:-1] == ord("\r"))))
         lines = len(begins) - pairs - int(begins[-1] == len(codes))
         is_text = ~_SPACE[np.minimum(codes, len(_SPACE) - 1)]
         text = np.flatnonzero(is_text)
@@ -210,7 +210,7 @@ class _Reader:
         before = np.concatenate([[0], np.cumsum(is_text)])
         begins, ends = before[begins], before[ends]
         has_text = begins < ends
-        self.blank += lines - int(np.count_nonzero(has_text))
+        self.blank += lines - int(has_text.sum())
         first, last = text[begins[has_text]], text[ends[has_text] - 1]
         return first, last - first + 1
 
@@ -235,8 +235,10 @@ class _Reader:
         for block in self._ids:
             ids[place : place + len(block)] = sorted_ids[block]
             place += len(block)
-        offsets = np.zeros(self.kept + 1, smallest_unsigned(len(ids)))
-        np.cumsum(np.concatenate(self._lengths).astype(offsets.dtype) + 1, out=offsets[1:])
+        dtype = smallest_unsigned(len(ids))
+        offsets = np.concatenate([np.zeros(1, dtype), *self._lengths]).astype(dtype, copy=False)
+        offsets[1:] += 1  # each line takes its characters and one boundary
+        np.cumsum(offsets, out=offsets)
         characters = codes[order].astype("<u4").tobytes().decode("utf-32-le")
         hashes = np.concatenate(self._hashes)
         return Corpus(Vocabulary(characters), ids, offsets, hashes, files, self.blank, self.long)

@@ -47,4 +47,4 @@ def uniform(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each line, which depends on the seed and the line alone; shape of `hashes`."""
     salt = mix(np.array([seed % 2**64], np.uint64) * _GOLDEN + _GOLDEN)
     # 53 bits are what a double holds: more would round up to 1.
-    return (mix(hashes ^ salt) >> np.uint64(11)) * 2.0**-53
+    return (mix(hashes ^ salt) >> np.uint64(11)) * np.float64(2.0**-53)

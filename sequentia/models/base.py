@@ -37,10 +37,21 @@ FORMAT = 1
 class Batch(Protocol):
     """What a training or evaluation step reads of a batch; `sequentia.data.Batch` is one."""
 
-    context: Tensor
-    target: Tensor
-    position: Tensor
-    count: float
+    @property
+    def context(self) -> Tensor:
+        """Tokens to read, `(B, T)` long."""
+
+    @property
+    def target(self) -> Tensor:
+        """Tokens to predict, `(B, T)` long; -100 at padding."""
+
+    @property
+    def position(self) -> Tensor | None:
+        """Place of each token in its line, `(B, T)` long; None where each row is one line."""
+
+    @property
+    def total(self) -> float:
+        """Predicted characters that the sum of losses is divided by."""
 
 
 class LanguageModel(LightningModule, ABC):
@@ -111,7 +122,7 @@ class LanguageModel(LightningModule, ABC):
 
     def training_step(self, batch: Batch) -> Tensor:
         """Mean loss over the predicted characters of the batch, a scalar."""
-        loss = self.nll_sum(batch) / batch.count
+        loss = self.nll_sum(batch) / batch.total
         # `log` costs as much as a small model's whole step: call it only where Lightning writes what it gets.
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -120,11 +131,11 @@ class LanguageModel(LightningModule, ABC):
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation figures."""
-        self.val_nll.update(self.nll_sum(batch), int(batch.count))
+        self.val_nll.update(self.nll_sum(batch), int(batch.total))
 
     def test_step(self, batch: Batch) -> None:
         """Add a batch to the test figures."""
-        self.test_nll.update(self.nll_sum(batch), int(batch.count))
+        self.test_nll.update(self.nll_sum(batch), int(batch.total))
 
     def on_validation_epoch_end(self) -> None:
         """Log NLL, bits per character and perplexity of the validation lines."""

@@ -1,6 +1,7 @@
 """Transformer: GPT-2's architecture at any size."""
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -148,6 +149,6 @@ class Transformer(LanguageModel):
         caches: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             keys, values = (None, None) if state is None else state[2 * i : 2 * i + 2]
-            x, keys, values = block.step(x, keys, values)
+            x, keys, values = cast(Block, block).step(x, keys, values)
             caches += keys, values
         return self.head(self.norm(x))[:, 0], tuple(caches)

@@ -59,6 +59,8 @@ def run(name: str, arguments: list[str]) -> int:
 class TrainingCLI(LightningCLI):
     """LightningCLI, whose runs lie in `checkpoints/<config stem>/version_N`."""
 
+    model: LanguageModel
+
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The subcommands, and which of the trainer method's arguments are no options."""
@@ -129,7 +131,7 @@ class TrainingCLI(LightningCLI):
 
     def after_instantiate_classes(self) -> None:
         """Evaluate the checkpoint's own model, whatever model the configuration describes."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or self.loaded is None:
             return
         if self.subcommand == "fit":
             _check_fits(self.model, self.loaded)
@@ -144,7 +146,7 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or self.loaded is None:
             log.info(f"new run in {self.run}")
             return
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")

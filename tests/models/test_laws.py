@@ -131,7 +131,7 @@ def test_a_zeroed_output_layer_gives_ln_v(model: LanguageModel, corpus: Corpus) 
     for parameter in (model.head if hasattr(model, "head") else model).parameters():
         parameter.zero_()
     batch = make_batch(corpus, np.arange(len(corpus)))
-    assert float(model.nll_sum(batch)) / batch.count == pytest.approx(math.log(len(corpus.vocabulary)), rel=1e-6)
+    assert float(model.nll_sum(batch)) / batch.total == pytest.approx(math.log(len(corpus.vocabulary)), rel=1e-6)
 
 
 class TestSampling:
