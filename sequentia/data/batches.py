@@ -20,7 +20,7 @@ from sequentia.vocabulary import BOUNDARY
 IGNORE = -100
 """Target of a padded position: PyTorch's `ignore_index`."""
 
-_ROW = 64  # positions a row aims at: long enough to fill well, short enough that attention over it stays cheap
+_ROW = 48  # positions a row aims at: long enough to fill well, short enough that attention over it stays cheap
 
 
 class Batch(NamedTuple):

@@ -229,8 +229,7 @@ class _Reader:
         # First appearance -> place in the vocabulary; the boundary keeps its id.
         sorted_ids = np.zeros(len(codes) + 1, smallest_unsigned(len(codes)))
         sorted_ids[order + 1] = np.arange(1, len(codes) + 1)
-        ids = np.empty(sum(map(len, self._ids)) + 1, sorted_ids.dtype)
-        ids[-1] = BOUNDARY
+        ids = np.zeros_like(sorted_ids, shape=sum(map(len, self._ids)) + 1)
         place = 0
         for block in self._ids:
             ids[place : place + len(block)] = sorted_ids[block]

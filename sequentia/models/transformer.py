@@ -135,7 +135,8 @@ class Transformer(LanguageModel):
             start = place - position  # (B, T): where in the row each token's line starts
             same_line = start[:, :, None] == start[:, None, :]  # (B, T, T)
             seen = same_line & (place[:, None] >= place)
-            mask = seen[:, None]  # (B, 1, T, T), the same for all heads
+            # Added to the scores, the same for all heads: (B, 1, T, T). As bool it would be turned into this per layer.
+            mask = torch.zeros(seen.shape, device=seen.device).masked_fill_(~seen, -math.inf)[:, None]
         x = self.dropout(
             self.token_embedding(context) + self.position_embedding(place if position is None else position)
         )
