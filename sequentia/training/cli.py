@@ -45,7 +45,7 @@ def run(name: str, arguments: list[str]) -> int:
             subclass_mode_model=True,
             save_config_callback=SaveConfig if name == "fit" else None,
             seed_everything_default=0,
-            trainer_defaults={"num_sanity_val_steps": 0, "callbacks": []},
+            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "callbacks": []},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             parser_kwargs={"prog": "sequentia", "exit_on_error": False},
@@ -147,7 +147,7 @@ class TrainingCLI(LightningCLI):
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
         if self.checkpoint is None or self.loaded is None:
-            log.info(f"new run in {self.run}")
+            log.info(f"new run in {self.run}: {_describe(self.model)}")
             return
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
         old = _flat(yaml.safe_load((self.checkpoint.parent / "config.yaml").read_text(encoding="utf-8")))
@@ -187,6 +187,11 @@ class SaveConfig(SaveConfigCallback):
             temporary = run / ".config.yaml"
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(run / "config.yaml")
+
+
+def _describe(model: LanguageModel) -> str:
+    size = sum(parameter.numel() for parameter in model.parameters())
+    return f"{type(model).__name__} with {size:,} parameters"
 
 
 def _stem(config: Namespace) -> str:
