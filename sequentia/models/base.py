@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -152,14 +152,20 @@ class LanguageModel(LightningModule, ABC):
         self.log_dict({name: value.float() for name, value in values.items()})
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for the optimizer: matrices, and vectors (biases, gains), which weight decay leaves alone."""
+        """Parameters for the optimizer, in groups.
+
+        Hidden weight matrices, marked `hidden` for optimizers that treat them apart; embeddings and head; and vectors
+        (biases, gains), which weight decay leaves alone.
+        """
+        outer = {m.weight for m in self.modules() if isinstance(m, nn.Embedding)}
+        outer |= set(getattr(self, "head", nn.Module()).parameters())
         parameters = [p for p in self.parameters() if p.requires_grad]
-        matrices = [p for p in parameters if p.ndim >= 2]
-        vectors = [p for p in parameters if p.ndim < 2]
-        groups: list[dict[str, Any]] = [{"params": matrices}]
-        if vectors:
-            groups.append({"params": vectors, "weight_decay": 0.0})
-        return groups
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2 and p not in outer], "hidden": True},
+            {"params": [p for p in parameters if p.ndim >= 2 and p in outer], "hidden": False},
+            {"params": [p for p in parameters if p.ndim < 2], "hidden": False, "weight_decay": 0.0},
+        ]
+        return [group for group in groups if group["params"]]
 
     def configure_optimizers(self) -> Any:
         """The optimizer and the schedule.

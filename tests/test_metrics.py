@@ -1,0 +1,24 @@
+import math
+
+import torch
+
+from sequentia.metrics import CharacterNLL, bits_per_char
+
+
+def test_every_character_weighs_the_same_whatever_its_batch() -> None:
+    metric = CharacterNLL()
+    metric.update(torch.tensor(2.0), 1)
+    metric.update(torch.tensor(3.0), 9)
+    assert metric.compute() == 0.5
+
+
+def test_a_sum_over_many_characters_keeps_its_digits() -> None:
+    metric = CharacterNLL()
+    metric.update(torch.tensor(2.0**25), 1)
+    for _ in range(4):
+        metric.update(torch.tensor(1.0), 0)  # in single precision 2^25 + 1 is 2^25
+    assert metric.compute() == 2**25 + 4
+
+
+def test_a_bit_is_ln_2_nats() -> None:
+    assert bits_per_char(torch.tensor(math.log(2))) == 1
