@@ -149,7 +149,8 @@ class LanguageModel(LightningModule, ABC):
         nll = metric.compute()
         metric.reset()
         values = {f"{side}/loss": nll, f"{side}/bits_per_char": bits_per_char(nll), f"{side}/perplexity": nll.exp()}
-        self.log_dict({name: value.float() for name, value in values.items()})
+        # The metric is summed over all processes already; Lightning wants to hear that it is the same in all.
+        self.log_dict({name: value.float() for name, value in values.items()}, sync_dist=True)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters for the optimizer, in groups.

@@ -180,8 +180,9 @@ class SaveConfig(SaveConfigCallback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write it."""
+        log_dir = trainer.log_dir  # a broadcast: all processes must take part
         if trainer.is_global_zero and not trainer.fast_dev_run:
-            run = Path(trainer.log_dir or trainer.default_root_dir)
+            run = Path(log_dir or trainer.default_root_dir)
             run.mkdir(parents=True, exist_ok=True)
             text = self.parser.dump(self.config, skip_none=False)
             temporary = run / ".config.yaml"
@@ -274,7 +275,7 @@ def _quiet() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers = [handler]
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
     log.propagate = False
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
