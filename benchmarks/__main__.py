@@ -1,0 +1,23 @@
+"""`python -m benchmarks [--quick] [PART ...]` prints the tables of all parts, or of those named."""
+
+import argparse
+from importlib import import_module
+
+from benchmarks.report import machine
+
+PARTS = ("training", "sampling", "startup", "growth")
+
+
+def main() -> None:
+    """Run the parts one after the other: nothing else should run on the machine."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer steps and smaller data: under two minutes in all")
+    options = parser.parse_args()
+    print(f"{machine()}\n", flush=True)
+    for part in options.parts or PARTS:
+        print(import_module(f"benchmarks.{part}").run(options.quick), flush=True)
+
+
+if __name__ == "__main__":
+    main()
