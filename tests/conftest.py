@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.models import LanguageModel
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, the shortest possible one among them."""
@@ -50,3 +51,23 @@ def names_txt() -> str:
         assert "CI" not in os.environ, f"CI must have {NAMES_TXT}"
         pytest.skip("needs names.txt beside the project, in ../shared/data")
     return str(NAMES_TXT)
+
+
+@pytest.fixture
+def off_start() -> Callable[[LanguageModel], LanguageModel]:
+    """Move a model's weights off their initial values, some of which are zero; in double precision, for evaluation."""
+
+    @torch.no_grad()
+    def off_start(model: LanguageModel) -> LanguageModel:
+        torch.manual_seed(1)
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.2)
+        return model.double().eval()
+
+    return off_start
+
+
+@pytest.fixture
+def line() -> list[int]:
+    """The tokens of a line over four characters, some of them twice, behind the boundary."""
+    return [0, 3, 1, 1, 4, 2, 3, 4, 1]

@@ -34,6 +34,27 @@ FORMAT = 1
 """Number of the checkpoint's layout; a reader refuses any other by name."""
 
 
+def check_sizes(**sizes: int) -> None:
+    """Refuse a size below 1.
+
+    Raises:
+        UserError: It names the option of the model.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise UserError(f"model.{name} must be at least 1, got {size}")
+
+
+def check_dropout(dropout: float) -> None:
+    """Refuse a share that is none.
+
+    Raises:
+        UserError: It lies outside [0, 1).
+    """
+    if not 0 <= dropout < 1:
+        raise UserError(f"model.dropout must lie in [0, 1), got {dropout}")
+
+
 class Batch(Protocol):
     """What a training or evaluation step reads of a batch; `sequentia.data.Batch` is one."""
 
@@ -120,9 +141,13 @@ class LanguageModel(LightningModule, ABC):
         # Under mixed precision the logits are bfloat16, too coarse to normalise in.
         return F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten(), reduction="sum")
 
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Mean loss over the predicted characters of a batch, a scalar; an architecture may add a regulariser."""
+        return self.nll_sum(batch) / batch.total
+
     def training_step(self, batch: Batch) -> Tensor:
-        """Mean loss over the predicted characters of the batch, a scalar."""
-        loss = self.nll_sum(batch) / batch.total
+        """What the optimizer minimises, a scalar."""
+        loss = self.training_loss(batch)
         # `log` costs as much as a small model's whole step: call it only where Lightning writes what it gets.
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]

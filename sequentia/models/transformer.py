@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.models.base import LanguageModel, State
+from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.packing import seen
 
 
 class Attention(nn.Module):
@@ -96,13 +97,10 @@ class Transformer(LanguageModel):
         tied: bool = True,
     ) -> None:
         super().__init__(vocabulary, context_length)
-        if min(n_layer, n_head, n_embd) < 1 or n_embd % n_head:
-            raise UserError(
-                "model.n_layer, n_head and n_embd must be at least 1, and n_embd a multiple of n_head; "
-                f"got {n_layer}, {n_head} and {n_embd}"
-            )
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.dropout must lie in [0, 1), got {dropout}")
+        check_sizes(n_layer=n_layer, n_head=n_head, n_embd=n_embd)
+        check_dropout(dropout)
+        if n_embd % n_head:
+            raise UserError(f"model.n_embd must be a multiple of model.n_head, got {n_embd} and {n_head}")
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.token_embedding = nn.Embedding(size, n_embd)
@@ -132,11 +130,8 @@ class Transformer(LanguageModel):
         place = torch.arange(context.shape[1], device=context.device)  # (T,), of each token in its row
         mask = None
         if position is not None:
-            start = place - position  # (B, T): where in the row each token's line starts
-            same_line = start[:, :, None] == start[:, None, :]  # (B, T, T)
-            seen = same_line & (place[:, None] >= place)
             # Added to the scores, the same for all heads: (B, 1, T, T). As bool it would be turned into this per layer.
-            mask = torch.zeros(seen.shape, device=seen.device).masked_fill_(~seen, -math.inf)[:, None]
+            mask = torch.zeros((), device=context.device).where(seen(position), -math.inf)[:, None]
         x = self.dropout(
             self.token_embedding(context) + self.position_embedding(place if position is None else position)
         )

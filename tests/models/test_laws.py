@@ -15,7 +15,7 @@ from sequentia.checkpoint import load_model
 from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES, LanguageModel, Transformer
 
 
 def build(architecture: str, vocabulary: str, context_length: int) -> LanguageModel:
@@ -87,6 +87,31 @@ def test_a_step_takes_up_any_subset_of_the_lines(model: LanguageModel) -> None:
     assert state is not None
     logits, _ = model.step(context[keep, 2], tuple(tensor[keep] for tensor in state))
     torch.testing.assert_close(logits, model(context)[keep, 2], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_step_costs_the_same_however_many_came_before(model: LanguageModel) -> None:
+    if isinstance(model, Transformer):
+        pytest.skip("attention looks at all earlier tokens, so its state is all of them")
+    state, sizes = None, set()
+    for _ in range(model.context_length):
+        _, state = model.step(torch.tensor([1, 2]), state)
+        sizes.add(tuple(tensor.shape for tensor in state))
+    assert len(sizes) == 1
+
+
+@torch.no_grad()
+def test_a_model_without_a_limit_reads_lines_longer_than_all_it_knew(model: LanguageModel) -> None:
+    if model.max_positions is not None:
+        assert model.max_positions == model.context_length
+        pytest.skip("this architecture has a weight for each position")
+    context = torch.randint(1, len(model.vocabulary), (2, 3 * model.context_length))
+    context[:, 0] = 0
+    logits, state = model(context), None
+    assert logits.isfinite().all()
+    for t in range(context.shape[1]):
+        stepped, state = model.step(context[:, t], state)
+        torch.testing.assert_close(stepped, logits[:, t], atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()

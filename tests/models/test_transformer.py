@@ -1,0 +1,133 @@
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.models import Transformer
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+SIZES: dict[str, Any] = {"n_layer": 3, "n_head": 2, "n_embd": 8}
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def model(request: pytest.FixtureRequest) -> Transformer:
+    torch.manual_seed(1)
+    model = Transformer("abcdef", 11, **SIZES, tied=request.param)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    return model.eval()
+
+
+@pytest.fixture
+def gpt2(model: Transformer, monkeypatch: pytest.MonkeyPatch) -> "GPT2LMHeadModel":
+    """The reference implementation with the model's weights; its linear layers hold their matrices transposed."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=7,
+        n_positions=11,
+        **SIZES,
+        bos_token_id=0,
+        eos_token_id=0,
+        tie_word_embeddings=model.head.weight is model.token_embedding.weight,
+    )
+    names = {
+        "norm1": "ln_1",
+        "attention.qkv": "attn.c_attn",
+        "attention.proj": "attn.c_proj",
+        "norm2": "ln_2",
+        "expand": "mlp.c_fc",
+        "proj": "mlp.c_proj",
+    }
+    ours = model.state_dict()
+    weights: dict[str, Tensor] = {
+        "transformer.wte.weight": ours["token_embedding.weight"],
+        "transformer.wpe.weight": ours["position_embedding.weight"],
+        "transformer.ln_f.weight": ours["norm.weight"],
+        "transformer.ln_f.bias": ours["norm.bias"],
+        "lm_head.weight": ours["head.weight"],
+    }
+    for i in range(SIZES["n_layer"]):
+        for name, theirs in names.items():
+            weight = ours[f"blocks.{i}.{name}.weight"]
+            weights[f"transformer.h.{i}.{theirs}.weight"] = weight if weight.ndim == 1 else weight.T
+            weights[f"transformer.h.{i}.{theirs}.bias"] = ours[f"blocks.{i}.{name}.bias"]
+    reference = GPT2LMHeadModel._from_config(config, attn_implementation="eager")
+    reference.load_state_dict(weights)
+    return reference.eval()
+
+
+@torch.no_grad()
+def test_logits_are_gpt2s(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
+    context = torch.randint(0, 7, (4, 11))
+    torch.testing.assert_close(model(context), gpt2(context).logits, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_logits_of_packed_lines_are_gpt2s_of_each(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
+    context = torch.randint(1, 7, (1, 11))
+    context[0, [0, 4, 9]] = 0
+    position = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1]])
+    logits = model(context, position)
+    for a, b in ((0, 4), (4, 9), (9, 11)):
+        torch.testing.assert_close(logits[:, a:b], gpt2(context[:, a:b]).logits, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_weights_start_as_gpt2s() -> None:
+    torch.manual_seed(1)
+    n_layer = 8
+    model = Transformer("".join(map(chr, range(256, 512))), 128, n_layer=n_layer, n_head=4, n_embd=128)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            assert not parameter.any(), name
+        elif parameter.ndim == 1:
+            assert (parameter == 1).all(), name
+        else:
+            # Two projections a block add to the residual stream: its variance stays that of one.
+            residual = name.endswith((".attention.proj.weight", ".proj.weight"))
+            std = 0.02 / math.sqrt(2 * n_layer) if residual else 0.02
+            # 16,384 numbers at least: their deviation is known to half a percent.
+            assert float(parameter.std()) == pytest.approx(std, rel=0.03), name
+            assert float(parameter.mean()) == pytest.approx(0, abs=0.03 * std), name
+
+
+def test_a_tied_head_is_the_token_embedding_and_an_untied_one_is_not() -> None:
+    tied, untied = (Transformer("abc", 4, tied=tied) for tied in (True, False))
+    assert tied.head.weight is tied.token_embedding.weight
+    assert not torch.equal(untied.head.weight, untied.token_embedding.weight)
+    sizes = [sum(p.numel() for p in model.parameters()) for model in (tied, untied)]
+    assert sizes[1] - sizes[0] == 4 * 64
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    torch.manual_seed(1)
+    model, context = Transformer("abc", 8, dropout=0.5), torch.randint(0, 4, (2, 8))
+    assert not torch.equal(model(context), model(context))
+    model.eval()
+    assert torch.equal(model(context), model(context))
+    without = Transformer("abc", 8)
+    without.load_state_dict(model.state_dict())
+    torch.testing.assert_close(without(context), model(context))
+
+
+def test_it_reads_no_line_longer_than_the_context_length() -> None:
+    assert Transformer("abc", 9).max_positions == 9
+
+
+@pytest.mark.parametrize("name", ["n_layer", "n_head", "n_embd"])
+def test_a_size_below_1_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
+        Transformer("abc", 4, **{name: 0})  # type: ignore[arg-type]
+
+
+def test_channels_that_no_number_of_heads_divides_are_refused() -> None:
+    with pytest.raises(UserError, match=r"model.n_embd must be a multiple of model.n_head, got 10 and 4"):
+        Transformer("abc", 4, n_embd=10, n_head=4)
