@@ -2,9 +2,10 @@
 
 from sequentia.models.base import LanguageModel
 from sequentia.models.bigram import Bigram
+from sequentia.models.bow import BagOfWords
 from sequentia.models.transformer import Transformer
 
-ARCHITECTURES: dict[str, type[LanguageModel]] = {cls.__name__: cls for cls in (Bigram, Transformer)}
+ARCHITECTURES: dict[str, type[LanguageModel]] = {cls.__name__: cls for cls in (Bigram, BagOfWords, Transformer)}
 """Every architecture by its name: what a checkpoint may name, and what the tests run over."""
 
 __all__ = ["ARCHITECTURES", "LanguageModel", *ARCHITECTURES]

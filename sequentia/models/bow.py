@@ -1,0 +1,61 @@
+"""Bag of words: the next character depends on the mean of those before it."""
+
+import torch
+from torch import Tensor, nn
+
+from sequentia.models.base import LanguageModel, State, check_sizes
+from sequentia.models.packing import positions, seen
+
+
+class BagOfWords(LanguageModel):
+    """The running mean of token and position embeddings, added to the last of them, and one tanh MLP.
+
+    Both are residual branches: `x + mean(x)`, then `x + MLP(x)`. The mean knows which tokens came before and how many,
+    not in which order.
+
+    Source: the bag-of-words model of Karpathy's makemore, 2022; in form a Transformer block whose attention is uniform.
+
+    Args:
+        n_embd: Channels of the embeddings.
+        n_hidden: Units of the MLP.
+
+    Raises:
+        UserError: A size is below 1.
+    """
+
+    def __init__(self, vocabulary: str, context_length: int, n_embd: int = 64, n_hidden: int = 256) -> None:
+        super().__init__(vocabulary, context_length)
+        check_sizes(n_embd=n_embd, n_hidden=n_hidden)
+        self.save_hyperparameters(logger=False)
+        size = len(self.vocabulary)
+        self.token_embedding = nn.Embedding(size, n_embd)
+        self.position_embedding = nn.Embedding(context_length, n_embd)
+        self.expand = nn.Linear(n_embd, n_hidden)
+        self.proj = nn.Linear(n_hidden, n_embd)
+        self.head = nn.Linear(n_embd, size)
+
+    @property
+    def max_positions(self) -> int:
+        return self.context_length
+
+    def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        position = positions(context, position)
+        x = self.token_embedding(context) + self.position_embedding(position)  # (B, T, C)
+        # A product with the averaging matrix, not a difference of prefix sums: those lose digits along the row.
+        weight = seen(position).to(x.dtype) / (position + 1)[:, :, None]  # (B, T, T), rows sum to 1
+        return self._read(x, weight @ x)
+
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        if state is None:
+            total = self.token_embedding.weight.new_zeros(len(token), self.token_embedding.embedding_dim)
+            state = total, torch.zeros_like(token)
+        total, position = state  # sum over the tokens so far, and their number
+        x = self.token_embedding(token) + self.position_embedding(position)  # (B, C)
+        total, position = total + x, position + 1
+        return self._read(x, total / position[:, None]), (total, position)
+
+    def _read(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Logits from the embeddings and their running means, both `(..., C)`."""
+        x = x + mean
+        x = x + self.proj(torch.tanh(self.expand(x)))
+        return self.head(x)

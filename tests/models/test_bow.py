@@ -1,0 +1,45 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from sequentia.errors import UserError
+from sequentia.models import BagOfWords, LanguageModel
+
+OffStart = Callable[[LanguageModel], LanguageModel]
+
+
+@torch.no_grad()
+def test_forward_equals_an_explicit_averaging_matrix(off_start: OffStart, line: list[int]) -> None:
+    model = off_start(BagOfWords("abcd", 9, n_embd=6, n_hidden=10))
+    w = model.state_dict()
+    x = torch.stack(
+        [w["token_embedding.weight"][token] + w["position_embedding.weight"][t] for t, token in enumerate(line)]
+    )
+    average = torch.zeros(9, 9, dtype=torch.float64)
+    for t in range(9):
+        for j in range(t + 1):
+            average[t, j] = 1 / (t + 1)
+    x = x + average @ x
+    hidden = torch.tanh(x @ w["expand.weight"].T + w["expand.bias"])
+    x = x + hidden @ w["proj.weight"].T + w["proj.bias"]
+    torch.testing.assert_close(model(torch.tensor([line]))[0], x @ w["head.weight"].T + w["head.bias"])
+
+
+@torch.no_grad()
+def test_the_order_of_earlier_tokens_does_not_matter(off_start: OffStart, line: list[int]) -> None:
+    model = off_start(BagOfWords("abcd", 9))
+    logits = model(torch.tensor([line]))[0, -1]
+    torch.testing.assert_close(model(torch.tensor([[*line[-2::-1], line[-1]]]))[0, -1], logits)
+    other = model(torch.tensor([[line[-1], *line[1:-1], line[0]]]))[0, -1]  # another one last
+    assert not torch.allclose(other, logits)
+
+
+def test_it_reads_no_line_longer_than_the_context_length() -> None:
+    assert BagOfWords("abcd", 9).max_positions == 9
+
+
+@pytest.mark.parametrize("name", ["n_embd", "n_hidden"])
+def test_a_size_below_1_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
+        BagOfWords("abcd", 9, **{name: 0})
