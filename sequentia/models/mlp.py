@@ -1,0 +1,63 @@
+"""MLP: the next character depends on a fixed number of those before it."""
+
+import torch
+from torch import Tensor, nn
+
+from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.packing import positions
+from sequentia.vocabulary import BOUNDARY
+
+
+class MLP(LanguageModel):
+    """The embeddings of the last tokens side by side, and one tanh layer.
+
+    Before the start of a line stand boundary tokens.
+
+    Source: Bengio et al., "A neural probabilistic language model", 2003, without its optional direct connections.
+
+    Args:
+        window: Number of tokens read: the last one and those before it.
+        n_embd: Channels of an embedding.
+        n_hidden: Units of the tanh layer.
+        dropout: Share of the tanh layer's units set to zero in training.
+
+    Raises:
+        UserError: An option is out of its range.
+    """
+
+    def __init__(
+        self,
+        vocabulary: str,
+        context_length: int,
+        window: int = 6,
+        n_embd: int = 24,
+        n_hidden: int = 256,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(vocabulary, context_length)
+        check_sizes(window=window, n_embd=n_embd, n_hidden=n_hidden)
+        check_dropout(dropout)
+        self.save_hyperparameters(logger=False)
+        size = len(self.vocabulary)
+        self.window = window
+        self.embedding = nn.Embedding(size, n_embd)
+        self.hidden = nn.Linear(window * n_embd, n_hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(n_hidden, size)
+
+    def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        back = torch.arange(self.window, device=context.device)  # 0 is the last token
+        place = torch.arange(context.shape[1], device=context.device)
+        window = context[:, (place[:, None] - back).clamp(min=0)]  # (B, T, window)
+        in_line = positions(context, position)[:, :, None] >= back
+        return self._read(window.where(in_line, BOUNDARY))
+
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        before = token.new_full((len(token), self.window - 1), BOUNDARY) if state is None else state[0]
+        window = torch.cat((token[:, None], before), 1)  # (B, window), the last token first
+        return self._read(window), (window[:, :-1],)
+
+    def _read(self, window: Tensor) -> Tensor:
+        """Logits `(..., V)` from windows `(..., window)`."""
+        x = torch.tanh(self.hidden(self.embedding(window).flatten(-2)))
+        return self.head(self.dropout(x))
