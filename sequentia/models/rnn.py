@@ -1,0 +1,16 @@
+"""RNN: Elman's recurrence."""
+
+from torch import nn
+
+from sequentia.models.recurrent import Recurrent
+
+
+class RNN(Recurrent):
+    """A hidden state `h = tanh(W x + b + U h' + c)` of the token x and the state h' before it.
+
+    Source: Mikolov et al., "Recurrent neural network based language model", 2010, with tanh for its sigmoid; the
+    recurrence is Elman's ("Finding structure in time", 1990).
+    """
+
+    def make_layers(self, n_embd: int, n_hidden: int, n_layer: int, dropout: float) -> nn.RNNBase:
+        return nn.RNN(n_embd, n_hidden, n_layer, batch_first=True, dropout=dropout)

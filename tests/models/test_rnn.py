@@ -1,0 +1,19 @@
+from collections.abc import Callable
+
+import torch
+
+from sequentia.models import RNN, LanguageModel
+
+
+@torch.no_grad()
+def test_forward_equals_a_cell_loop(off_start: Callable[[LanguageModel], LanguageModel], line: list[int]) -> None:
+    model = off_start(RNN("abcd", 9, n_layer=2, n_embd=5, n_hidden=6))
+    w = model.state_dict()
+    h, logits = list(w["start"].view(2, 6)), []
+    for token in line:
+        x = w["embedding.weight"][token]
+        for i in range(2):
+            own = w[f"layers.weight_ih_l{i}"] @ x + w[f"layers.bias_ih_l{i}"]
+            x = h[i] = torch.tanh(own + w[f"layers.weight_hh_l{i}"] @ h[i] + w[f"layers.bias_hh_l{i}"])
+        logits.append(w["head.weight"] @ x + w["head.bias"])
+    torch.testing.assert_close(model(torch.tensor([line]))[0], torch.stack(logits))
