@@ -4,12 +4,13 @@ from sequentia.models.base import LanguageModel
 from sequentia.models.bigram import Bigram
 from sequentia.models.bow import BagOfWords
 from sequentia.models.gru import GRU
+from sequentia.models.lstm import LSTM
 from sequentia.models.mlp import MLP
 from sequentia.models.rnn import RNN
 from sequentia.models.transformer import Transformer
 
 ARCHITECTURES: dict[str, type[LanguageModel]] = {
-    cls.__name__: cls for cls in (Bigram, BagOfWords, MLP, RNN, GRU, Transformer)
+    cls.__name__: cls for cls in (Bigram, BagOfWords, MLP, RNN, GRU, LSTM, Transformer)
 }
 """Every architecture by its name: what a checkpoint may name, and what the tests run over."""
 

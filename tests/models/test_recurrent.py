@@ -1,0 +1,49 @@
+"""What RNN, GRU and LSTM share."""
+
+import pytest
+import torch
+
+from sequentia.errors import UserError
+from sequentia.models import GRU, LSTM, RNN
+from sequentia.models.recurrent import Recurrent
+
+
+@pytest.fixture(params=[RNN, GRU, LSTM])
+def architecture(request: pytest.FixtureRequest) -> type[Recurrent]:
+    return request.param
+
+
+def test_the_start_state_is_learnt_from_zero_and_not_decayed(architecture: type[Recurrent], line: list[int]) -> None:
+    torch.manual_seed(1)
+    model = architecture("abcd", 9, n_layer=2)
+    assert not model.start.any()
+    model(torch.tensor([line])).square().sum().backward()
+    assert model.start.grad is not None
+    for state in model.start.grad.view(model.n_states, 2, -1).flatten(0, 1):
+        assert state.any()
+    (group,) = (g for g in model.parameter_groups() if any(p is model.start for p in g["params"]))
+    assert group["weight_decay"] == 0
+
+
+def test_lines_packed_in_a_row_each_begin_at_the_start_state(architecture: type[Recurrent]) -> None:
+    torch.manual_seed(1)
+    model = architecture("abcd", 9).eval()
+    context = torch.tensor([[0, 3, 1, 0, 2, 0, 0]])
+    position = torch.tensor([[0, 1, 2, 0, 1, 0, 0]])
+    logits = model(context, position)[0]
+    for a, b in ((0, 3), (3, 5), (5, 6), (6, 7)):
+        torch.testing.assert_close(logits[a:b], model(context[:, a:b])[0])
+
+
+@pytest.mark.parametrize("n_layer", [1, 2])
+def test_dropout_acts_in_training_alone(architecture: type[Recurrent], n_layer: int, line: list[int]) -> None:
+    model, context = architecture("abcd", 9, n_layer=n_layer, dropout=0.5), torch.tensor([line])
+    assert not torch.equal(model(context), model(context))
+    model.eval()
+    assert torch.equal(model(context), model(context))
+
+
+@pytest.mark.parametrize("name", ["n_layer", "n_embd", "n_hidden"])
+def test_a_size_below_1_is_refused_by_name(architecture: type[Recurrent], name: str) -> None:
+    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
+        architecture("abcd", 9, **{name: 0})
