@@ -1,0 +1,81 @@
+"""CNN: dilated causal convolutions."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.packing import positions
+
+
+class CNN(LanguageModel):
+    """WaveNet: gated convolutions over two taps, the present and one `dilation` tokens back, with residual and skip.
+
+    Dilations double from layer to layer, 1, 2, 4, ..., and start again from 1 before one would reach beyond the longest
+    line. Before the start of a line each layer reads zeros.
+
+    Source: van den Oord et al., "WaveNet: a generative model for raw audio", 2016.
+
+    Args:
+        n_layer: Number of dilated layers; n of them see the last 2^n tokens until the dilations start again.
+        n_embd: Channels, the same everywhere.
+        dropout: Share of the gated outputs set to zero in training.
+
+    Raises:
+        UserError: An option is out of its range.
+    """
+
+    def __init__(
+        self, vocabulary: str, context_length: int, n_layer: int = 4, n_embd: int = 64, dropout: float = 0.0
+    ) -> None:
+        super().__init__(vocabulary, context_length)
+        check_sizes(n_layer=n_layer, n_embd=n_embd)
+        check_dropout(dropout)
+        self.save_hyperparameters(logger=False)
+        size = len(self.vocabulary)
+        cycle = (context_length - 1).bit_length()  # layers until all of the longest line is seen
+        self.dilations = [2 ** (i % cycle) for i in range(n_layer)]
+        self.embedding = nn.Embedding(size, n_embd)
+        # A convolution with two taps is one matrix product with both side by side: filter and gate of a layer at once.
+        self.gates = nn.ModuleList(nn.Linear(2 * n_embd, 2 * n_embd) for _ in range(n_layer))
+        self.residuals = nn.ModuleList(nn.Linear(n_embd, n_embd) for _ in range(n_layer - 1))  # none reads the last
+        # The sum of all layers' skip connections is one product with their outputs side by side.
+        self.skip = nn.Linear(n_layer * n_embd, n_embd)
+        self.mix = nn.Linear(n_embd, n_embd)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(n_embd, size)
+
+    def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        position = positions(context, position)
+        in_line = {d: (position >= d)[:, :, None] for d in self.dilations}  # (B, T, 1)
+
+        def back(i: int, x: Tensor) -> Tensor:
+            d = self.dilations[i]
+            return F.pad(x, (0, 0, d, 0))[:, : x.shape[1]] * in_line[d]
+
+        return self._read(self.embedding(context), back)
+
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        x = self.embedding(token)  # (B, C)
+        # Of each layer the last inputs, as many as its dilation: `(B, dilation, C)`, oldest first.
+        inputs = [x.new_zeros(len(x), d, x.shape[1]) for d in self.dilations] if state is None else list(state)
+
+        def back(i: int, x: Tensor) -> Tensor:
+            oldest = inputs[i][:, 0]
+            inputs[i] = torch.cat((inputs[i][:, 1:], x[:, None]), 1)
+            return oldest
+
+        return self._read(x, back), tuple(inputs)
+
+    def _read(self, x: Tensor, back: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Logits `(..., V)` from embeddings `(..., C)`; `back(i, x)` is the earlier tap of layer i with input x."""
+        outputs: list[Tensor] = []
+        for i, gates in enumerate(self.gates):
+            if i > 0:
+                x = x + self.residuals[i - 1](outputs[-1])
+            signal, gate = gates(torch.cat((back(i, x), x), -1)).chunk(2, -1)
+            outputs.append(self.dropout(torch.tanh(signal) * torch.sigmoid(gate)))
+        y = self.skip(torch.cat(outputs, -1))
+        return self.head(F.relu(self.mix(F.relu(y))))
