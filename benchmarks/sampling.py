@@ -1,0 +1,126 @@
+"""Sampling: sequentia against re-running the whole prefix, and against Hugging Face `generate` with its cache."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.report import Table
+from sequentia.checkpoint import load_model
+from sequentia.cli import main
+from sequentia.models import LanguageModel, Transformer
+from sequentia.sampling import generate
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+_TRAINING_STEPS = 300  # enough for names of natural length: what sampling costs depends on that
+
+
+def trained(root: str) -> Path:
+    """A run of the transformer."""
+    code = main(
+        [
+            "fit",
+            f"--config={CONFIGS}/transformer.yaml",
+            f"--trainer.max_steps={_TRAINING_STEPS}",
+            f"--trainer.val_check_interval={_TRAINING_STEPS}",
+            f"--trainer.default_root_dir={root}",
+            "--trainer.accelerator=cpu",
+        ]
+    )
+    assert code == 0
+    return Path(root) / "version_0"
+
+
+@torch.inference_mode()
+def prefix(model: LanguageModel, num_samples: int, batch_size: int) -> int:
+    """Names drawn as textbooks do: the whole prefix again at each character; returns how many."""
+    for start in range(0, num_samples, batch_size):
+        rows = min(batch_size, num_samples - start)
+        context = torch.zeros(rows, 1, dtype=torch.long)
+        ended = torch.zeros(rows, dtype=torch.bool)
+        while not ended.all() and context.shape[1] < model.context_length:
+            probs = model(context)[:, -1].softmax(1)
+            token = torch.multinomial(probs, 1)
+            ended |= token[:, 0] == 0
+            context = torch.cat((context, token), 1)
+    return num_samples
+
+
+def hugging_face(model: Transformer) -> Any:
+    """The same weights as a `GPT2LMHeadModel`."""
+    from sequentia.export import export_gpt2
+    from transformers import GPT2LMHeadModel
+
+    with tempfile.TemporaryDirectory() as root:
+        export_gpt2(model, Path(root) / "gpt2")
+        return GPT2LMHeadModel.from_pretrained(Path(root) / "gpt2").eval()
+
+
+@torch.inference_mode()
+def cached(model: Any, num_samples: int, batch_size: int) -> int:
+    """Names drawn by Hugging Face `generate` with its cache; returns how many."""
+    for start in range(0, num_samples, batch_size):
+        rows = min(batch_size, num_samples - start)
+        model.generate(
+            torch.zeros(rows, 1, dtype=torch.long),
+            attention_mask=torch.ones(rows, 1, dtype=torch.long),
+            do_sample=True,
+            top_k=0,
+            max_length=model.config.n_positions,
+            eos_token_id=0,
+            pad_token_id=0,
+            use_cache=True,
+        )
+    return num_samples
+
+
+def rate(draw: Callable[[], int]) -> float:
+    """Names per second."""
+    start = time.perf_counter()
+    return draw() / (time.perf_counter() - start)
+
+
+def run(quick: bool) -> str:
+    """Measure; returns the tables."""
+    rounds, number, batch_size = (1, 2_000, 1000) if quick else (5, 10_000, 1000)
+    with tempfile.TemporaryDirectory() as root:
+        where = trained(root)
+        model = load_model(where / "best.ckpt")
+        assert isinstance(model, Transformer)
+        gpt2 = hugging_face(model)
+        draws: dict[str, Callable[[], int]] = {
+            "sequentia": lambda: sum(1 for _ in generate(model, number, batch_size=batch_size)),
+            "whole prefix at each character": lambda: prefix(model, number, batch_size),
+            "Hugging Face generate, cache": lambda: cached(gpt2, number, batch_size),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in draws}
+        for _ in range(rounds):
+            for name, draw in draws.items():
+                rates[name].append(rate(draw))
+        table = Table("sampling", "names / s", "sequentia is faster by", "aim")
+        ours = statistics.median(rates["sequentia"])
+        for name, aim in zip(draws, ("", ">= 10", ">= 4"), strict=True):
+            theirs = statistics.median(rates[name])
+            table.add(f"{name}, {number:,} names, batch {batch_size}", f"{theirs:,.0f}", ours / theirs, aim)
+        memory = Table("`sequentia sample --num_samples`", "peak memory, MiB")
+        for count in (1_000, 10_000 if quick else 100_000):
+            memory.add(f"{count:,}", f"{peak_memory(where, count):.0f}")
+    return f"## Sampling\n\n{table}\n\n{memory}\n"
+
+
+def peak_memory(where: Path, count: int) -> float:
+    """Peak resident memory of the command that draws `count` names, in MiB."""
+    program = (
+        "import resource, sys; from sequentia.cli import main; code = main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+    )
+    arguments = ["sample", f"--ckpt_path={where}", f"--num_samples={count}"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == count
+    return int(done.stderr.split()[-1]) / 1024
