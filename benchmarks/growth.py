@@ -1,6 +1,7 @@
 """Growth: ten million lines against thirty thousand."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -48,10 +49,12 @@ print(json.dumps([ready, memory, data.corpus.characters, len(data.corpus), secon
 """What one process does with a file: time and memory until the first batch, then seconds a character of each step."""
 
 
-def measure(path: str, steps: int, cache: str) -> tuple[float, float, int, int, list[float]]:
-    """Run `_PROGRAM` in a process of its own, with a cache of its own."""
-    import os
+Figures = tuple[float, float, int, int, list[float]]
+"""Seconds and bytes of memory until ready, characters, lines, and seconds a character of each step."""
 
+
+def measure(path: str, steps: int, cache: str) -> Figures:
+    """Run `_PROGRAM` in a process of its own, with a cache of its own."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, path, str(steps)],
         env={**os.environ, "XDG_CACHE_HOME": cache},
@@ -81,14 +84,14 @@ def run(quick: bool) -> str:
     )
     with tempfile.TemporaryDirectory() as root:
         where = trained(root)
-        figures = {}
+        figures: dict[int, tuple[Path, Figures, list[Figures]]] = {}
         for lines in (32_000, large):
             path = Path(root) / f"{lines}.txt"
             write_samples(where, path, lines)
             first = measure(str(path), 1, f"{root}/cache")
             figures[lines] = (path, first, [])
         for _ in range(rounds):
-            for lines, (path, _, again) in figures.items():
+            for path, _, again in figures.values():
                 again.append(measure(str(path), steps, f"{root}/cache"))
         base = None
         for lines, (_, first, again) in figures.items():
