@@ -18,6 +18,7 @@ COMMANDS = {
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
     "score": ("tell how likely a trained model finds texts", "sequentia.commands.score"),
     "export": ("write a trained model for transformers or ONNX runtimes", "sequentia.commands.export"),
+    "plot": ("draw the bigrams of a trained model", "sequentia.commands.plot"),
 }
 """Subcommand -> what it does, and the module whose `run(name, arguments)` does it and returns the exit code."""
 

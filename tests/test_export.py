@@ -20,7 +20,7 @@ def shaken(model: LanguageModel) -> LanguageModel:
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model.eval()
 
 

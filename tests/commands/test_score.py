@@ -19,8 +19,9 @@ TABLE = [[0.5, 0.25, 0.25], [0.125, 0.0, 0.875], [1.0, 0.0, 0.0]]
 def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
     """The bigram with exactly these probabilities."""
     model = Bigram(vocabulary, 16)
+    (logits,) = model.parameters()
     with torch.no_grad():
-        model.logits.copy_(torch.tensor(table).log())
+        logits.copy_(torch.tensor(table).log())
     return model
 
 
