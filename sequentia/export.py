@@ -26,7 +26,7 @@ BOUNDARY_NAME = "<boundary>"
 _OPSET = 18  # of ONNX: the newest that PyTorch's tracing exporter writes
 
 
-def to_gpt2(model: LanguageModel, out: Path) -> None:
+def export_gpt2(model: LanguageModel, out: Path) -> None:
     """Write a directory that `transformers.GPT2LMHeadModel` and `AutoTokenizer` load with `from_pretrained`.
 
     The tokenizer puts the boundary token before a text, so that its output is a prompt.
@@ -138,7 +138,7 @@ def _tokenizer(characters: str) -> dict[str, Any]:
     }
 
 
-def to_onnx(model: LanguageModel, out: Path) -> None:
+def export_onnx(model: LanguageModel, out: Path) -> None:
     """Write an ONNX file of `forward`: `context` (batch, time) int64 to `logits` (batch, time, V) float32.
 
     Its metadata hold `architecture`, `characters` (ids from 1 in this order), `boundary` (the boundary token's id) and
@@ -185,7 +185,7 @@ def to_onnx(model: LanguageModel, out: Path) -> None:
         onnx.save(proto, file)
 
 
-FORMATS = {"gpt2": to_gpt2, "onnx": to_onnx}
+FORMATS = {"gpt2": export_gpt2, "onnx": export_onnx}
 """Format -> what writes it."""
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sequentia.errors import UserError
-from sequentia.export import to_gpt2, to_onnx
+from sequentia.export import export_gpt2, export_onnx
 from sequentia.models import ARCHITECTURES, Bigram, LanguageModel, Transformer
 
 CHARACTERS = "\n .abcé😀"
@@ -39,7 +39,7 @@ class TestGPT2:
 
     @pytest.fixture
     def exported(self, model: LanguageModel, tmp_path: Path) -> Path:
-        to_gpt2(model, tmp_path / "out")
+        export_gpt2(model, tmp_path / "out")
         return tmp_path / "out"
 
     @torch.no_grad()
@@ -75,7 +75,7 @@ class TestGPT2:
 
     def test_another_architecture_is_refused_by_name(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="this model is a Bigram"):
-            to_gpt2(Bigram("ab", 4), tmp_path / "out")
+            export_gpt2(Bigram("ab", 4), tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -108,7 +108,7 @@ class TestONNX:
     def export(self, model: LanguageModel, tmp_path: Path) -> Any:
         import onnxruntime
 
-        to_onnx(model.train(), tmp_path / "model.onnx")
+        export_onnx(model.train(), tmp_path / "model.onnx")
         assert model.training
         model.eval()
         return onnxruntime.InferenceSession(tmp_path / "model.onnx")
