@@ -54,8 +54,9 @@ def prefix(model: LanguageModel, num_samples: int, batch_size: int) -> int:
 
 def hugging_face(model: Transformer) -> Any:
     """The same weights as a `GPT2LMHeadModel`."""
-    from sequentia.export import export_gpt2
     from transformers import GPT2LMHeadModel
+
+    from sequentia.export import export_gpt2
 
     with tempfile.TemporaryDirectory() as root:
         export_gpt2(model, Path(root) / "gpt2")

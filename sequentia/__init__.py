@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sequentia.errors import UserError
     from sequentia.models import ARCHITECTURES, LanguageModel
     from sequentia.sampling import Sample, generate
+    from sequentia.scoring import Score, score
     from sequentia.vocabulary import Vocabulary
 
 __version__ = version("sequentia")
@@ -18,10 +19,12 @@ __all__ = [
     "CharDataModule",
     "LanguageModel",
     "Sample",
+    "Score",
     "UserError",
     "Vocabulary",
     "generate",
     "load_model",
+    "score",
 ]
 
 _HOME = {
@@ -29,10 +32,12 @@ _HOME = {
     "CharDataModule": "data",
     "LanguageModel": "models",
     "Sample": "sampling",
+    "Score": "scoring",
     "UserError": "errors",
     "Vocabulary": "vocabulary",
     "generate": "sampling",
     "load_model": "checkpoint",
+    "score": "scoring",
 }
 
 

@@ -16,6 +16,9 @@ COMMANDS = {
     "validate": ("figures of a checkpoint on the validation lines", "sequentia.training.cli"),
     "test": ("figures of a checkpoint on the test lines", "sequentia.training.cli"),
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
+    "score": ("tell how likely a trained model finds texts", "sequentia.commands.score"),
+    "export": ("write a trained model for transformers or ONNX runtimes", "sequentia.commands.export"),
+    "plot": ("draw the bigrams of a trained model", "sequentia.commands.plot"),
 }
 """Subcommand -> what it does, and the module whose `run(name, arguments)` does it and returns the exit code."""
 

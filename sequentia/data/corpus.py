@@ -1,10 +1,11 @@
 """Text file -> Corpus: every line of the data as one flat array of ids, and offsets into it."""
 
+import io
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import numpy as np
@@ -84,8 +85,9 @@ def read_corpus(paths: list[str], *, max_length: int = 256, nfc: bool = False) -
     files = []
     for path in paths:
         before = reader.kept
-        for block in _blocks(path):
-            reader.add(unicodedata.normalize("NFC", block) if nfc else block)
+        with open_data(path) as file:
+            for block in _blocks(file, path):
+                reader.add(unicodedata.normalize("NFC", block) if nfc else block)
         files.append(reader.kept - before)
         if files[-1] == 0:
             raise UserError(_nothing_kept(path, reader, max_length))
@@ -126,25 +128,39 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _blocks(path: str) -> Iterator[str]:
+def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
+    """The lines of an open text file one by one, split and stripped as `read_corpus` does; blank ones are empty.
+
+    Args:
+        file: Where the bytes come from.
+        name: What an error calls it.
+
+    Raises:
+        UserError: It cannot be read, or is not UTF-8 text.
+    """
+    for block in _blocks(file, name):
+        for line in io.StringIO(block, newline=None):  # None: a line ends in \n, \r\n or \r
+            yield line.strip()
+
+
+def _blocks(file: IO[bytes], name: str) -> Iterator[str]:
     """The text of a file in blocks of whole lines."""
     rest = b""
     place = 0  # bytes already decoded, to say where an error lies
-    with open_data(path) as file:
-        while True:
-            try:
-                read = file.read(_BLOCK)
-            except Exception as error:  # a damaged archive, a broken connection
-                raise UserError(f"cannot read {path}: {_reason(error)}") from error
-            data = rest + read
-            cut = data.rfind(b"\n") + 1 if read else len(data)
-            if cut:
-                text = _decode(data[:cut], path, place)
-                yield text.removeprefix("\ufeff") if place == 0 else text
-                place += cut
-            if not read:
-                return
-            rest = data[cut:]
+    while True:
+        try:
+            read = file.read(_BLOCK)
+        except Exception as error:  # a damaged archive, a broken connection
+            raise UserError(f"cannot read {name}: {_reason(error)}") from error
+        data = rest + read
+        cut = data.rfind(b"\n") + 1 if read else len(data)
+        if cut:
+            text = _decode(data[:cut], name, place)
+            yield text.removeprefix("\ufeff") if place == 0 else text
+            place += cut
+        if not read:
+            return
+        rest = data[cut:]
 
 
 def _decode(data: bytes, path: str, place: int) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
-from sequentia.models.packing import positions, time_order
+from sequentia.models.packing import time_order
 
 
 class Recurrent(LanguageModel):
@@ -57,7 +57,10 @@ class Recurrent(LanguageModel):
         """PyTorch's module, batch first."""
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        order = time_order(positions(context, position))
+        if position is None:  # each row is one line: nothing to sort, and nothing that an export could not follow
+            y, _ = self._run(self.dropout(self.embedding(context)), self._start(context.shape[0]))
+            return self.head(self.dropout(y))
+        order = time_order(position)
         tokens = torch.empty_like(context).flatten().scatter(0, order.to, context.flatten())
         packed = PackedSequence(self.dropout(self.embedding(tokens)), order.batch_sizes)
         y, _ = self._run(packed, self._start(order.lines))

@@ -28,6 +28,7 @@ from sequentia.models import LanguageModel
 from sequentia.models.base import KEY
 from sequentia.runs import LAST, ROOT, best_checkpoint, create_run, find_checkpoint, newest_run
 from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.progress import RunProgress
 from sequentia.training.resume import ExactResume
 from sequentia.training.samples import SampleTable
@@ -104,7 +105,8 @@ class TrainingCLI(LightningCLI):
         if self.subcommand == "fit":
             self._set_optimizer()
             self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
-            callbacks += [ExactResume(int(self._get(self.config_init, "seed_everything"))), SampleTable()]
+            seed = int(self._get(self.config_init, "seed_everything"))
+            callbacks += [ExactResume(seed), SampleTable(), BigramHeatMap()]
             if config["logger"] in (None, True):
                 step = None if self.loaded is None else int(self.loaded["global_step"])
                 kwargs["logger"] = TensorBoardLogger(

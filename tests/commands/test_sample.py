@@ -1,0 +1,146 @@
+"""`sequentia sample` prints lines of the model, as many as asked for, and results alone on stdout."""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sequentia.models import Bigram, LanguageModel, Transformer
+
+Command = Callable[..., Any]
+
+
+def lines(ended: Any) -> list[str]:
+    """The lines of a command that had nothing to tell but results."""
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "" or ended.out.endswith("\n")
+    return ended.out.split("\n")[:-1]
+
+
+def bigram(table: list[list[float]], vocabulary: str) -> LanguageModel:
+    """The bigram with exactly these probabilities."""
+    model = Bigram(vocabulary, 16)
+    (logits,) = model.parameters()
+    with torch.no_grad():
+        logits.copy_(torch.tensor(table).log())
+    return model
+
+
+@pytest.fixture
+def coin(save_run: Callable[..., Path]) -> Path:
+    """A run that knows two lines, "a" and "b", each with probability 1/2."""
+    return save_run(bigram([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], "ab"))
+
+
+def test_twenty_lines_unless_another_number_is_given(command: Command, trained: Path) -> None:
+    assert len(lines(command("sample", "--ckpt_path", trained))) == 20
+    assert len(lines(command("sample", "--ckpt_path", trained, "--num_samples", 7, "--batch_size", 3))) == 7
+    assert lines(command("sample", "--ckpt_path", trained, "--num_samples", 0)) == []
+
+
+def test_the_same_seed_gives_the_same_lines(command: Command, trained: Path) -> None:
+    first, again, other = (command("sample", "--ckpt_path", trained, "--seed", seed) for seed in (1, 1, 2))
+    assert lines(first) == lines(again) != lines(other)
+
+
+def test_a_checkpoint_file_its_run_and_the_newest_run_are_the_same(
+    command: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path / "checkpoints" / "bigram" / trained.name)
+    monkeypatch.chdir(tmp_path)
+    by_file = lines(command("sample", "--seed", 1, "--ckpt_path", trained / "best.ckpt"))
+    assert by_file == lines(command("sample", "--seed", 1, "--ckpt_path", trained))
+    assert by_file == lines(command("sample", "--seed", 1))
+
+
+def test_nll_is_the_lines_own(command: Command, coin: Path) -> None:
+    rows = lines(command("sample", "--ckpt_path", coin, "--nll", "--num_samples", 50))
+    assert set(rows) == {f"{text}\t{math.log(2):.4f}" for text in "ab"}
+
+
+def test_unique_gives_no_line_twice_and_tells_when_there_are_no_more(command: Command, coin: Path) -> None:
+    assert sorted(lines(command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 2))) == ["a", "b"]
+    ended = command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 3)
+    assert (ended.code, sorted(ended.out.split())) == (0, ["a", "b"])
+    assert ended.err == "only 2 such lines in 300 draws: raise --temperature for more\n"
+
+
+def test_novel_gives_no_training_line(command: Command, trained: Path) -> None:
+    training = set((trained.parent / "names.txt").read_text().split())
+    # Short samples are few: training lines are among them.
+    options = ("--ckpt_path", trained, "--seed", 1, "--num_samples", 300, "--max_length", 2)
+    assert training & set(lines(command("sample", *options)))
+    assert not training & set(lines(command("sample", *options, "--novel")))
+
+
+def test_novel_needs_the_training_data(command: Command, trained: Path, tmp_path: Path) -> None:
+    for name in ("best.ckpt", "config.yaml"):
+        shutil.copy(trained / name, tmp_path)
+    config = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(config.replace("names.txt", "gone.text"))
+    ended = command("sample", "--ckpt_path", tmp_path, "--novel")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--novel needs the training data" in ended.err
+    assert "gone.text" in ended.err
+    (tmp_path / "config.yaml").unlink()
+    ended = command("sample", "--ckpt_path", tmp_path, "--novel")
+    assert (ended.code, ended.out) == (2, "")
+    assert "config.yaml" in ended.err
+
+
+def test_every_line_starts_with_the_prompt_and_keeps_the_lengths(command: Command, trained: Path) -> None:
+    options = ("--ckpt_path", trained, "--prompt", "em", "--min_length", 3, "--max_length", 5)
+    for line in lines(command("sample", *options)):
+        assert line.startswith("em")
+        assert 3 <= len(line) <= 5
+
+
+def test_temperature_0_and_top_1_give_the_likeliest_line(command: Command, save_run: Callable[..., Path]) -> None:
+    run = save_run(bigram([[0.1, 0.3, 0.6], [0.8, 0.1, 0.1], [0.3, 0.4, 0.3]], "ab"))
+    for option in (("--temperature", 0), ("--top_k", 1), ("--top_p", 0.01)):
+        assert set(lines(command("sample", "--ckpt_path", run, *option))) == {"ba"}
+
+
+def test_control_characters_are_escaped_unless_raw(command: Command, save_run: Callable[..., Path]) -> None:
+    run = save_run(bigram([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], "\t\x1b"))
+    assert lines(command("sample", "--ckpt_path", run, "--num_samples", 1)) == ["\\t\\x1b"]
+    assert lines(command("sample", "--ckpt_path", run, "--num_samples", 1, "--raw")) == ["\t\x1b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--prompt", "aé"], "does not know the character 'é'"),
+        (["--prompt", "aba"], "the prompt has 3 characters, more than max_length 2"),
+        (["--max_length", 4], "max_length must be between 1 and the model's limit, 3; got 4"),
+        (["--min_length", 3], "min_length must be between 0 and max_length, 2"),
+        (["--temperature", -1], "temperature must be a number, at least 0; got -1.0"),
+        (["--temperature", "hot"], "invalid float value: 'hot'"),
+        (["--top_k", 0], "top_k must be at least 1; got 0"),
+        (["--top_p", 1.5], "top_p must be above 0 and at most 1; got 1.5"),
+        (["--batch_size", 0], "batch_size must be at least 1; got 0"),
+        (["--num_samples", -1], "num_samples must be at least 0; got -1"),
+        (["--sead", 1], "unrecognized arguments: --sead"),
+        (["--ckpt_path", "/no/such/run"], "no checkpoint /no/such/run"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(
+    command: Command, save_run: Callable[..., Path], arguments: list[object], words: str
+) -> None:
+    run = save_run(Transformer("ab", 4, n_layer=1, n_head=1, n_embd=4))
+    ended = command("sample", "--ckpt_path", run, "--max_length", 2, *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_no_run_yet(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = command("sample")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("sequentia: no checkpoint yet under checkpoints/: train a model")
+    assert ended.err.count("\n") == 1

@@ -1,0 +1,161 @@
+"""`sequentia score` prints the probabilities of the model, in the input's order, and results alone on stdout."""
+
+import gzip
+import math
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sequentia.models import Bigram, Transformer
+
+TABLE = [[0.5, 0.25, 0.25], [0.125, 0.0, 0.875], [1.0, 0.0, 0.0]]
+"""Probabilities of end, a and b after the start, a and b."""
+
+
+def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
+    """The bigram with exactly these probabilities."""
+    model = Bigram(vocabulary, 16)
+    (logits,) = model.parameters()
+    with torch.no_grad():
+        logits.copy_(torch.tensor(table).log())
+    return model
+
+
+@pytest.fixture
+def run(save_run: Callable[..., Path]) -> Path:
+    """A run whose model has the probabilities of TABLE."""
+    return save_run(bigram(TABLE, "ab"))
+
+
+Command = Callable[..., Any]
+
+
+def test_rows_are_text_chars_and_nll(command: Command, run: Path) -> None:
+    ended = command("score", "--ckpt_path", run, "b", "ab", "")
+    rows = [("b", 2, 0.25), ("ab", 3, 0.25 * 0.875), ("", 1, 0.5)]
+    assert ended.out == "text\tchars\tnll\n" + "".join(f"{t}\t{n}\t{-math.log(p):.4f}\n" for t, n, p in rows)
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_per_char_shows_each_pair_and_its_probability(command: Command, run: Path) -> None:
+    ended = command("score", "--ckpt_path", run, "--per_char", "ab", "")
+    assert ended.out.splitlines() == [
+        "text\tpair\tprob\tlogprob",
+        "ab\t.a\t0.2500\t-1.3863",
+        "ab\tab\t0.8750\t-0.1335",
+        "ab\tb.\t1.0000\t0.0000",
+        "\t..\t0.5000\t-0.6931",
+    ]
+
+
+def test_per_char_gives_the_tutorials_figures(command: Command, save_run: Callable[..., Path], names_txt: str) -> None:
+    names = Path(names_txt).read_text().split()
+    counts = Counter(pair for name in names for pair in zip(f".{name}", f"{name}.", strict=True))
+    letters = ".abcdefghijklmnopqrstuvwxyz"
+    run = save_run(bigram([[counts[a, b] for b in letters] for a in letters], letters[1:]))
+    ended = command("score", "--ckpt_path", run, "--per_char", "emma", "ava")
+    assert [row.split("\t", 1)[1] for row in ended.out.splitlines()[1:]] == [
+        ".e\t0.0478\t-3.0408",
+        "em\t0.0377\t-3.2793",
+        "mm\t0.0253\t-3.6772",
+        "ma\t0.3899\t-0.9418",
+        "a.\t0.1960\t-1.6299",
+        ".a\t0.1377\t-1.9829",
+        "av\t0.0246\t-3.7045",
+        "va\t0.2495\t-1.3882",
+        "a.\t0.1960\t-1.6299",
+    ]
+
+
+def test_impossible_texts_score_inf_and_one_line_counts_them(command: Command, run: Path) -> None:
+    ended = command("score", "--ckpt_path", run, "ab", "aa", "abé", "b")
+    assert [row.split("\t")[2] for row in ended.out.splitlines()[1:]] == ["1.5198", "inf", "inf", "1.3863"]
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith("2 of 4 texts score inf")
+    assert ended.code == 0
+
+
+def test_a_text_longer_than_the_context_scores_inf(command: Command, save_run: Callable[..., Path]) -> None:
+    ended = command("score", "--ckpt_path", save_run(Transformer("ab", 4)), "aba", "abab")
+    (_, fits), (_, longer) = (row.split("\t")[1:] for row in ended.out.splitlines()[1:])
+    assert math.isfinite(float(fits))
+    assert longer == "inf"
+    assert "more than its 3 characters" in ended.err
+
+
+def test_scores_agree_with_sample_nll(command: Command, trained: Path) -> None:
+    sampled = command("sample", "--ckpt_path", trained, "--nll", "--seed", 1, "--num_samples", 30).out
+    texts = [line.split("\t")[0] for line in sampled.splitlines()]
+    scored = command("score", "--ckpt_path", trained, *texts).out
+    assert len(set(texts)) > 20
+    for drawn, row in zip(sampled.splitlines(), scored.splitlines()[1:], strict=True):
+        text, nll = drawn.split("\t")
+        assert row.split("\t")[0] == text
+        assert float(row.split("\t")[2]) == pytest.approx(float(nll), abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz"])
+def test_a_files_lines_are_read_as_data_is(command: Command, run: Path, write: Callable[..., str], name: str) -> None:
+    content = b"\xef\xbb\xbfb\r\n  ab \n\n \t\nab\rb"
+    path = write(gzip.compress(content) if name.endswith("gz") else content, name)
+    ended = command("score", "--ckpt_path", run, "--path", path)
+    assert [row.split("\t")[0] for row in ended.out.splitlines()[1:]] == ["b", "ab", "ab", "b"]
+    assert ended.err == "blank lines left out: 2\n"
+
+
+def test_stdin_is_read_when_nothing_else_is_given(command: Command, run: Path) -> None:
+    assert command("score", "--ckpt_path", run, stdin=b"b\nab\n") == command("score", "--ckpt_path", run, "b", "ab")
+    assert command("score", "--ckpt_path", run, stdin=b"").out == "text\tchars\tnll\n"
+
+
+def test_arguments_come_before_the_file(command: Command, run: Path, write: Callable[..., str]) -> None:
+    ended = command("score", "b", "--path", write(["ab"]), "--ckpt_path", run, "", stdin=b"a\n")
+    assert [row.split("\t")[0] for row in ended.out.splitlines()[1:]] == ["b", "", "ab"]
+
+
+def test_control_characters_are_escaped_unless_raw(command: Command, save_run: Callable[..., Path]) -> None:
+    run = save_run(bigram([[0.5, 0.25, 0.25]] * 3, "\t\x1b"))
+    nll = f"{-math.log(0.25 * 0.25 * 0.5):.4f}"
+    assert command("score", "--ckpt_path", run, "\t\x1b").out.splitlines()[1] == f"\\t\\x1b\t3\t{nll}"
+    assert command("score", "--ckpt_path", run, "--raw", "\t\x1b").out.splitlines()[1] == f"\t\x1b\t3\t{nll}"
+    rows = command("score", "--ckpt_path", run, "--per_char", "\t").out.splitlines()[1:]
+    assert rows == ["\\t\t.\\t\t0.2500\t-1.3863", "\\t\t\\t.\t0.5000\t-0.6931"]
+
+
+class TestMistakes:
+    def test_a_terminal_and_nothing_to_score(self, command: Command, run: Path) -> None:
+        ended = command("score", "--ckpt_path", run, stdin=None)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == "sequentia: nothing to score: give a TEXT, --path FILE, or lines on stdin\n"
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--path", "/no/such/file"], "no data file '/no/such/file'"),
+            (["--ckpt_path", "/no/such/run", "a"], "no checkpoint /no/such/run"),
+            (["--per_chars", "a"], "unrecognized arguments: --per_chars"),
+            (["\ud800"], "half a surrogate pair"),
+        ],
+    )
+    def test_they_end_in_one_line_and_exit_code_2(
+        self, command: Command, run: Path, arguments: list[str], words: str
+    ) -> None:
+        ended = command("score", "--ckpt_path", run, *arguments)
+        assert ended.code == 2
+        assert words in ended.err
+        assert ended.err.count("\n") == 1
+
+    def test_a_file_that_is_no_text(self, command: Command, run: Path) -> None:
+        ended = command("score", "--ckpt_path", run, stdin=b"a\n\xff\n")
+        assert ended.code == 2
+        assert ended.err == "sequentia: stdin is not UTF-8 text: byte 2 is no character\n"
+
+    def test_no_run_yet(self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        ended = command("score", "a")
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith("sequentia: no checkpoint yet under checkpoints/: train a model")
