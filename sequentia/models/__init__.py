@@ -2,6 +2,7 @@
 
 from sequentia.models.base import LanguageModel
 from sequentia.models.bigram import Bigram
+from sequentia.models.bigram_counts import BigramCounts
 from sequentia.models.bow import BagOfWords
 from sequentia.models.cnn import CNN
 from sequentia.models.gru import GRU
@@ -11,7 +12,7 @@ from sequentia.models.rnn import RNN
 from sequentia.models.transformer import Transformer
 
 ARCHITECTURES: dict[str, type[LanguageModel]] = {
-    cls.__name__: cls for cls in (Bigram, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer)
+    cls.__name__: cls for cls in (Bigram, BigramCounts, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer)
 }
 """Every architecture by its name: what a checkpoint may name, and what the tests run over."""
 

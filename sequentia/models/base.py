@@ -145,7 +145,7 @@ class LanguageModel(LightningModule, ABC):
         """Mean loss over the predicted characters of a batch, a scalar; an architecture may add a regulariser."""
         return self.nll_sum(batch) / batch.total
 
-    def training_step(self, batch: Batch) -> Tensor:
+    def training_step(self, batch: Batch) -> Tensor | None:
         """What the optimizer minimises, a scalar."""
         loss = self.training_loss(batch)
         # `log` costs as much as a small model's whole step: call it only where Lightning writes what it gets.

@@ -1,6 +1,7 @@
 """`sequentia fit`, `validate` and `test`: LightningCLI with sequentia's data, models and runs."""
 
 import logging
+import os
 import shlex
 import warnings
 from functools import partial
@@ -76,6 +77,8 @@ class TrainingCLI(LightningCLI):
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.add_optimizer_args((torch.optim.Optimizer,))
         parser.add_lr_scheduler_args(LRSchedulerTypeTuple)
+        # As an option with a default it is told in config.yaml, and `null` keeps the rate constant.
+        parser.set_defaults({"lr_scheduler": {"class_path": "sequentia.schedule.WarmupDecay"}})
         for name, compute in (("vocabulary", lambda vocabulary: vocabulary.characters), ("context_length", None)):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", compute, apply_on="instantiate")
 
@@ -128,8 +131,7 @@ class TrainingCLI(LightningCLI):
         optimizer, schedule = (self._get(self.config_init, name) for name in ("optimizer", "lr_scheduler"))
         if optimizer:
             self.model.optimizer = partial(_class(optimizer), **_options(optimizer))
-        if schedule:
-            self.model.lr_scheduler = partial(_class(schedule), **_options(schedule))
+        self.model.lr_scheduler = partial(_class(schedule), **_options(schedule)) if schedule else None
 
     def after_instantiate_classes(self) -> None:
         """Evaluate the checkpoint's own model, whatever model the configuration describes."""
@@ -281,6 +283,10 @@ def _quiet() -> None:
     log.propagate = False
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own use of it
     # The run directory holds config.yaml by then, and last.ckpt when a run goes on.
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    # Nothing held out is a choice; and steps are logged by their number, however many make an epoch.
+    warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
+    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
     warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning's own use of PyTorch

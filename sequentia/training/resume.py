@@ -38,7 +38,7 @@ class ExactResume(Callback):
         if not self._resumed:
             return
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-        groups = trainer.optimizers[0].param_groups
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
         for i, (group, now, before) in enumerate(
             zip(groups, pl_module.optimizer_options, self._options_before, strict=True)
         ):

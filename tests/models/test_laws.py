@@ -25,6 +25,8 @@ def build(architecture: str, vocabulary: str, context_length: int) -> LanguageMo
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
+        for buffer in model.buffers():  # counts
+            buffer.random_(0, 100)
     return model.eval()
 
 
@@ -153,8 +155,9 @@ def test_gradients_of_a_packed_batch_are_those_of_its_lines(model: LanguageModel
 
 @torch.no_grad()
 def test_a_zeroed_output_layer_gives_ln_v(model: LanguageModel, corpus: Corpus) -> None:
-    for parameter in (model.head if hasattr(model, "head") else model).parameters():
-        parameter.zero_()
+    output = model.head if hasattr(model, "head") else model
+    for weights in (*output.parameters(), *output.buffers()):
+        weights.zero_()
     batch = make_batch(corpus, np.arange(len(corpus)))
     assert float(model.nll_sum(batch)) / batch.total == pytest.approx(math.log(len(corpus.vocabulary)), rel=1e-6)
 

@@ -1,0 +1,84 @@
+"""Every file in configs/ trains a model of the architecture that it is named after."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sequentia.checkpoint import load_model
+from sequentia.cli import main
+from sequentia.data.batches import make_batch
+from sequentia.data.corpus import Corpus
+
+ROOT = Path(__file__).parents[1]
+VARIANTS = {"bigram_gd": "bigram"}
+"""Configurations that share an architecture with another one; so do all transformer_*."""
+
+
+def model_file(stem: str) -> str:
+    """Stem of the architecture's file."""
+    return "transformer" if stem.startswith("transformer_") else VARIANTS.get(stem, stem)
+
+
+@pytest.fixture(params=sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
+def stem(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_architecture_has_a_config_and_every_config_an_architecture() -> None:
+    configs = {model_file(path.stem) for path in (ROOT / "configs").glob("*.yaml")}
+    shared = {"__init__", "base", "packing", "recurrent"}
+    assert configs == {path.stem for path in (ROOT / "sequentia" / "models").glob("*.py")} - shared
+
+
+def test_every_config_trains_its_architecture_below_ln_v(
+    stem: str, corpus: Corpus, write: Callable[..., str], tmp_path: Path
+) -> None:
+    path = write([corpus.line(i) for i in range(len(corpus))])
+    options = ["--data.path", path, "--data.val_fraction", "0", "--data.test_fraction", "0"]
+    options += [
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.default_root_dir",
+        str(tmp_path),
+        "--trainer.max_steps",
+        "20",
+    ]
+    assert main(["fit", "--config", str(ROOT / "configs" / f"{stem}.yaml"), *options]) == 0
+    model = load_model(tmp_path / "version_0" / "last.ckpt")
+    assert type(model).__module__ == f"sequentia.models.{model_file(stem)}"
+    batch = make_batch(corpus, np.arange(len(corpus)))
+    with torch.no_grad():
+        nll = float(model.nll_sum(batch)) / batch.total
+    assert nll < 0.9 * math.log(len(corpus.vocabulary))
+
+
+def test_a_null_schedule_keeps_the_rate_constant_and_none_given_warms_up_and_decays(
+    write: Callable[..., str], tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    path = write(["ab", "ba", "aab"])
+    options = ["--model", "Bigram", "--data.path", path, "--data.val_fraction", "0", "--data.test_fraction", "0"]
+    options += [
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.default_root_dir",
+        str(tmp_path),
+        "--trainer.max_steps",
+        "10",
+    ]
+    options += ["--trainer.log_every_n_steps", "1", "--optimizer", "SGD", "--optimizer.lr", "50"]
+    for schedule in (["--lr_scheduler", "null"], []):
+        assert main(["fit", *options, *schedule]) == 0
+    rates = []
+    for run in ("version_0", "version_1"):
+        events = EventAccumulator(str(tmp_path / run))
+        events.Reload()
+        rates.append([event.value for event in events.Scalars("lr")])
+    assert rates[0] == [50.0] * 10
+    assert len(set(rates[1])) > 5
+    assert rates[1][-1] < 5
