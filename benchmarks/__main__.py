@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.report import machine
 
-PARTS = ("training", "sampling", "startup", "growth")
+PARTS = ("training", "sampling", "startup", "growth", "architectures")
 
 
 def main() -> None:

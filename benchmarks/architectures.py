@@ -1,0 +1,42 @@
+"""What each shipped configuration buys: parameters, test NLL, seconds to train, samples."""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.report import Table
+from sequentia.checkpoint import load_model
+from sequentia.runs import BEST
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+NAMES = ("bigram_counts", "bigram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer")
+
+
+def sequentia(directory: str, *arguments: str) -> str:
+    """Run the command; returns its stdout."""
+    command = [sys.executable, "-m", "sequentia", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
+
+
+def run(quick: bool) -> str:
+    """Train each configuration on the packaged names as it is shipped, by the commands of the README."""
+    table = Table("architecture", "parameters", "test NLL", "seconds to train", "samples")
+    with tempfile.TemporaryDirectory() as directory:
+        for name in NAMES:
+            config = f"--config={CONFIGS}/{name}.yaml"
+            start = time.perf_counter()
+            sequentia(directory, "fit", config, *(["--trainer.max_steps=100"] if quick else []))
+            seconds = time.perf_counter() - start
+            where = Path(directory) / "checkpoints" / name / "version_0"
+            tested = sequentia(directory, "test", config, f"--ckpt_path={where}")
+            nll = re.search(r"test/loss\D*([\d.]+)", tested)
+            assert nll, tested
+            samples = sequentia(directory, "sample", f"--ckpt_path={where}", "--num_samples=5", "--seed=1", "--novel")
+            model = load_model(where / BEST)
+            size = sum(p.numel() for p in model.parameters()) or sum(b.numel() for b in model.buffers())
+            link = f"[{name}](configs/{name}.yaml)"
+            table.add(link, f"{size:,}", f"{float(nll[1]):.3f}", f"{seconds:.0f}", ", ".join(samples.split("\n")[:-1]))
+    return f"## Architectures\n\n{table}\n"
