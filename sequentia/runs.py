@@ -1,6 +1,9 @@
 """Where runs lie: `<root>/version_N/` with config.yaml, TensorBoard's event files, last.ckpt and best.ckpt."""
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sequentia.errors import UserError
@@ -33,6 +36,30 @@ def create_run(root: Path) -> Path:
         raise UserError(
             f"cannot make a run directory in {root}: {error.strerror}; set --trainer.default_root_dir"
         ) from error
+
+
+@contextmanager
+def only_process(run: Path) -> Iterator[None]:
+    """Keep other processes from going on with the same run; the kernel ends this with the process, however it dies.
+
+    Raises:
+        UserError: Another process is at it.
+    """
+    if os.name == "nt":  # Windows has no such locks
+        yield
+        return
+    import fcntl
+
+    handle = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(f"{run} is in use by another process: wait for its end, or start a new run") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def newest_run(root: Path) -> Path | None:
