@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sequentia.errors import UserError
 
@@ -36,6 +37,36 @@ def create_run(root: Path) -> Path:
         raise UserError(
             f"cannot make a run directory in {root}: {error.strerror}; set --trainer.default_root_dir"
         ) from error
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """A run's config.yaml, as plain values: nothing that it names is made, and nothing in it can grow.
+
+    Raises:
+        UserError: There is none, or it is no plain tree of options.
+    """
+    import yaml
+
+    path = run / "config.yaml"
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_CONFIG + 1)
+        if len(content) > _MOST_CONFIG:
+            raise UserError(f"{path} is too long for a run's configuration")
+        # An alias repeats a part: a few nested ones make a tree larger than any memory. Our own files have none.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
+            raise UserError(f"{path} has an alias (*), which a run's configuration never has")
+        config = yaml.load(content, yaml.SafeLoader)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is no run's configuration")
+    return config
+
+
+_MOST_CONFIG = 1 << 20  # bytes; a run's own has a few thousand
 
 
 @contextmanager

@@ -116,6 +116,7 @@ class RunCheckpoint(ModelCheckpoint):
             return  # another run's checkpoint: its best is not in this directory
         self.best_k_models = best
         self.best_model_score = state_dict["best_model_score"]
+        self.current_score = state_dict["current_score"]
         self.kth_value = state_dict["kth_value"]
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
             path = state_dict[name]

@@ -53,6 +53,5 @@ def _diverged(trainer: Trainer, what: str) -> UserError:
     kept = Path(trainer.checkpoint_callback.dirpath or "") / LAST
     return UserError(
         f"{what} at step {trainer.global_step} with learning rate {float(lr):g}: lower the optimizer's lr, or set "
-        f"--trainer.gradient_clip_val 1.0"
-        + (f"; {kept} holds the last good weights" if kept.is_file() else "")
+        f"--trainer.gradient_clip_val 1.0" + (f"; {kept} holds the last good weights" if kept.is_file() else "")
     )

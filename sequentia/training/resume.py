@@ -129,6 +129,10 @@ class ExactResume(Callback):
         for progress in (validation["total"], validation["current"]):
             _set(progress, 0, 0)
         validation["is_last_batch"] = False
+        optimizer = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+        for progress in (fit["epoch_loop.scheduler_progress"], optimizer["step"], optimizer["zero_grad"]):
+            # What was counted since the epoch or process began: nothing depends on it.
+            progress["current"].update(dict.fromkeys(progress["current"], 0))
         fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
 
 
