@@ -100,14 +100,11 @@ def _training_lines(run: Path) -> "CharDataModule":
 
     try:
         data = CharDataModule(**read_config(run)["data"])
-    except UserError as error:
-        raise UserError(f"--novel needs the data that the run's configuration names: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"--novel needs the data that {run}/config.yaml names, but its part `data` is damaged"
-        ) from error
-    try:
         data.setup("fit")
     except UserError as error:
         raise UserError(f"--novel needs the training data that {run}/config.yaml names: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"--novel needs the training data, but the part `data` of {run}/config.yaml is damaged"
+        ) from error
     return data

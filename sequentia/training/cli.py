@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import reprlib
 import shlex
 import signal
 import warnings
@@ -199,7 +200,7 @@ class TrainingCLI(LightningCLI):
                 raise
             raise UserError(
                 f"cannot go on with {self.checkpoint}: its training state is damaged or does not fit these options "
-                f"({type(error).__name__}: {error}); start a new run, or give another --ckpt_path"
+                f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
             ) from error
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -220,6 +221,7 @@ class TrainingCLI(LightningCLI):
         if self.checkpoint is None or self.loaded is None:
             return
         if self.subcommand == "fit":
+            build_model(self.loaded, self.checkpoint)  # refuses what it would refuse to sample from
             _check_fits(self.model, self.loaded)
             return
         self.model = build_model(self.loaded, self.checkpoint)
@@ -242,7 +244,7 @@ class TrainingCLI(LightningCLI):
         new = _flat(yaml.safe_load(self._parser("fit").dump(self.config["fit"], skip_none=False)))
         for name in new:
             if new[name] != old.get(name):
-                log.info(f"  from here on {name} is {new[name]}, so far it was {old.get(name)}")
+                log.info(f"  from here on {name} is {new[name]}, so far it was {reprlib.repr(old.get(name))}")
 
     def after_fit(self) -> None:
         """Tell what to do next."""
@@ -343,7 +345,8 @@ def _check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         )
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     if shapes != {name: weight.shape for name, weight in checkpoint["state_dict"].items()}:
-        other = ", ".join(f"{n} {theirs[n]} (not {ours[n]})" for n in ours if n in theirs and ours[n] != theirs[n])
+        differ = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+        other = ", ".join(f"{name} {reprlib.repr(theirs[name])} (not {ours[name]})" for name in differ)
         raise UserError(f"the checkpoint's model has {other}: give the run's own config.yaml, or start a new run")
 
 
@@ -386,6 +389,7 @@ _CAUSES = (
     (r"Problems parsing config: (.+)", "the config is no plain YAML: {}"),
     (r"Unexpected config: (.+)", "the config is no YAML of options: {}"),
     (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "{}"),
+    (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "{!r} is no number"),
     (r"Expected a dot import path string: (\S+)", "there is no class {}"),
     (r"Expected a <class '(\w+)'>\. Got value: (.+?)(?: - Expected a <class 'NoneType'>.*)?$", "{1!r} is no {0}"),
 )

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sequentia.errors import UserError
@@ -37,21 +39,37 @@ class ExactResume(Callback):
         self._resumed = False
         self._options: dict[str, Any] = {}
         self._options_before: dict[str, Any] = {}
+        self._loaded: dict[str, Any] | None = None
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the checkpoint until the optimizer is there, which its state must fit."""
+        self._loaded = checkpoint
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the options that this start made optimizer and schedule with, before those of the checkpoint come.
 
         Raises:
-            UserError: The checkpoint's optimizer or schedule is of another class.
+            UserError: The checkpoint's optimizer or schedule is of another class, or its state does not fit.
         """
         self._options = _options(trainer)
-        for what in ("optimizer", "lr_scheduler") if self._options_before else ():
+        if trainer.ckpt_path is None:
+            return
+        if self._loaded is None or not isinstance(self._loaded.get("loops"), dict):
+            raise UserError(f"{trainer.ckpt_path} has no training state: give a run's last.ckpt, or start a new run")
+        for what in ("optimizer", "lr_scheduler"):
             now, before = (options[what]["class_path"] for options in (self._options, self._options_before))
             if now != before:
                 raise UserError(
                     f"the checkpoint's {what} is {before}, the options ask for {now}: its state does not fit; "
                     f"give --{what} {before}, or start a new run"
                 )
+
+        for optimizer, state in zip(trainer.optimizers, self._loaded["optimizer_states"], strict=True):
+            if not _fits(optimizer, state):
+                raise UserError(
+                    f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another, or start a new run"
+                )
+        self._loaded = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the options of this start win over those the checkpoint restored."""
@@ -158,6 +176,30 @@ def _options(trainer: Trainer) -> dict[str, Any]:
             "states": [deepcopy(_state(scheduler)) for scheduler in schedulers],
         },
     }
+
+
+def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
+    """Whether each tensor of an optimizer's saved state has its parameter's form.
+
+    PyTorch does not look, and fused kernels would read and write beside the tensors.
+    """
+    numbers = [number for group in state["param_groups"] for number in group["params"]]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, parameter in zip(numbers, parameters, strict=True):
+        for tensor in state["state"].get(number, {}).values():
+            if not isinstance(tensor, Tensor) or tensor.numel() == 1:
+                continue
+            if tensor.layout != torch.strided or tensor.stride() not in (
+                parameter.stride(),
+                tensor.contiguous().stride(),
+            ):
+                return False
+            if tensor.ndim != parameter.ndim or tensor.isnan().any():
+                return False
+            # A dimension may be averaged away, as Adafactor's are.
+            if any(mine not in (1, its) for mine, its in zip(tensor.shape, parameter.shape, strict=True)):
+                return False
+    return True
 
 
 def _class_path(made: object) -> str:
