@@ -234,6 +234,8 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
+        if not self.trainer.is_global_zero:
+            return
         if self.checkpoint is None or self.loaded is None:
             log.info(f"new run in {self.run}: {_describe(self.model)}")
             return
