@@ -45,8 +45,8 @@ from sequentia.runs import (
 )
 from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
-from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.divergence import StopWhenDiverged
+from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.interrupt import Interrupt, Interrupted
 from sequentia.training.progress import RunProgress
 from sequentia.training.resume import ExactResume

@@ -49,7 +49,7 @@ def _any(trainer: Trainer, bad: bool) -> bool:
 
 
 def _diverged(trainer: Trainer, what: str) -> UserError:
-    lr = trainer.optimizers[0].param_groups[0]["lr"]
+    lr = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else 0.0
     kept = Path(trainer.checkpoint_callback.dirpath or "") / LAST
     return UserError(
         f"{what} at step {trainer.global_step} with learning rate {float(lr):g}: lower the optimizer's lr, or set "
