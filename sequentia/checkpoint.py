@@ -7,14 +7,17 @@ one of this package's. `hyper_parameters` are the architecture's arguments, the 
 
 import inspect
 import pickle
+import reprlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
-from sequentia.models.base import FORMAT, KEY
+from sequentia.models.base import FORMAT, KEY, not_finite
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -24,9 +27,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: It is missing, damaged, no checkpoint of sequentia's, or holds anything but tensors and plain values.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            # torch.save never compresses; what is compressed may grow a thousandfold.
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise _refused(path, "it is compressed, as no checkpoint is")
+            if archive.testzip() is not None:  # PyTorch does not compare the checksums
+                raise _refused(path, "it is damaged")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint {path}") from error
+    except UserError:
+        raise
     except pickle.UnpicklingError as error:
         raise _refused(path, "it holds more than tensors and plain values, or is damaged") from error
     except OSError as error:
@@ -37,13 +48,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(mark, dict):
         raise _refused(path, "it is no checkpoint of sequentia's")
     if mark.get("format") != FORMAT:
-        raise _refused(path, f"its format is {mark.get('format')!r}, this version reads {FORMAT}")
-    if mark.get("architecture") not in ARCHITECTURES:
-        raise _refused(path, f"it names the architecture {mark.get('architecture')!r}, not one of sequentia's")
+        raise _refused(path, f"its format is {_shown(mark.get('format'))}, this version reads {FORMAT}")
+    if mark.get("architecture") not in list(ARCHITECTURES):
+        name = _shown(mark.get("architecture"))
+        raise _refused(path, f"it names the architecture {name}, not one of sequentia's")
     for key in ("hyper_parameters", "state_dict"):
-        if not isinstance(checkpoint.get(key), dict):
+        if not isinstance(checkpoint.get(key), dict) or not all(isinstance(name, str) for name in checkpoint[key]):
             raise _refused(path, f"it has no {key}")
+    options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"].values()
+    if not all(_is_plain(value) for value in options.values()) or not isinstance(options.get("vocabulary"), str):
+        raise _refused(path, "its hyperparameters are no plain values, or it has no vocabulary")
+    if not all(isinstance(weight, Tensor) and weight.layout == torch.strided for weight in weights):
+        raise _refused(path, "its weights are no tensors")
+    # Views of one small storage may pretend to any size; tied weights count twice.
+    if sum(weight.numel() * weight.element_size() for weight in weights) > 2 * path.stat().st_size:
+        raise _refused(path, "its weights are larger than the file")
+    if not isinstance(checkpoint.get("global_step"), int):
+        raise _refused(path, "it does not tell its step")
     return checkpoint
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a hyperparameter is a number, text, or a list of such."""
+    if isinstance(value, list | tuple):
+        return all(isinstance(item, str | int | float | None) for item in value)
+    return isinstance(value, str | int | float | None)
 
 
 def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
@@ -59,11 +88,23 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
     expected = inspect.signature(architecture).parameters
     if set(options) - set(expected):
-        raise _refused(path, f"unknown hyperparameters: {sorted(set(options) - set(expected))}")
+        raise _refused(path, f"unknown hyperparameters: {_shown(sorted(set(options) - set(expected)))}")
+    most = 2 * len(weights) + 100  # parameters that a module makes before some are tied
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal most
+        most -= 1
+        if most < 0:
+            raise UserError("its weights do not fit its hyperparameters")
+
     try:
-        with torch.device("meta"):
-            shapes = {name: weight.shape for name, weight in architecture(**options).state_dict().items()}
-        if shapes != {name: weight.shape for name, weight in weights.items()}:
+        counting = nn.modules.module.register_module_parameter_registration_hook(count)
+        try:
+            with torch.device("meta"):
+                forms = _forms(architecture(**options).state_dict())
+        finally:
+            counting.remove()
+        if forms != _forms(weights):
             raise UserError("its weights do not fit its hyperparameters")
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and thrown away
             model = architecture(**options)
@@ -72,7 +113,15 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
         raise _refused(path, str(error)) from error
     except Exception as error:
         raise _refused(path, f"its hyperparameters are not {architecture.__name__}'s") from error
+    name = not_finite(model)
+    if name is not None:
+        raise _refused(path, f"its weights {name} are infinite or no numbers")
     return model.eval()
+
+
+def _forms(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    """Shape of each weight, and whether it is of real numbers: in which precision may differ."""
+    return {name: (weight.shape, weight.is_floating_point()) for name, weight in weights.items()}
 
 
 def load_model(path: Path) -> LanguageModel:
@@ -82,6 +131,11 @@ def load_model(path: Path) -> LanguageModel:
         UserError: See `read_checkpoint` and `build_model`.
     """
     return build_model(read_checkpoint(path), path)
+
+
+def _shown(value: object) -> str:
+    """A value from a stranger, at a bearable length."""
+    return reprlib.repr(value)[:80]
 
 
 def _refused(path: Path, reason: str) -> UserError:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from sequentia.errors import UserError
+from sequentia.text import printable
 
 COMMANDS = {
     "fit": ("train a model, or go on with a run", "sequentia.training.cli"),
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _command(arguments)(arguments)
     except UserError as error:
-        print(f"sequentia: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"sequentia: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -1,7 +1,11 @@
 """Where runs lie: `<root>/version_N/` with config.yaml, TensorBoard's event files, last.ckpt and best.ckpt."""
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sequentia.errors import UserError
 
@@ -33,6 +37,60 @@ def create_run(root: Path) -> Path:
         raise UserError(
             f"cannot make a run directory in {root}: {error.strerror}; set --trainer.default_root_dir"
         ) from error
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """A run's config.yaml, as plain values: nothing that it names is made, and nothing in it can grow.
+
+    Raises:
+        UserError: There is none, or it is no plain tree of options.
+    """
+    import yaml
+
+    path = run / "config.yaml"
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_CONFIG + 1)
+        if len(content) > _MOST_CONFIG:
+            raise UserError(f"{path} is too long for a run's configuration")
+        # An alias repeats a part: a few nested ones make a tree larger than any memory. Our own files have none.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
+            raise UserError(f"{path} has an alias (*), which a run's configuration never has")
+        config = yaml.load(content, yaml.SafeLoader)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is no run's configuration")
+    return config
+
+
+_MOST_CONFIG = 1 << 20  # bytes; a run's own has a few thousand
+
+
+@contextmanager
+def only_process(run: Path) -> Iterator[None]:
+    """Keep other processes from going on with the same run; the kernel ends this with the process, however it dies.
+
+    Raises:
+        UserError: Another process is at it.
+    """
+    if os.name == "nt":  # Windows has no such locks
+        yield
+        return
+    import fcntl
+
+    handle = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(f"{run} is in use by another process: wait for its end, or start a new run") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def newest_run(root: Path) -> Path | None:

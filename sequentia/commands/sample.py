@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sequentia.cli import Parser
 from sequentia.errors import UserError
-from sequentia.runs import find_checkpoint
+from sequentia.runs import find_checkpoint, read_config
 from sequentia.text import printable
 
 if TYPE_CHECKING:
@@ -96,17 +96,15 @@ def run(name: str, arguments: list[str]) -> int:
 
 def _training_lines(run: Path) -> "CharDataModule":
     """The data that a run was trained on, as its config.yaml names it."""
-    import yaml
-
     from sequentia.data import CharDataModule
 
     try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        data = CharDataModule(**config["data"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(f"--novel needs {run}/config.yaml, which names the training data: {error}") from error
-    try:
+        data = CharDataModule(**read_config(run)["data"])
         data.setup("fit")
     except UserError as error:
         raise UserError(f"--novel needs the training data that {run}/config.yaml names: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"--novel needs the training data, but the part `data` of {run}/config.yaml is damaged"
+        ) from error
     return data

@@ -89,7 +89,6 @@ class LanguageModel(LightningModule, ABC):
         optimizer: Makes the optimizer from parameter groups; AdamW unless set.
         lr_scheduler: Makes the schedule, stepped once an optimizer step, from the optimizer; None keeps the rate
             constant.
-        optimizer_options: Options of each parameter group as the optimizer was made.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
@@ -101,7 +100,6 @@ class LanguageModel(LightningModule, ABC):
         self.context_length = context_length
         self.optimizer = torch.optim.AdamW
         self.lr_scheduler = WarmupDecay
-        self.optimizer_options: list[dict[str, Any]] = []
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
@@ -200,9 +198,6 @@ class LanguageModel(LightningModule, ABC):
         any other is stepped once an epoch.
         """
         optimizer = self.optimizer(self.parameter_groups())
-        self.optimizer_options = [
-            {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
-        ]
         if self.lr_scheduler is None:
             return optimizer
         total_steps = inspect.signature(self.lr_scheduler).parameters.get("total_steps")
@@ -242,3 +237,12 @@ class LanguageModel(LightningModule, ABC):
     def sample(self, num_samples: int, **options: Any) -> list[str]:
         """New lines: `sequentia.sampling.generate` in a list. Options are its arguments."""
         return [sample.text for sample in generate(self, num_samples, **options)]
+
+
+def not_finite(model: torch.nn.Module) -> str | None:
+    """Name of a weight that is no number, or, among those that are trained, infinite; None if all is well."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        bad = ~tensor.isfinite() if tensor.requires_grad else tensor.isnan()
+        if bad.any():
+            return name
+    return None

@@ -1,9 +1,14 @@
 """`sequentia fit`, `validate` and `test`: LightningCLI with sequentia's data, models and runs."""
 
+import errno
 import logging
 import os
+import re
+import reprlib
 import shlex
+import signal
 import warnings
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,18 +26,32 @@ from lightning.pytorch.cli import (
     SaveConfigCallback,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.checkpoint import build_model, read_checkpoint
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.base import KEY
-from sequentia.runs import LAST, ROOT, best_checkpoint, create_run, find_checkpoint, newest_run
+from sequentia.runs import (
+    LAST,
+    ROOT,
+    best_checkpoint,
+    create_run,
+    find_checkpoint,
+    newest_run,
+    only_process,
+    read_config,
+)
+from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
+from sequentia.training.interrupt import Interrupt, Interrupted
 from sequentia.training.progress import RunProgress
 from sequentia.training.resume import ExactResume
 from sequentia.training.samples import SampleTable
+from sequentia.training.saving import AtomicCheckpointIO, remove_leftovers, replacing
 
 log = logging.getLogger("sequentia")
 
@@ -41,27 +60,57 @@ def run(name: str, arguments: list[str]) -> int:
     """Run the subcommand; returns the exit code."""
     _quiet()
     try:
-        TrainingCLI(
-            LanguageModel,
-            CharDataModule,
-            subclass_mode_model=True,
-            save_config_callback=SaveConfig if name == "fit" else None,
-            seed_everything_default=0,
-            trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "callbacks": []},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            parser_kwargs={"prog": "sequentia", "exit_on_error": False},
-            args=[name, *arguments],
-        )
+        with ExitStack() as held:
+            _run(name, arguments, held)
     except ArgumentError as error:
         raise UserError(_first_cause(error)) from error
+    except Interrupted as stop:
+        # Rank 0 alone tells how it ended: its launcher takes another process's code for a crash.
+        return 0 if rank_zero_only.rank else 128 + stop.signum
+    except MisconfigurationException as error:
+        raise UserError(str(error)) from error
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes 1 of it
+            return 128 + signal.SIGINT
+        raise
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; make room") from error
     return 0
 
 
+_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def _run(name: str, arguments: list[str], held: ExitStack) -> None:
+    TrainingCLI(
+        held,
+        LanguageModel,
+        CharDataModule,
+        subclass_mode_model=True,
+        save_config_callback=SaveConfig if name == "fit" else None,
+        seed_everything_default=0,
+        trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "callbacks": []},
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        parser_kwargs={"prog": "sequentia", "exit_on_error": False},
+        args=[name, *arguments],
+    )
+
+
 class TrainingCLI(LightningCLI):
-    """LightningCLI, whose runs lie in `checkpoints/<config stem>/version_N`."""
+    """LightningCLI, whose runs lie in `checkpoints/<config stem>/version_N`.
+
+    Args:
+        held: Closed when the command ends: it holds the run's lock.
+    """
 
     model: LanguageModel
+
+    def __init__(self, held: ExitStack, *args: Any, **kwargs: Any) -> None:
+        self.held = held
+        super().__init__(*args, **kwargs)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -93,7 +142,9 @@ class TrainingCLI(LightningCLI):
             config.trainer.default_root_dir = str(ROOT / _stem(config))
         root = Path(config.trainer.default_root_dir)
         if self.subcommand == "fit":
-            self.run, self.checkpoint = _place_to_fit(config.ckpt_path, root)
+            run, self.checkpoint = _place_to_fit(config.ckpt_path, root)
+            if run is not None:
+                self._go_on_in(run)
         else:
             self.checkpoint = _checkpoint_to_evaluate(config.ckpt_path, root)
         self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
@@ -107,9 +158,13 @@ class TrainingCLI(LightningCLI):
             callbacks.append(RunProgress())
         if self.subcommand == "fit":
             self._set_optimizer()
+            if not hasattr(self, "run"):  # made now: options and data are good
+                self._go_on_in(_new_run(Path(config["default_root_dir"])))
             self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
-            seed = int(self._get(self.config_init, "seed_everything"))
-            callbacks += [ExactResume(seed), SampleTable(), BigramHeatMap()]
+            self.resume = ExactResume(int(self._get(self.config_init, "seed_everything")))
+            saver = self._get(self.config_init, "checkpoint")
+            callbacks += [StopWhenDiverged(), self.resume, SampleTable(), BigramHeatMap(), Interrupt(saver)]
+            kwargs["plugins"] = [*_as_list(config["plugins"]), AtomicCheckpointIO()]
             if config["logger"] in (None, True):
                 step = None if self.loaded is None else int(self.loaded["global_step"])
                 kwargs["logger"] = TensorBoardLogger(
@@ -118,7 +173,35 @@ class TrainingCLI(LightningCLI):
         else:
             kwargs["logger"] = False
         self.trainer_defaults["callbacks"] = callbacks
-        return super().instantiate_trainer(**kwargs)
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"the trainer's options do not go together: {error}") from error
+
+    def _go_on_in(self, run: Path) -> None:
+        """Take a run's directory for this process alone."""
+        self.run = run
+        if rank_zero_only.rank == 0:
+            self.held.callback(_remove_if_empty, run)
+            self.held.enter_context(only_process(run))
+            remove_leftovers(run)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except Interrupted:
+            if self.trainer.is_global_zero:
+                log.info(closing_words(self.run, self.trainer))
+            raise
+        except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            if subcommand != "fit" or self.checkpoint is None or self.resume.under_way:
+                raise
+            raise UserError(
+                f"cannot go on with {self.checkpoint}: its training state is damaged or does not fit these options "
+                f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
+            ) from error
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
@@ -138,6 +221,7 @@ class TrainingCLI(LightningCLI):
         if self.checkpoint is None or self.loaded is None:
             return
         if self.subcommand == "fit":
+            build_model(self.loaded, self.checkpoint)  # refuses what it would refuse to sample from
             _check_fits(self.model, self.loaded)
             return
         self.model = build_model(self.loaded, self.checkpoint)
@@ -150,15 +234,19 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
+        if not self.trainer.is_global_zero:
+            return
         if self.checkpoint is None or self.loaded is None:
             log.info(f"new run in {self.run}: {_describe(self.model)}")
             return
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
-        old = _flat(yaml.safe_load((self.checkpoint.parent / "config.yaml").read_text(encoding="utf-8")))
+        if not (self.checkpoint.parent / "config.yaml").is_file():
+            return
+        old = _flat(read_config(self.checkpoint.parent))
         new = _flat(yaml.safe_load(self._parser("fit").dump(self.config["fit"], skip_none=False)))
         for name in new:
             if new[name] != old.get(name):
-                log.info(f"  from here on {name} is {new[name]}, so far it was {old.get(name)}")
+                log.info(f"  from here on {name} is {new[name]}, so far it was {reprlib.repr(old.get(name))}")
 
     def after_fit(self) -> None:
         """Tell what to do next."""
@@ -189,9 +277,8 @@ class SaveConfig(SaveConfigCallback):
             run = Path(log_dir or trainer.default_root_dir)
             run.mkdir(parents=True, exist_ok=True)
             text = self.parser.dump(self.config, skip_none=False)
-            temporary = run / ".config.yaml"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(run / "config.yaml")
+            with replacing(run / "config.yaml") as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
 
 def _describe(model: LanguageModel) -> str:
@@ -206,10 +293,10 @@ def _stem(config: Namespace) -> str:
     return str(config.model.class_path).rsplit(".", 1)[-1].lower()
 
 
-def _place_to_fit(given: str | None, root: Path) -> tuple[Path, Path | None]:
-    """The run directory to write to, and the checkpoint to go on from."""
+def _place_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:
+    """The run directory to write to (None for a new one), and the checkpoint to go on from."""
     if given is None:
-        return _new_run(root), None
+        return None, None
     if given == "last":
         run = newest_run(root)
         if run is None:
@@ -223,12 +310,22 @@ def _place_to_fit(given: str | None, root: Path) -> tuple[Path, Path | None]:
         raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
     if path.name == LAST and (path.parent / "config.yaml").is_file():
         return path.parent, path
-    return _new_run(root), path  # from any other checkpoint a run branches off
+    return None, path  # from any other checkpoint a run branches off
 
 
 def _new_run(root: Path) -> Path:
     # Other processes of a distributed run write nothing there.
     return create_run(root) if rank_zero_only.rank == 0 else root
+
+
+def _remove_if_empty(run: Path) -> None:
+    """Remove the directory of a run that came to nothing: `--ckpt_path last` shall not mean it."""
+    with suppress(OSError):
+        run.rmdir()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _checkpoint_to_evaluate(given: str | None, root: Path) -> Path:
@@ -250,7 +347,8 @@ def _check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         )
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     if shapes != {name: weight.shape for name, weight in checkpoint["state_dict"].items()}:
-        other = ", ".join(f"{n} {theirs[n]} (not {ours[n]})" for n in ours if n in theirs and ours[n] != theirs[n])
+        differ = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+        other = ", ".join(f"{name} {reprlib.repr(theirs[name])} (not {ours[name]})" for name in differ)
         raise UserError(f"the checkpoint's model has {other}: give the run's own config.yaml, or start a new run")
 
 
@@ -270,14 +368,40 @@ def _options(config: Namespace) -> dict[str, Any]:
 
 
 def _first_cause(error: BaseException) -> str:
-    """The words of a parser's error that tell the user what is wrong, on one line."""
-    return str(error)
+    """The words of a parser's error that tell the user what is wrong, on one line.
+
+    jsonargparse tries each type that an option may have, and tells of all of them, nested; the innermost of the first
+    is what the option is for.
+    """
+    text = " ".join(str(error).split())
+    keys = [key for key in re.findall(r'Parser key "([^"]+)":', text) if key != "config"]
+    option = f"--{'.init_args.'.join(keys)}: " if keys else ""
+    for pattern, words in _CAUSES:
+        if match := re.search(pattern, text):
+            return option + words.format(*match.groups()) + "; see `sequentia fit --help`"
+    return f"{text}; see `sequentia fit --help`"
+
+
+_CAUSES = (
+    (r"File does not exist: (.+)", "no config file {}: give an existing YAML file"),
+    (r"unrecognized arguments: (.+)", "no such option: {}"),
+    (r"Option '([^']+)' is not accepted", "there is no option {}"),
+    (r"does not accept option '([^']+)'", "there is no option {}"),
+    (r"(?:fit|validate|test)\.(\w+)$", "give --{0}, or a --config that has {0}"),
+    (r"Problems parsing config: (.+)", "the config is no plain YAML: {}"),
+    (r"Unexpected config: (.+)", "the config is no YAML of options: {}"),
+    (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "{}"),
+    (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "{!r} is no number"),
+    (r"Expected a dot import path string: (\S+)", "there is no class {}"),
+    (r"Expected a <class '(\w+)'>\. Got value: (.+?)(?: - Expected a <class 'NoneType'>.*)?$", "{1!r} is no {0}"),
+)
+"""What jsonargparse says -> what to tell the user of it; the first that matches counts."""
 
 
 def _quiet() -> None:
     """Plain messages on stderr, without Lightning's tips and notes."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Plain("%(message)s"))
     log.handlers = [handler]
     log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
     log.propagate = False
@@ -290,3 +414,10 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
     warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
     warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning's own use of PyTorch
+
+
+class _Plain(logging.Formatter):
+    """Lines of text, in which nothing from paths or data can move the cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).split("\n"))

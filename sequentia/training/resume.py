@@ -5,12 +5,17 @@ function of epoch and batch number (see `sequentia.data.batches`); and random nu
 function of seed and step here. So only Lightning's own counters have to be right.
 """
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from sequentia.errors import UserError
 from sequentia.schedule import WarmupDecay
 
 
@@ -23,45 +28,83 @@ class ExactResume(Callback):
 
     Args:
         seed: Seed of the run.
+
+    Attributes:
+        under_way: Whether a step was done since the start, so that the checkpoint is known to be good.
     """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.under_way = False
         self._resumed = False
-        self._options: list[dict[str, Any]] = []
-        self._options_before: list[dict[str, Any]] = []
+        self._options: dict[str, Any] = {}
+        self._options_before: dict[str, Any] = {}
+        self._loaded: dict[str, Any] | None = None
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the checkpoint until the optimizer is there, which its state must fit."""
+        self._loaded = checkpoint
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the options that this start made optimizer and schedule with, before those of the checkpoint come.
+
+        Raises:
+            UserError: The checkpoint's optimizer or schedule is of another class, or its state does not fit.
+        """
+        self._options = _options(trainer)
+        if trainer.ckpt_path is None:
+            return
+        if self._loaded is None or not isinstance(self._loaded.get("loops"), dict):
+            raise UserError(f"{trainer.ckpt_path} has no training state: give a run's last.ckpt, or start a new run")
+        for what in ("optimizer", "lr_scheduler"):
+            now, before = (options[what]["class_path"] for options in (self._options, self._options_before))
+            if now != before:
+                raise UserError(
+                    f"the checkpoint's {what} is {before}, the options ask for {now}: its state does not fit; "
+                    f"give --{what} {before}, or start a new run"
+                )
+
+        for optimizer, state in zip(trainer.optimizers, self._loaded["optimizer_states"], strict=True):
+            if not _fits(optimizer, state):
+                raise UserError(
+                    f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another, or start a new run"
+                )
+        self._loaded = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the optimizer's options of this start win over those the checkpoint restored."""
+        """Let the options of this start win over those the checkpoint restored."""
         self._resumed = trainer.ckpt_path is not None
-        self._options = pl_module.optimizer_options
         if not self._resumed:
             return
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        for i, (group, now, before) in enumerate(
-            zip(groups, pl_module.optimizer_options, self._options_before, strict=True)
+        for scheduler, now, before in zip(
+            schedulers,
+            self._options["lr_scheduler"]["states"],
+            self._options_before["lr_scheduler"]["states"],
+            strict=True,
+        ):
+            # The state of a fresh schedule is its options, and counters that are the same in every fresh schedule.
+            vars(scheduler).update({k: v for k, v in now.items() if before.get(k) != v and k != "_last_lr"})
+        for group, now, before in zip(
+            [group for optimizer in trainer.optimizers for group in optimizer.param_groups],
+            self._options["optimizer"]["groups"],
+            self._options_before["optimizer"]["groups"],
+            strict=True,
         ):
             changed = {name: value for name, value in now.items() if before.get(name) != value}
             if "lr" in changed:
-                for scheduler in schedulers:
-                    scheduler.base_lrs[i] = now["lr"]
-                group["initial_lr"] = now["lr"]
-                # Where the schedule has brought the rate, as a share of its base, it stays.
-                changed["lr"] = (
-                    group["lr"]
-                    if any(isinstance(s, WarmupDecay) for s in schedulers)
-                    else (group["lr"] * now["lr"] / before["lr"])
-                )
+                # Where a schedule has brought the rate, as a share of its base, it stays.
+                follows = any(isinstance(scheduler, WarmupDecay) for scheduler in schedulers)  # its own curve already
+                changed["lr"] = group["lr"] if follows else group["lr"] * now["lr"] / before["lr"]
             group.update(changed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizer's options that the run was started with."""
-        return {"optimizer_options": self._options}
+        """The options that optimizer and schedule were made with."""
+        return {"options": self._options}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the options that the run was started with."""
-        self._options_before = state_dict["optimizer_options"]
+        """Take over the options that the run had so far."""
+        self._options_before = state_dict["options"]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the step."""
@@ -76,6 +119,10 @@ class ExactResume(Callback):
         torch.default_generator.manual_seed(seed)
         if pl_module.device.type == "cuda":
             torch.cuda.manual_seed(seed)
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Note that all of the checkpoint was good for a step."""
+        self.under_way = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Bring Lightning's progress to the one form."""
@@ -100,9 +147,65 @@ class ExactResume(Callback):
         for progress in (validation["total"], validation["current"]):
             _set(progress, 0, 0)
         validation["is_last_batch"] = False
+        optimizer = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+        for progress in (fit["epoch_loop.scheduler_progress"], optimizer["step"], optimizer["zero_grad"]):
+            # What was counted since the epoch or process began: nothing depends on it.
+            progress["current"].update(dict.fromkeys(progress["current"], 0))
         fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
 
 
 def _set(progress: dict[str, int], started: int, done: int) -> None:
     """Set Lightning's four counters: ready and started, processed and completed."""
     progress.update(ready=started, started=started, processed=done, completed=done)
+
+
+def _options(trainer: Trainer) -> dict[str, Any]:
+    """Classes and options of optimizer and schedule as they were made, in plain values."""
+    optimizers, schedulers = trainer.optimizers, [config.scheduler for config in trainer.lr_scheduler_configs]
+    return {
+        "optimizer": {
+            "class_path": ", ".join(map(_class_path, optimizers)) or "none",
+            "groups": [
+                {name: deepcopy(value) for name, value in group.items() if name != "params"}
+                for optimizer in optimizers
+                for group in optimizer.param_groups
+            ],
+        },
+        "lr_scheduler": {
+            "class_path": ", ".join(map(_class_path, schedulers)) or "none",
+            "states": [deepcopy(_state(scheduler)) for scheduler in schedulers],
+        },
+    }
+
+
+def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
+    """Whether each tensor of an optimizer's saved state has its parameter's form.
+
+    PyTorch does not look, and fused kernels would read and write beside the tensors.
+    """
+    numbers = [number for group in state["param_groups"] for number in group["params"]]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, parameter in zip(numbers, parameters, strict=True):
+        for tensor in state["state"].get(number, {}).values():
+            if not isinstance(tensor, Tensor) or tensor.numel() == 1:
+                continue
+            if tensor.layout != torch.strided or tensor.stride() not in (
+                parameter.stride(),
+                tensor.contiguous().stride(),
+            ):
+                return False
+            if tensor.ndim != parameter.ndim or tensor.isnan().any():
+                return False
+            # A dimension may be averaged away, as Adafactor's are.
+            if any(mine not in (1, its) for mine, its in zip(tensor.shape, parameter.shape, strict=True)):
+                return False
+    return True
+
+
+def _class_path(made: object) -> str:
+    return f"{type(made).__module__}.{type(made).__qualname__}"
+
+
+def _state(scheduler: LRScheduler | ReduceLROnPlateau) -> dict[str, Any]:
+    # What WarmupDecay's options make of it is no state: it follows them by itself.
+    return {} if isinstance(scheduler, WarmupDecay) else scheduler.state_dict()

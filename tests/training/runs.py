@@ -1,0 +1,157 @@
+"""What the tests of runs share: starting them, and comparing what they leave behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sequentia.checkpoint import read_checkpoint
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+LINES = [a + b + c for a in "bdklmnrstv" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]
+"""250 lines: about 13 batches an epoch."""
+
+COMMON = (
+    "--data.path lines.txt --data.batch_size 16 --trainer.accelerator cpu --trainer.log_every_n_steps 1 "
+    "--model.n_embd 16 --model.n_layer 1 --model.n_head 2 --model.dropout 0.1"
+)
+SETTINGS = {
+    "every 5 steps": "--trainer.max_steps 40 --trainer.val_check_interval 7 --checkpoint.every_n_train_steps 5",
+    "after validation alone": "--trainer.max_steps 40 --trainer.val_check_interval 6",
+    "accumulating": (
+        "--trainer.max_steps 15 --trainer.accumulate_grad_batches 3 --trainer.val_check_interval 7 "
+        "--checkpoint.every_n_train_steps 2"
+    ),
+    "by epochs": (
+        "--trainer.max_steps -1 --trainer.max_epochs 4 --trainer.limit_train_batches 9 "
+        "--trainer.val_check_interval 1.0 --trainer.check_val_every_n_epoch 1 --checkpoint.every_n_train_steps 4"
+    ),
+    "nothing held out": (
+        "--trainer.max_steps 30 --data.val_fraction 0 --data.test_fraction 0 --checkpoint.every_n_train_steps 3"
+    ),
+    "the best two": (
+        "--trainer.max_steps 40 --trainer.val_check_interval 5 --checkpoint.save_top_k 2 "
+        "--checkpoint.monitor val/perplexity --checkpoint.every_n_train_steps 3"
+    ),
+    "one cycle": (
+        "--trainer.max_steps 30 --trainer.val_check_interval 7 --checkpoint.every_n_train_steps 5 "
+        "--lr_scheduler torch.optim.lr_scheduler.OneCycleLR --lr_scheduler.max_lr 0.01"
+    ),
+    "exponential over epochs": (
+        "--trainer.max_steps 45 --trainer.val_check_interval 8 --checkpoint.every_n_train_steps 5 "
+        "--lr_scheduler torch.optim.lr_scheduler.ExponentialLR --lr_scheduler.gamma 0.5"
+    ),
+}
+
+Curves = dict[str, list[tuple[int, float]]]
+
+
+class ForkServer:
+    """Starts `sequentia` in processes of its own; see fork_server.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, cwd: Path, arguments: list[str], kill: Any = None, **more: Any) -> int:
+        request = {"arguments": arguments, "cwd": str(cwd), "log": str(cwd / "log"), "kill": kill, **more}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+def curves(run: Path) -> Curves:
+    """What TensorBoard shows of a run: for each tag its steps and values."""
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def same(a: Any, b: Any, where: str = "") -> None:
+    """Assert that two trees of plain values and tensors are equal, bit by bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert list(a) == list(b), where
+        for key in a:
+            same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where}.{i}")
+    elif isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype, where
+        assert torch.equal(a.view(torch.uint8) if a.ndim else a, b.view(torch.uint8) if b.ndim else b), where
+    else:
+        assert a == b, where
+
+
+def same_checkpoints(a: Path, b: Path) -> None:
+    """Assert that two checkpoints hold the same, bit by bit: weights, optimizer, schedule, progress, best score."""
+    one, other = read_checkpoint(a), read_checkpoint(b)
+    for checkpoint, path in ((one, a), (other, b)):
+        state = checkpoint["callbacks"]["RunCheckpoint"]
+        for name, value in state.items():  # the runs lie in different directories
+            if isinstance(value, str):
+                state[name] = value.replace(str(path.parent.resolve()), "")
+            elif isinstance(value, dict):
+                state[name] = {key.replace(str(path.parent.resolve()), ""): score for key, score in value.items()}
+    same(one, other)
+
+
+def same_runs(a: Path, b: Path) -> None:
+    """Assert that two runs ended with the same checkpoints and curves, bit by bit, and left no temporary file."""
+    for name in ("last.ckpt", "best.ckpt"):
+        assert (a / name).exists() == (b / name).exists(), name
+        if (a / name).exists():
+            same_checkpoints(a / name, b / name)
+    one, other = curves(a), curves(b)
+    assert one == other
+    for tag, curve in one.items():
+        steps = [step for step, _ in curve]
+        if tag != "epoch":  # Lightning adds it to whatever it writes: twice where a step is validated
+            assert steps == sorted(set(steps)), tag
+    assert not [path.name for run in (a, b) for path in run.iterdir() if path.name.startswith(".")]
+
+
+def arguments(setting: str) -> list[str]:
+    return ["fit", "--config", str(CONFIGS / "transformer.yaml"), *COMMON.split(), *SETTINGS[setting].split()]
+
+
+class Straight:
+    """Runs that were never interrupted, each made when first asked for."""
+
+    def __init__(self, fit: ForkServer, root: Path) -> None:
+        self.fit, self.root = fit, root
+
+    def place(self, name: str) -> Path:
+        """A new directory with the data."""
+        cwd = self.root / name
+        cwd.mkdir()
+        (cwd / "lines.txt").write_text("\n".join(LINES))
+        return cwd
+
+    def __call__(self, setting: str) -> Path:
+        if not (self.root / setting).is_dir():
+            assert self.fit(self.place(setting), arguments(setting)) == 0
+        return the_run(self.root / setting)
+
+
+def the_run(cwd: Path) -> Path:
+    (run,) = (cwd / "checkpoints" / "transformer").iterdir()
+    return run

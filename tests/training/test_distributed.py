@@ -1,0 +1,62 @@
+"""Two processes follow one at the same global batch, and go on bit by bit when all of them are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.training.runs import Straight, arguments, curves, same_runs, the_run
+
+OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
+TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2"]
+
+pytestmark = pytest.mark.slow  # each start of two processes takes ten seconds
+
+
+def fit(cwd: Path, *options: str, kill: bool = False) -> int:
+    """Run it; with `kill`, all its processes die at the validation after step 28."""
+    command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *OPTIONS, *options]
+    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if kill and line.startswith("step 28 "):
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode
+
+
+def test_two_processes_follow_one_at_the_same_global_batch(straight: Straight) -> None:
+    one, two = straight.place("one process"), straight.place("two processes")
+    assert fit(one, "--data.batch_size", "32") == 0
+    assert fit(two, "--data.batch_size", "16", *TWO) == 0
+    expected, got = curves(the_run(one)), curves(the_run(two))
+    assert len(expected["val/loss"]) == 7
+    for tag in ("val/loss", "lr"):
+        assert [step for step, _ in got[tag]] == [step for step, _ in expected[tag]]
+        assert [value for _, value in got[tag]] == pytest.approx([value for _, value in expected[tag]], abs=1e-5)
+
+
+def test_two_killed_processes_go_on_bit_by_bit(straight: Straight) -> None:
+    whole, killed = straight.place("two never killed"), straight.place("two killed")
+    dropout = ["--model.dropout", "0.1"]
+    assert fit(whole, *TWO, *dropout) == 0
+    assert fit(killed, *TWO, *dropout, kill=True) == -9
+    assert fit(killed, *TWO, *dropout, "--ckpt_path", "last") == 0
+    same_runs(the_run(killed), the_run(whole))
+
+
+def test_sigterm_to_the_first_process_stops_both(straight: Straight) -> None:
+    cwd = straight.place("two stopped")
+    command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *TWO, "--trainer.max_steps", "100000"]
+    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if line.startswith("step 14 "):
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 143
+    assert "Traceback" not in "".join(told)
+    assert (the_run(cwd) / "last.ckpt").is_file()

@@ -1,0 +1,132 @@
+"""A run killed at any moment and continued ends as one that was never interrupted, bit by bit.
+
+All of the last and best checkpoint is compared (weights, optimizer, schedule, progress, scores), and all curves.
+"""
+
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.training.runs import SETTINGS, ForkServer, Straight, arguments, curves, same_checkpoints, same_runs, the_run
+
+POINTS = [
+    ("every 5 steps", [{"call": "on_train_batch_end", "count": 13}, {"call": "on_train_batch_end", "count": 9}]),
+    ("every 5 steps", [{"call": "half", "count": 5}]),
+    ("after validation alone", [{"call": "on_validation_batch_start", "count": 3}]),
+    ("after validation alone", [{"call": "on_train_epoch_end", "count": 2}]),
+    ("accumulating", [{"call": "on_train_batch_end", "count": 20}]),
+    ("by epochs", [{"call": "on_train_epoch_start", "count": 3}]),
+    ("nothing held out", [{"call": "fsync", "count": 7}]),
+    ("the best two", [{"call": "replace", "count": 9}]),
+    ("one cycle", [{"call": "on_train_end", "count": 1}]),
+]
+"""The few that every test run tries; the slow test tries a hundred more."""
+
+
+def kill_and_go_on(fit: ForkServer, straight: Straight, name: str, setting: str, kills: list[dict[str, Any]]) -> None:
+    expected = straight(setting)
+    cwd = straight.place(name)
+    for i, kill in enumerate(kills):
+        go_on = ["--ckpt_path", "last"] if (cwd / "checkpoints").exists() else []
+        code = fit(cwd, arguments(setting) + go_on, kill)
+        assert code in ((-9,) if "call" in kill and i == 0 else (-9, 0)), (cwd / "log").read_text()
+    go_on = ["--ckpt_path", "last"] if list(cwd.glob("checkpoints/*/*")) else []
+    assert fit(cwd, arguments(setting) + go_on) == 0, (cwd / "log").read_text()
+    same_runs(the_run(cwd), expected)
+
+
+@pytest.mark.parametrize(("setting", "kills"), POINTS, ids=str)
+def test_a_killed_run_goes_on_bit_by_bit(
+    fit: ForkServer, straight: Straight, setting: str, kills: list[dict[str, Any]]
+) -> None:
+    kill_and_go_on(fit, straight, f"killed {POINTS.index((setting, kills))}", setting, kills)
+
+
+HOOKS = [
+    *("on_train_batch_start", "on_train_batch_end", "on_before_optimizer_step", "on_before_zero_grad"),
+    *("on_validation_start", "on_validation_batch_end", "on_validation_end", "on_train_epoch_end"),
+    *("half", "save", "fsync", "replace", "time", "time", "time", "time"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100))
+def test_a_run_killed_at_a_random_point_goes_on_bit_by_bit(fit: ForkServer, straight: Straight, seed: int) -> None:
+    draw = random.Random(seed)
+    setting = draw.choice(list(SETTINGS))
+    hooks = [hook for hook in HOOKS if setting != "nothing held out" or "validation" not in hook]
+    kills: list[dict[str, Any]] = []
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        hook = draw.choice(hooks)
+        if hook == "time":
+            kills.append({"after": draw.uniform(0, 1.5)})
+        else:
+            kills.append({"call": hook, "count": draw.randrange(1, 3 if "valid" in hook or "epoch" in hook else 9)})
+    kill_and_go_on(fit, straight, f"random {seed}", setting, kills)
+
+
+def test_a_real_process_killed_in_mid_epoch_goes_on_bit_by_bit(straight: Straight) -> None:
+    expected = straight("every 5 steps")
+    cwd = straight.place("process")
+    command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps")]
+    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step 14 "):  # a validation
+                process.kill()
+                break
+        process.stderr.read()
+    assert process.returncode == -9
+    done = subprocess.run([*command, "--ckpt_path", "last"], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    same_runs(the_run(cwd), expected)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again_in_its_place(
+    fit: ForkServer, straight: Straight
+) -> None:
+    cwd = straight.place("before the first")
+    assert fit(cwd, arguments("every 5 steps"), {"call": "save", "count": 1}) == -9
+    assert not (the_run(cwd) / "last.ckpt").exists()
+    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 0
+    assert "was stopped before its first checkpoint" in (cwd / "log").read_text()
+    same_runs(the_run(cwd), straight("every 5 steps"))
+
+
+def test_nothing_to_go_on_with_is_a_mistake(fit: ForkServer, straight: Straight) -> None:
+    cwd = straight.place("nothing")
+    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 2
+    assert (cwd / "log").read_text() == (
+        "sequentia: no run to go on with under checkpoints/transformer: leave out --ckpt_path to start one\n"
+    )
+    assert not (cwd / "checkpoints").exists()
+
+
+def test_a_complete_run_told_to_go_on_stays_as_it_is(fit: ForkServer, straight: Straight) -> None:
+    cwd = straight.place("complete")
+    assert fit(cwd, arguments("every 5 steps")) == 0
+    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 0
+    same_runs(the_run(cwd), straight("every 5 steps"))
+
+
+def test_a_complete_run_goes_on_to_a_larger_max_steps_as_the_longer_run(fit: ForkServer, straight: Straight) -> None:
+    constant = ["--lr_scheduler.decay", "none", "--lr_scheduler.warmup", "3"]
+    long, short = straight.place("long"), straight.place("short")
+    assert fit(long, [*arguments("every 5 steps"), *constant]) == 0
+    for steps, more in (("17", []), ("26", ["--ckpt_path", "last"]), ("40", ["--ckpt_path", "last"])):
+        assert fit(short, [*arguments("every 5 steps"), *constant, "--trainer.max_steps", steps, *more]) == 0
+    log = (short / "log").read_text()
+    assert "from here on trainer.max_steps is 26, so far it was 17" in log
+    same_runs(the_run(short), the_run(long))
+
+
+def test_the_best_checkpoint_of_several_is_best_ckpt(straight: Straight) -> None:
+    run = straight("the best two")
+    scores = dict(curves(run)["val/perplexity"])
+    kept = sorted(scores, key=scores.__getitem__)[:2]
+    assert {path.name for path in run.glob("best-*")} == {f"best-step={step + 1}.ckpt" for step in kept}
+    same_checkpoints(run / "best.ckpt", run / f"best-step={kept[0] + 1}.ckpt")
