@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
-from sequentia.models.base import FORMAT, KEY, not_finite
+from sequentia.models.base import FORMAT, KEY
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
         raise _refused(path, str(error)) from error
     except Exception as error:
         raise _refused(path, f"its hyperparameters are not {architecture.__name__}'s") from error
-    name = not_finite(model)
-    if name is not None:
-        raise _refused(path, f"its weights {name} are infinite or no numbers")
+    for name, weight in weights.items():
+        if weight.isnan().any() or weight.isposinf().any():  # -inf is a logit like others: probability zero
+            raise _refused(path, f"its weights {name} are infinite or no numbers")
     return model.eval()
 
 

@@ -35,6 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "lines.txt").write_text("\n".join(LINES))
     config = Path(__file__).parents[1] / "configs" / "transformer.yaml"
     options = "--model.n_embd 8 --model.n_layer 1 --model.n_head 2 --data.batch_size 16 --data.path lines.txt"
+    options += " --optimizer torch.optim.AdamW --optimizer.fused true"  # the kernel that trusts its arguments most
     trainer = "--trainer.max_steps 4 --trainer.val_check_interval 2 --trainer.enable_progress_bar false"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

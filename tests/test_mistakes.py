@@ -49,7 +49,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a wrong type": ([*FIT, "--data.batch_size", "abc"], ["--data.batch_size", "'abc' is no int"]),
     "a wrong type in YAML": (["fit", "--config", "wrong_type.yaml"], ["--data.batch_size", "'abc' is no int"]),
     "a wrong type for the model": ([*FIT, "--model.n_layer", "two"], ["n_layer", "'two' is no int"]),
-    "a wrong type for the optimizer": ([*FIT, "--optimizer.lr", "fast"], ["lr", "'fast' is no number"]),
+    "a wrong type for the optimizer": ([*FIT, "--optimizer.lr", "fast"], ["lr", "'fast' is no float"]),
     "a time that is none": ([*FIT, "--checkpoint.train_time_interval", "5 minutes"], ["train_time_interval", "h:m:s"]),
     "a batch of nothing": ([*FIT, "--data.batch_size", "0"], ["data.batch_size must be at least 1, got 0"]),
     "an accelerator that is none": ([*FIT, "--trainer.accelerator", "quantum"], ["quantum", "cpu"]),

@@ -100,7 +100,7 @@ def _training_lines(run: Path) -> "CharDataModule":
 
     try:
         data = CharDataModule(**read_config(run)["data"])
-        data.setup("fit")
+        data.split  # noqa: B018  reads the data now: a mistake in it is told here
     except UserError as error:
         raise UserError(f"--novel needs the training data that {run}/config.yaml names: {error}") from error
     except (KeyError, TypeError) as error:

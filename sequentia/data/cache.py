@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sequentia.data.corpus import Corpus, open_data
+from sequentia.data.corpus import Corpus, open_data, read_block
 from sequentia.vocabulary import Vocabulary
 
 _LAYOUT = 1  # number of the entries' layout, a part of their names
@@ -67,7 +67,7 @@ def _key(paths: list[str], options: Mapping[str, Any]) -> tuple[int, str]:
     for path in paths:
         with open_data(path) as file:
             before = size
-            while block := file.read(1 << 22):
+            while block := read_block(file, path):
                 digest.update(block)
                 size += len(block)
         digest.update(f"{size - before},".encode())  # where one file ends and the next begins

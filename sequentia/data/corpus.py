@@ -143,15 +143,24 @@ def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
             yield line.strip()
 
 
+def read_block(file: IO[bytes], name: str) -> bytes:
+    """The next bytes of an open file; none at its end.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return file.read(_BLOCK)
+    except Exception as error:  # a damaged archive, a broken connection
+        raise UserError(f"cannot read {name}: {_reason(error)}") from error
+
+
 def _blocks(file: IO[bytes], name: str) -> Iterator[str]:
     """The text of a file in blocks of whole lines."""
     rest = b""
     place = 0  # bytes already decoded, to say where an error lies
     while True:
-        try:
-            read = file.read(_BLOCK)
-        except Exception as error:  # a damaged archive, a broken connection
-            raise UserError(f"cannot read {name}: {_reason(error)}") from error
+        read = read_block(file, name)
         data = rest + read
         cut = data.rfind(b"\n") + 1 if read else len(data)
         if cut:
