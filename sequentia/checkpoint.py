@@ -124,12 +124,13 @@ def _forms(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
     return {name: (weight.shape, weight.is_floating_point()) for name, weight in weights.items()}
 
 
-def load_model(path: Path) -> LanguageModel:
+def load_model(path: str | Path) -> LanguageModel:
     """The model of a checkpoint file, on the CPU, in evaluation mode.
 
     Raises:
         UserError: See `read_checkpoint` and `build_model`.
     """
+    path = Path(path)
     return build_model(read_checkpoint(path), path)
 
 

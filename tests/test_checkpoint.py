@@ -25,6 +25,9 @@ COMMANDS = {
     "validate": ["validate", "--config", "run/config.yaml", "--ckpt_path", "run/last.ckpt"],
     "test": ["test", "--config", "run/config.yaml", "--ckpt_path", "run/last.ckpt"],
     "sample": ["sample", "--ckpt_path", "run/last.ckpt"],
+    "score": ["score", "--ckpt_path", "run/last.ckpt", "dan"],
+    "export": ["export", "--ckpt_path", "run/last.ckpt", "--format", "gpt2", "out"],
+    "plot": ["plot", "--ckpt_path", "run/last.ckpt", "out.png"],
 }
 
 

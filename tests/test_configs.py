@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from sequentia.checkpoint import load_model
 from sequentia.cli import main
@@ -14,6 +16,9 @@ from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
 
 ROOT = Path(__file__).parents[1]
+OVERLAYS = {"gpu": "transformer"}
+"""Configurations that are laid over another one."""
+
 VARIANTS = {"bigram_gd": "bigram"}
 """Configurations that share an architecture with another one; so do all transformer_*."""
 
@@ -23,13 +28,13 @@ def model_file(stem: str) -> str:
     return "transformer" if stem.startswith("transformer_") else VARIANTS.get(stem, stem)
 
 
-@pytest.fixture(params=sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
+@pytest.fixture(params=sorted({path.stem for path in (ROOT / "configs").glob("*.yaml")} - set(OVERLAYS)))
 def stem(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 def test_every_architecture_has_a_config_and_every_config_an_architecture() -> None:
-    configs = {model_file(path.stem) for path in (ROOT / "configs").glob("*.yaml")}
+    configs = {model_file(path.stem) for path in (ROOT / "configs").glob("*.yaml") if path.stem not in OVERLAYS}
     shared = {"__init__", "base", "packing", "recurrent"}
     assert configs == {path.stem for path in (ROOT / "sequentia" / "models").glob("*.py")} - shared
 
@@ -54,6 +59,25 @@ def test_every_config_trains_its_architecture_below_ln_v(
     with torch.no_grad():
         nll = float(model.nll_sum(batch)) / batch.total
     assert nll < 0.9 * math.log(len(corpus.vocabulary))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_changes_what_it_names_and_nothing_else(overlay: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [f"--config={ROOT}/configs/{name}.yaml" for name in (OVERLAYS[overlay], overlay)]
+    printed = []
+    for chosen in (configs[:1], configs):
+        with pytest.raises(SystemExit, match="0"):
+            main(["fit", *chosen, "--print_config"])
+        printed.append(flat(yaml.safe_load(capsys.readouterr().out)))
+    named = flat(yaml.safe_load((ROOT / "configs" / f"{overlay}.yaml").read_text()))
+    assert {k: v for k, v in printed[1].items() if printed[0][k] != v} == named
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested configuration with dotted names."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for name, value in tree.items() for k, v in flat(value, f"{prefix}.{name}".lstrip(".")).items()}
 
 
 def test_a_null_schedule_keeps_the_rate_constant_and_none_given_warms_up_and_decays(

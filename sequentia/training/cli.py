@@ -2,13 +2,9 @@
 
 import errno
 import logging
-import os
-import re
 import reprlib
-import shlex
 import signal
-import warnings
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +14,11 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from jsonargparse.typing import import_object
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import (
     LightningArgumentParser,
     LightningCLI,
     LRSchedulerTypeTuple,
-    SaveConfigCallback,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -34,36 +29,33 @@ from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.base import KEY
 from sequentia.runs import (
-    LAST,
     ROOT,
-    best_checkpoint,
-    create_run,
-    find_checkpoint,
-    newest_run,
     only_process,
     read_config,
 )
-from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.interrupt import Interrupt, Interrupted
+from sequentia.training.messages import closing_words, describe, plain_messages
+from sequentia.training.parsing import first_cause
+from sequentia.training.place import checkpoint_to_evaluate, new_run, place_to_fit, remove_if_empty
 from sequentia.training.progress import RunProgress
 from sequentia.training.resume import ExactResume
 from sequentia.training.samples import SampleTable
-from sequentia.training.saving import AtomicCheckpointIO, remove_leftovers, replacing
+from sequentia.training.saving import AtomicCheckpointIO, SaveConfig, remove_leftovers
 
 log = logging.getLogger("sequentia")
 
 
 def run(name: str, arguments: list[str]) -> int:
     """Run the subcommand; returns the exit code."""
-    _quiet()
+    plain_messages()
     try:
         with ExitStack() as held:
             _run(name, arguments, held)
     except ArgumentError as error:
-        raise UserError(_first_cause(error)) from error
+        raise UserError(first_cause(error)) from error
     except Interrupted as stop:
         # Rank 0 alone tells how it ended: its launcher takes another process's code for a crash.
         return 0 if rank_zero_only.rank else 128 + stop.signum
@@ -124,6 +116,9 @@ class TrainingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the groups `checkpoint`, `optimizer` and `lr_scheduler`, and what flows from data to model."""
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_argument(
+            "--compile", type=bool, default=False, help="Compile the model: worth its minute on a GPU, or in long runs."
+        )
         parser.add_optimizer_args((torch.optim.Optimizer,))
         parser.add_lr_scheduler_args(LRSchedulerTypeTuple)
         # As an option with a default it is told in config.yaml, and `null` keeps the rate constant.
@@ -142,11 +137,11 @@ class TrainingCLI(LightningCLI):
             config.trainer.default_root_dir = str(ROOT / _stem(config))
         root = Path(config.trainer.default_root_dir)
         if self.subcommand == "fit":
-            run, self.checkpoint = _place_to_fit(config.ckpt_path, root)
+            run, self.checkpoint = place_to_fit(config.ckpt_path, root)
             if run is not None:
                 self._go_on_in(run)
         else:
-            self.checkpoint = _checkpoint_to_evaluate(config.ckpt_path, root)
+            self.checkpoint = checkpoint_to_evaluate(config.ckpt_path, root)
         self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
         config.ckpt_path = None  # what config.yaml names shall not resume by itself
 
@@ -159,7 +154,7 @@ class TrainingCLI(LightningCLI):
         if self.subcommand == "fit":
             self._set_optimizer()
             if not hasattr(self, "run"):  # made now: options and data are good
-                self._go_on_in(_new_run(Path(config["default_root_dir"])))
+                self._go_on_in(new_run(Path(config["default_root_dir"])))
             self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
             self.resume = ExactResume(int(self._get(self.config_init, "seed_everything")))
             saver = self._get(self.config_init, "checkpoint")
@@ -182,7 +177,7 @@ class TrainingCLI(LightningCLI):
         """Take a run's directory for this process alone."""
         self.run = run
         if rank_zero_only.rank == 0:
-            self.held.callback(_remove_if_empty, run)
+            self.held.callback(remove_if_empty, run)
             self.held.enter_context(only_process(run))
             remove_leftovers(run)
 
@@ -217,7 +212,12 @@ class TrainingCLI(LightningCLI):
         self.model.lr_scheduler = partial(_class(schedule), **_options(schedule)) if schedule else None
 
     def after_instantiate_classes(self) -> None:
-        """Evaluate the checkpoint's own model, whatever model the configuration describes."""
+        """Evaluate the checkpoint's own model, whatever model the configuration describes; compile it if asked to."""
+        self._take_checkpoint()
+        if self._get(self.config_init, "compile"):
+            self.model.compile(dynamic=True)  # in place: unlike torch.compile, it leaves the weights' names alone
+
+    def _take_checkpoint(self) -> None:
         if self.checkpoint is None or self.loaded is None:
             return
         if self.subcommand == "fit":
@@ -237,7 +237,7 @@ class TrainingCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         if self.checkpoint is None or self.loaded is None:
-            log.info(f"new run in {self.run}: {_describe(self.model)}")
+            log.info(f"new run in {self.run}: {describe(self.model)}")
             return
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
         if not (self.checkpoint.parent / "config.yaml").is_file():
@@ -254,87 +254,11 @@ class TrainingCLI(LightningCLI):
             log.info(closing_words(self.run, self.trainer))
 
 
-def closing_words(run: Path, trainer: Trainer) -> str:
-    """Where a run lies, what it reached, and the commands that go on from it."""
-    best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None
-    reached = "" if best is None else f", best validation NLL {best:.4f} nats per character"
-    place = shlex.quote(str(run))
-    return (
-        f"run {run}: step {trainer.global_step}{reached}\n"
-        f"  new lines    sequentia sample --ckpt_path {place}\n"
-        f"  curves       tensorboard --logdir {shlex.quote(str(run.parent.parent))}\n"
-        f"  go on        sequentia fit --config {place}/config.yaml --ckpt_path {place}/{LAST}"
-    )
-
-
-class SaveConfig(SaveConfigCallback):
-    """Writes the run's config.yaml in one move: a reader finds all of it or the one before."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write it."""
-        log_dir = trainer.log_dir  # a broadcast: all processes must take part
-        if trainer.is_global_zero and not trainer.fast_dev_run:
-            run = Path(log_dir or trainer.default_root_dir)
-            run.mkdir(parents=True, exist_ok=True)
-            text = self.parser.dump(self.config, skip_none=False)
-            with replacing(run / "config.yaml") as temporary:
-                temporary.write_text(text, encoding="utf-8")
-
-
-def _describe(model: LanguageModel) -> str:
-    size = sum(parameter.numel() for parameter in model.parameters())
-    return f"{type(model).__name__} with {size:,} parameters"
-
-
 def _stem(config: Namespace) -> str:
     """Name for the runs of a configuration: the first config file's stem, or else the architecture's name."""
     if config.config:
         return Path(str(config.config[0])).stem
     return str(config.model.class_path).rsplit(".", 1)[-1].lower()
-
-
-def _place_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:
-    """The run directory to write to (None for a new one), and the checkpoint to go on from."""
-    if given is None:
-        return None, None
-    if given == "last":
-        run = newest_run(root)
-        if run is None:
-            raise UserError(f"no run to go on with under {root}: leave out --ckpt_path to start one")
-        if not (run / LAST).is_file():
-            log.warning(f"{run} was stopped before its first checkpoint: it starts again from the beginning")
-            return run, None
-        return run, run / LAST
-    path = Path(given) / LAST if Path(given).is_dir() else find_checkpoint(given)
-    if not path.is_file():
-        raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
-    if path.name == LAST and (path.parent / "config.yaml").is_file():
-        return path.parent, path
-    return None, path  # from any other checkpoint a run branches off
-
-
-def _new_run(root: Path) -> Path:
-    # Other processes of a distributed run write nothing there.
-    return create_run(root) if rank_zero_only.rank == 0 else root
-
-
-def _remove_if_empty(run: Path) -> None:
-    """Remove the directory of a run that came to nothing: `--ckpt_path last` shall not mean it."""
-    with suppress(OSError):
-        run.rmdir()
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _checkpoint_to_evaluate(given: str | None, root: Path) -> Path:
-    if given not in (None, "last", "best"):
-        return find_checkpoint(given)
-    run = newest_run(root)
-    if run is None:
-        raise UserError(f"no run under {root} yet: train one with `sequentia fit`, or give --ckpt_path")
-    return run / LAST if given == "last" else best_checkpoint(run)
 
 
 def _check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
@@ -367,57 +291,5 @@ def _options(config: Namespace) -> dict[str, Any]:
     return dict(config.get("init_args") or {})
 
 
-def _first_cause(error: BaseException) -> str:
-    """The words of a parser's error that tell the user what is wrong, on one line.
-
-    jsonargparse tries each type that an option may have, and tells of all of them, nested; the innermost of the first
-    is what the option is for.
-    """
-    text = " ".join(str(error).split())
-    keys = [key for key in re.findall(r'Parser key "([^"]+)":', text) if key != "config"]
-    option = f"--{'.init_args.'.join(keys)}: " if keys else ""
-    for pattern, words in _CAUSES:
-        if match := re.search(pattern, text):
-            return option + words.format(*match.groups()) + "; see `sequentia fit --help`"
-    return f"{text}; see `sequentia fit --help`"
-
-
-_CAUSES = (
-    (r"File does not exist: (.+)", "no config file {}: give an existing YAML file"),
-    (r"unrecognized arguments: (.+)", "no such option: {}"),
-    (r"Option '([^']+)' is not accepted", "there is no option {}"),
-    (r"does not accept option '([^']+)'", "there is no option {}"),
-    (r"(?:fit|validate|test)\.(\w+)$", "give --{0}, or a --config that has {0}"),
-    (r"Problems parsing config: (.+)", "the config is no plain YAML: {}"),
-    (r"Unexpected config: (.+)", "the config is no YAML of options: {}"),
-    (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "{}"),
-    (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "{!r} is no number"),
-    (r"Expected a dot import path string: (\S+)", "there is no class {}"),
-    (r"Expected a <class '(\w+)'>\. Got value: (.+?)(?: - Expected a <class 'NoneType'>.*)?$", "{1!r} is no {0}"),
-)
-"""What jsonargparse says -> what to tell the user of it; the first that matches counts."""
-
-
-def _quiet() -> None:
-    """Plain messages on stderr, without Lightning's tips and notes."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Plain("%(message)s"))
-    log.handlers = [handler]
-    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
-    log.propagate = False
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own use of it
-    # The run directory holds config.yaml by then, and last.ckpt when a run goes on.
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
-    # Nothing held out is a choice; and steps are logged by their number, however many make an epoch.
-    warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
-    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning's own use of PyTorch
-
-
-class _Plain(logging.Formatter):
-    """Lines of text, in which nothing from paths or data can move the cursor."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(printable(line) for line in super().format(record).split("\n"))
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -1,4 +1,4 @@
-"""How a checkpoint gets onto the disk: whole, or not at all."""
+"""How checkpoints and config.yaml get onto the disk: whole, or not at all."""
 
 import io
 import os
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from sequentia.errors import UserError
@@ -60,3 +62,17 @@ def remove_leftovers(run: Path) -> None:
     """Remove what a process that was killed while it wrote has left in a run."""
     for path in run.glob(f".*{_SUFFIX}"):
         path.unlink(missing_ok=True)
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the run's config.yaml in one move: a reader finds all of it or the one before."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write it."""
+        log_dir = trainer.log_dir  # a broadcast: all processes must take part
+        if trainer.is_global_zero and not trainer.fast_dev_run:
+            run = Path(log_dir or trainer.default_root_dir)
+            run.mkdir(parents=True, exist_ok=True)
+            text = self.parser.dump(self.config, skip_none=False)
+            with replacing(run / "config.yaml") as temporary:
+                temporary.write_text(text, encoding="utf-8")

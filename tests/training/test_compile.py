@@ -1,0 +1,41 @@
+"""The option `--compile`: the same model under the same names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sequentia.checkpoint import load_model
+from sequentia.cli import main
+from sequentia.models import Transformer
+from tests.models.test_laws import save
+
+
+def test_a_compiled_models_checkpoint_is_that_of_the_model(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Transformer("abc", 5, n_layer=1, n_embd=8)
+    names = list(model.state_dict())
+    context = torch.tensor([[0, 1, 2]])
+    with torch.no_grad():
+        expected = model(context)
+        model.compile(backend="eager", dynamic=True)
+        assert torch.equal(model(context), expected)
+    assert list(model.state_dict()) == names
+    save(model, tmp_path / "a.ckpt")
+    with torch.no_grad():
+        assert torch.equal(load_model(tmp_path / "a.ckpt")(context), expected)
+
+
+@pytest.mark.slow  # needs a C++ compiler, and half a minute
+@pytest.mark.filterwarnings("default")
+def test_a_compiled_run_ends_near_an_eager_one(tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "configs" / "transformer.yaml"
+    options = ["--trainer.max_steps=10", "--model.n_layer=1", "--model.dropout=0", "--data.batch_size=16"]
+    options += ["--trainer.accelerator=cpu", "--trainer.val_check_interval=10"]
+    for name in ("false", "true"):
+        root = f"--trainer.default_root_dir={tmp_path / name}"
+        assert main(["fit", f"--config={config}", *options, f"--compile={name}", root]) == 0
+    eager, compiled = (
+        load_model(tmp_path / name / "version_0" / "last.ckpt").state_dict() for name in ("false", "true")
+    )
+    torch.testing.assert_close(compiled, eager, atol=1e-3, rtol=1e-3)
