@@ -38,7 +38,7 @@ class Lines(Dataset[tuple[Tensor, Tensor]]):
 
 
 def bigram(m: Any, context: Tensor) -> Tensor:
-    return m.logits[context]
+    return m.logits.weight[context]
 
 
 def bow(m: Any, context: Tensor) -> Tensor:
