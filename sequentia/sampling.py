@@ -12,7 +12,7 @@ from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY
 
 if TYPE_CHECKING:
-    from sequentia.models.base import LanguageModel
+    from sequentia.models.base import LanguageModel, State
 
 UNLIMITED = 1000
 """Longest sample, in characters, of a model that has no limit of its own: one that never ends must not run forever."""
@@ -99,8 +99,11 @@ def generate(
             ids, lengths, nll = _draw(model, size, prompt_ids, filters, min_length, max_length, generator)
         finally:
             model.train(was_training)
-        for row, length, cost in zip(ids.cpu().numpy(), lengths.tolist(), nll.tolist(), strict=True):
-            yield Sample(model.vocabulary.decode(row[:length]), cost)
+        text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # of all lines, one behind the other
+        end = 0
+        for length, cost in zip(lengths.tolist(), nll.tolist(), strict=True):
+            yield Sample(text[end : end + length], cost)
+            end += length
 
 
 def _draw(
@@ -114,7 +117,8 @@ def _draw(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw one batch of `size` lines.
 
-    Lines that have ended leave the batch once they are half of it, so that the work falls with the lines left.
+    Lines with the same characters so far share one row of the model's work: at the start that is all of them. Lines
+    that have ended take no part.
 
     Returns:
         Ids `(size, max_length)`, number of characters `(size,)`, and NLL `(size,)`.
@@ -123,32 +127,48 @@ def _draw(
     ids = torch.zeros(size, max_length, dtype=torch.long, device=device)
     lengths = torch.zeros(size, dtype=torch.long, device=device)
     nll = torch.zeros(size, dtype=torch.float64, device=device)
-    lines = torch.arange(size, device=device)  # those in the batch; B of them
-    open_ = torch.ones(size, dtype=torch.bool, device=device)  # (B,): not ended yet
-    token, state = torch.full((size,), BOUNDARY, device=device), None
+    lines = torch.arange(size, device=device)  # those not ended; B of them
+    row = torch.zeros_like(lines)  # (B,): the row of the model's work, one of R, that each line takes part in
+    token, state = torch.full((1,), BOUNDARY, device=device), None
     for place in range(max_length + 1):
-        logits, state = model.step(token, state)  # (B, V)
-        log_probs = logits.float().log_softmax(1)
+        logits, state = model.step(token, state)  # (R, V)
+        log_probs = logits.float().log_softmax(1)[row]  # (B, V)
         if place < len(prompt):
-            token = prompt[place].expand(len(lines))
+            drawn = prompt[place].expand(len(lines))
         elif place == max_length:
-            token = torch.full_like(token, BOUNDARY)  # cut: the figure is that of the line as it stands
+            drawn = torch.full_like(lines, BOUNDARY)  # cut: the figure is that of the line as it stands
         else:
-            token = choose(_without_end(log_probs) if place < min_length else log_probs, *filters, generator)
-        cost = -log_probs.gather(1, token[:, None])[:, 0].double()
-        nll[lines] += cost.where(open_, 0.0)
-        open_ &= token != BOUNDARY
-        left = int(open_.sum())
-        if left == 0:
+            drawn = choose(_without_end(log_probs) if place < min_length else log_probs, *filters, generator)
+        nll[lines] -= log_probs.gather(1, drawn[:, None])[:, 0].double()
+        going_on = drawn != BOUNDARY
+        lines, row, drawn = lines[going_on], row[going_on], drawn[going_on]
+        if len(lines) == 0:
             break
-        if 2 * left <= len(lines):
-            keep = open_.nonzero()[:, 0]
-            lines, token, open_ = lines[keep], token[keep], open_[keep]
-            state = tuple(tensor[keep] for tensor in state)
-        now = lines[open_]
-        ids[now, place] = token[open_]
-        lengths[now] += 1
+        ids[lines, place] = drawn
+        lengths[lines] += 1
+        token, row, state = _share(drawn, row, state, len(token), logits.shape[1])
     return ids, lengths, nll
+
+
+def _share(drawn: Tensor, row: Tensor, state: "State", rows: int, size: int) -> "tuple[Tensor, Tensor, State]":
+    """Rows for the next step: one for each row of the last and token drawn there.
+
+    Args:
+        drawn: Token of each line, `(B,)`.
+        row: Row of each line in the last step, `(B,)`.
+        state: The model's state after the last step, of all rows.
+        rows: Number of rows of the last step.
+        size: Number of tokens, V.
+
+    Returns:
+        Token of each new row, new row of each line, and the state of the new rows.
+    """
+    pairs, new_row = torch.unique(row * size + drawn, return_inverse=True)
+    parent, token = pairs // size, pairs % size
+    if 4 * len(pairs) > 3 * rows and bool((parent[1:] > parent[:-1]).all()):
+        # No row parts into two and few have ended: carrying those along costs less than copying the state.
+        return torch.zeros(rows, dtype=torch.long, device=row.device).scatter(0, parent, token), row, state
+    return token, new_row, tuple(tensor[parent] for tensor in state)
 
 
 def _without_end(log_probs: Tensor) -> Tensor:
