@@ -28,6 +28,17 @@ def model_file(stem: str) -> str:
     return "transformer" if stem.startswith("transformer_") else VARIANTS.get(stem, stem)
 
 
+def short_run(path: str, root: Path, steps: int) -> list[str]:
+    """Options of a run on all lines of `path`, in `root`."""
+    data = [f"--data.path={path}", "--data.val_fraction=0", "--data.test_fraction=0"]
+    return [
+        *data,
+        "--trainer.accelerator=cpu",
+        f"--trainer.default_root_dir={root}",
+        f"--trainer.max_steps={steps}",
+    ]
+
+
 @pytest.fixture(params=sorted({path.stem for path in (ROOT / "configs").glob("*.yaml")} - set(OVERLAYS)))
 def stem(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -43,15 +54,7 @@ def test_every_config_trains_its_architecture_below_ln_v(
     stem: str, corpus: Corpus, write: Callable[..., str], tmp_path: Path
 ) -> None:
     path = write([corpus.line(i) for i in range(len(corpus))])
-    options = ["--data.path", path, "--data.val_fraction", "0", "--data.test_fraction", "0"]
-    options += [
-        "--trainer.accelerator",
-        "cpu",
-        "--trainer.default_root_dir",
-        str(tmp_path),
-        "--trainer.max_steps",
-        "20",
-    ]
+    options = short_run(path, tmp_path, steps=20)
     assert main(["fit", "--config", str(ROOT / "configs" / f"{stem}.yaml"), *options]) == 0
     model = load_model(tmp_path / "version_0" / "last.ckpt")
     assert type(model).__module__ == f"sequentia.models.{model_file(stem)}"
@@ -86,15 +89,7 @@ def test_a_null_schedule_keeps_the_rate_constant_and_none_given_warms_up_and_dec
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     path = write(["ab", "ba", "aab"])
-    options = ["--model", "Bigram", "--data.path", path, "--data.val_fraction", "0", "--data.test_fraction", "0"]
-    options += [
-        "--trainer.accelerator",
-        "cpu",
-        "--trainer.default_root_dir",
-        str(tmp_path),
-        "--trainer.max_steps",
-        "10",
-    ]
+    options = ["--model", "Bigram", *short_run(path, tmp_path, steps=10)]
     options += ["--trainer.log_every_n_steps", "1", "--optimizer", "SGD", "--optimizer.lr", "50"]
     for schedule in (["--lr_scheduler", "null"], []):
         assert main(["fit", *options, *schedule]) == 0
