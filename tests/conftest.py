@@ -14,13 +14,22 @@ from lightning.pytorch import Trainer
 
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
-from sequentia.models import LanguageModel
+from sequentia.models import Bigram, LanguageModel
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, the shortest possible one among them."""
 
 NAMES_TXT = Path(__file__).parents[2] / "shared" / "data" / "names.txt"
 """The file that reference figures are for; it is no part of the project."""
+
+
+def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
+    """The bigram with exactly these probabilities."""
+    model = Bigram(vocabulary, 16)
+    (logits,) = model.parameters()
+    with torch.no_grad():
+        logits.copy_(torch.tensor(table).log())
+    return model
 
 
 @pytest.fixture(autouse=True)

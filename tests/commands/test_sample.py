@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from sequentia.models import Bigram, LanguageModel, Transformer
+from sequentia.models import Transformer
+from tests.conftest import bigram
 
 Command = Callable[..., Any]
 
@@ -19,15 +19,6 @@ def lines(ended: Any) -> list[str]:
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == "" or ended.out.endswith("\n")
     return ended.out.split("\n")[:-1]
-
-
-def bigram(table: list[list[float]], vocabulary: str) -> LanguageModel:
-    """The bigram with exactly these probabilities."""
-    model = Bigram(vocabulary, 16)
-    (logits,) = model.parameters()
-    with torch.no_grad():
-        logits.copy_(torch.tensor(table).log())
-    return model
 
 
 @pytest.fixture

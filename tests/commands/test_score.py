@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from sequentia.models import Bigram, Transformer
+from sequentia.models import Transformer
+from tests.conftest import bigram
 
 TABLE = [[0.5, 0.25, 0.25], [0.125, 0.0, 0.875], [1.0, 0.0, 0.0]]
 """Probabilities of end, a and b after the start, a and b."""
-
-
-def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
-    """The bigram with exactly these probabilities."""
-    model = Bigram(vocabulary, 16)
-    (logits,) = model.parameters()
-    with torch.no_grad():
-        logits.copy_(torch.tensor(table).log())
-    return model
 
 
 @pytest.fixture
