@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.kernels import Dropout
 from sequentia.models.packing import positions
 
 
@@ -44,7 +45,7 @@ class CNN(LanguageModel):
         # The sum of all layers' skip connections is one product with their outputs side by side.
         self.skip = nn.Linear(n_layer * n_embd, n_embd)
         self.mix = nn.Linear(n_embd, n_embd)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_embd, size)
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.kernels import Dropout
 from sequentia.models.packing import positions
 from sequentia.vocabulary import BOUNDARY
 
@@ -42,7 +43,7 @@ class MLP(LanguageModel):
         self.window = window
         self.embedding = nn.Embedding(size, n_embd)
         self.hidden = nn.Linear(window * n_embd, n_hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.kernels import Dropout
 from sequentia.models.packing import time_order
 
 
@@ -49,7 +50,7 @@ class Recurrent(LanguageModel):
         self.layers = self.make_layers(n_embd, n_hidden, n_layer, dropout if n_layer > 1 else 0.0)
         # Flat, so that weight decay takes it for the vectors that it is.
         self.start = nn.Parameter(torch.zeros(self.n_states * n_layer * n_hidden))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
     @abstractmethod

@@ -4,12 +4,12 @@ import math
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
-from sequentia.models.packing import seen
+from sequentia.models.kernels import Dropout, attention, gelu
+from sequentia.models.packing import positions, seen
 
 
 class Attention(nn.Module):
@@ -27,10 +27,9 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).view(B, T, 3, self.n_head, C // self.n_head).permute(2, 0, 3, 1, 4)
         return q, k, v
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         q, k, v = self.heads(x)
-        dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=mask is None)
+        y = attention(q, k, v, mask, self.dropout if self.training else 0.0)
         return self.proj(y.transpose(1, 2).flatten(2))  # (B, H, T, D) -> (B, T, C)
 
     def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -53,13 +52,13 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(n_embd)
         self.expand = nn.Linear(n_embd, 4 * n_embd)
         self.proj = nn.Linear(4 * n_embd, n_embd)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def mlp(self, x: Tensor) -> Tensor:
         """The second half of the block, `(B, T, C)` to the same."""
-        return self.dropout(self.proj(F.gelu(self.expand(self.norm2(x)), approximate="tanh")))
+        return self.dropout(self.proj(gelu(self.expand(self.norm2(x)))))
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.norm1(x), mask))
         return x + self.mlp(x)
 
@@ -106,7 +105,7 @@ class Transformer(LanguageModel):
         size = len(self.vocabulary)
         self.token_embedding = nn.Embedding(size, n_embd)
         self.position_embedding = nn.Embedding(context_length, n_embd)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(n_embd, n_head, dropout) for _ in range(n_layer))
         self.norm = nn.LayerNorm(n_embd)
         self.head = nn.Linear(n_embd, size, bias=False)
@@ -128,14 +127,10 @@ class Transformer(LanguageModel):
         return self.context_length
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        place = torch.arange(context.shape[1], device=context.device)  # (T,), of each token in its row
-        mask = None
-        if position is not None:
-            # Added to the scores, the same for all heads: (B, 1, T, T). As bool it would be turned into this per layer.
-            mask = torch.zeros((), device=context.device).where(seen(position), -math.inf)[:, None]
-        x = self.dropout(
-            self.token_embedding(context) + self.position_embedding(place if position is None else position)
-        )
+        position = positions(context, position)
+        # Added to the scores, the same for all heads: (B, 1, T, T).
+        mask = torch.zeros((), device=context.device).where(seen(position), -math.inf)[:, None]
+        x = self.dropout(self.token_embedding(context) + self.position_embedding(position))
         for block in self.blocks:
             x = block(x, mask)
         return self.head(self.norm(x))

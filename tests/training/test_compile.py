@@ -19,7 +19,8 @@ def test_a_compiled_models_checkpoint_is_that_of_the_model(tmp_path: Path) -> No
     with torch.no_grad():
         expected = model(context)
         model.compile(backend="eager", dynamic=True)
-        assert torch.equal(model(context), expected)
+        # Compiled, attention and GELU are PyTorch's own: the same but for rounding.
+        torch.testing.assert_close(model(context), expected)
     assert list(model.state_dict()) == names
     save(model, tmp_path / "a.ckpt")
     with torch.no_grad():
