@@ -101,7 +101,7 @@ def _gpt2_config(model: Transformer) -> dict[str, Any]:
         "activation_function": "gelu_new",
         "layer_norm_epsilon": model.norm.eps,
         "embd_pdrop": options["dropout"],
-        "attn_pdrop": options["dropout"],
+        "attn_pdrop": 0.0,
         "resid_pdrop": options["dropout"],
         "tie_word_embeddings": options["tied"],
         "dtype": "float32",

@@ -20,7 +20,7 @@ import numpy as np
 from sequentia.data.corpus import Corpus, open_data, read_block
 from sequentia.vocabulary import Vocabulary
 
-_LAYOUT = 1  # number of the entries' layout, a part of their names
+_LAYOUT = 2  # number of the entries' layout, a part of their names
 _WORTHWHILE = 32 * 2**20  # bytes of data from which encoding takes longer than a second or so
 _ARRAYS = ("ids", "offsets", "hashes")
 
@@ -85,6 +85,7 @@ def _write(corpus: Corpus, entry: Path) -> None:
             "files": corpus.files,
             "blank": corpus.blank,
             "long": corpus.long,
+            "max_length": corpus.max_length,
         }
         (temporary / "corpus.json").write_text(json.dumps(rest), encoding="utf-8")
         try:
@@ -100,4 +101,5 @@ def _open(entry: Path) -> Corpus:
     rest = json.loads((entry / "corpus.json").read_text(encoding="utf-8"))
     ids, offsets, hashes = (np.load(entry / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
     vocabulary = Vocabulary(rest["characters"])
-    return Corpus(vocabulary, ids, offsets, hashes, tuple(rest["files"]), rest["blank"], rest["long"])
+    files, max_length = tuple(rest["files"]), rest["max_length"]
+    return Corpus(vocabulary, ids, offsets, hashes, files, rest["blank"], rest["long"], max_length)

@@ -18,6 +18,7 @@ from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, smallest_uns
 PACKAGED = {"names": "us-first-names-2018.txt"}
 """Data sets that come with the package: name -> file in sequentia/datasets."""
 
+_LIMITS = (256, 512, 1024)  # lengths of a line up to which it is kept, see `usual_limit`
 _BLOCK = 1 << 22  # bytes read at a time: what bounds the memory of the temporary arrays
 _SPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # no white space lies beyond U+3000
 
@@ -34,7 +35,8 @@ class Corpus:
         hashes: One 64-bit number a line, equal for equal lines; shape `(L,)`.
         files: Number of kept lines of each file; the lines stand in the files' order.
         blank: Lines dropped because nothing but white space was in them.
-        long: Lines left out because they were longer than the limit.
+        long: Lines left out because they were longer than `max_length`.
+        max_length: The most characters that a kept line may have.
     """
 
     vocabulary: Vocabulary
@@ -44,6 +46,7 @@ class Corpus:
     files: tuple[int, ...]
     blank: int
     long: int
+    max_length: int
 
     def __len__(self) -> int:
         """Number of kept lines, `L`."""
@@ -68,14 +71,26 @@ class Corpus:
         return self.vocabulary.decode(self.ids[int(self.offsets[index]) + 1 : int(self.offsets[index + 1])])
 
 
-def read_corpus(paths: list[str], *, max_length: int = 256, nfc: bool = False) -> Corpus:
+def usual_limit(lengths: NDArray[np.int64]) -> int:
+    """The most characters that a line may have where the user does not say.
+
+    256, so that one freak line cannot set the context length; 512 or 1024 where most lines would be lost otherwise.
+
+    Args:
+        lengths: Characters of some lines, shape `(L,)`.
+    """
+    kept = (limit for limit in _LIMITS if 2 * (lengths <= limit).sum() >= len(lengths))
+    return next(kept, _LIMITS[0])
+
+
+def read_corpus(paths: list[str], *, max_length: int | None = None, nfc: bool = False) -> Corpus:
     r"""Read text files, one example a line.
 
     Lines end in `\n`, `\r\n` or `\r`. White space around a line is dropped, and so are lines of nothing else.
 
     Args:
         paths: A packaged data set's name, a file, or any URL that fsspec knows; compressed if its name says so.
-        max_length: Longer lines (in characters) are left out and counted.
+        max_length: Longer lines (in characters) are left out and counted; `usual_limit` of the first unless given.
         nfc: Bring the text to Unicode's normal form C first, so that "e" + combining acute equals "é".
 
     Raises:
@@ -90,14 +105,14 @@ def read_corpus(paths: list[str], *, max_length: int = 256, nfc: bool = False) -
                 reader.add(unicodedata.normalize("NFC", block) if nfc else block)
         files.append(reader.kept - before)
         if files[-1] == 0:
-            raise UserError(_nothing_kept(path, reader, max_length))
+            raise UserError(_nothing_kept(path, reader))
     return reader.corpus(tuple(files))
 
 
-def _nothing_kept(path: str, reader: "_Reader", max_length: int) -> str:
+def _nothing_kept(path: str, reader: "_Reader") -> str:
     if reader.long:
         return (
-            f"all {reader.long:,} lines of {path} are longer than data.max_length {max_length}: "
+            f"all {reader.long:,} lines of {path} are longer than data.max_length {reader.max_length}: "
             f"raise --data.max_length (the longest has {reader.longest_seen:,} characters)"
         )
     if reader.blank:
@@ -188,8 +203,8 @@ def _decode(data: bytes, path: str, place: int) -> str:
 class _Reader:
     """Gathers lines block by block, with ids in the order of first appearance, sorted at the end."""
 
-    def __init__(self, max_length: int) -> None:
-        self.max_length = max_length
+    def __init__(self, max_length: int | None) -> None:
+        self._given, self.max_length = max_length, max_length or _LIMITS[0]
         self.kept = self.blank = self.long = self.longest_seen = 0
         self._table = np.zeros(CODE_POINTS, np.uint32)  # code point -> id of first appearance, 0 if unseen
         self._codes: list[NDArray[np.uint32]] = []  # code points in the order of first appearance
@@ -202,6 +217,8 @@ class _Reader:
         """Take a block of whole lines."""
         codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         first, length = self._lines(codes)
+        if self._given is None and self.kept + self.long == 0:
+            self.max_length = usual_limit(length)
         self.longest_seen = max(self.longest_seen, int(length.max(initial=0)))
         fits = length <= self.max_length
         self.long += int((~fits).sum())
@@ -265,4 +282,4 @@ class _Reader:
         np.cumsum(offsets, out=offsets)
         characters = codes[order].astype("<u4").tobytes().decode("utf-32-le")
         hashes = np.concatenate(self._hashes)
-        return Corpus(Vocabulary(characters), ids, offsets, hashes, files, self.blank, self.long)
+        return Corpus(Vocabulary(characters), ids, offsets, hashes, files, self.blank, self.long, self.max_length)

@@ -1,12 +1,14 @@
 """The LightningDataModule: a text file in, batches for training, validation and test out."""
 
 import logging
+import math
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.cache import cached
@@ -16,9 +18,25 @@ from sequentia.data.split import Split, distinct, split_by_file, split_by_hash
 from sequentia.errors import UserError
 from sequentia.vocabulary import Vocabulary
 
+_BATCH_CHARACTERS = 2_000  # of a step: more make it slower for little, fewer leave it to overhead
 _EVAL_POSITIONS = 16_384  # positions an evaluation batch may take: bounds its memory, whatever the data
 
 log = logging.getLogger(__name__)
+
+
+def usual_batch_size(lengths: NDArray[np.int64]) -> int:
+    """Training lines a step unless given: about 2,000 characters, but an eighth of the lines at the most.
+
+    So few lines that an epoch is a step or two would be learnt by heart before the rate has come down.
+
+    Args:
+        lengths: Predicted characters of the training lines, shape `(L,)`.
+
+    Returns:
+        A power of two.
+    """
+    lines = min(_BATCH_CHARACTERS / float(lengths.mean()), len(lengths) / 8)
+    return 2 ** max(0, round(math.log2(lines)))
 
 
 class CharDataModule(LightningDataModule):
@@ -29,13 +47,13 @@ class CharDataModule(LightningDataModule):
             says so (.gz, .bz2, .xz, .zip).
         val_path: Ready-made validation lines. With `val_path` or `test_path`, `path` is training data alone.
         test_path: Ready-made test lines.
-        batch_size: Training lines a step and process.
+        batch_size: Training lines a step and process; what `usual_batch_size` says unless given.
         seed: Seed of the split and of the order of the batches.
         val_fraction: Share of the lines held out for validation; 0 holds none out.
         test_fraction: Share of the lines held out for test; 0 holds none out.
         deduplicate: Keep only the first of equal lines.
         max_length: Longer lines are left out, counted and reported, so that one freak line cannot set the context
-            length.
+            length. Unless given it is 256 characters, or 512 or 1024 where most of the first lines are longer.
         nfc: Bring the text to Unicode's normal form C.
 
     Raises:
@@ -47,17 +65,17 @@ class CharDataModule(LightningDataModule):
         path: str = "names",
         val_path: str | None = None,
         test_path: str | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         seed: int = 0,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         deduplicate: bool = False,
-        max_length: int = 256,
+        max_length: int | None = None,
         nfc: bool = False,
     ) -> None:
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("max_length", max_length, 1), ("seed", seed, 0)):
-            if value < least:
+            if value is not None and value < least:
                 raise UserError(f"data.{name} must be at least {least}, got {value}")
         if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1 and val_fraction + test_fraction < 1):
             raise UserError(
@@ -65,7 +83,7 @@ class CharDataModule(LightningDataModule):
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
-        self.batch_size, self.seed = batch_size, seed
+        self._batch_size, self.seed = batch_size, seed
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.deduplicate, self.max_length, self.nfc = deduplicate, max_length, nfc
         self._told = False
@@ -95,6 +113,11 @@ class CharDataModule(LightningDataModule):
                 "give more, or hold none out with --data.val_fraction 0 --data.test_fraction 0"
             )
         return split
+
+    @property
+    def batch_size(self) -> int:
+        """Training lines a step and process."""
+        return self._batch_size or usual_batch_size(self.corpus.predicted(self.split.train))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -133,11 +156,13 @@ class CharDataModule(LightningDataModule):
             f"data {self.path}: {len(corpus):,} lines ({len(np.unique(corpus.hashes)):,} distinct), "
             f"{corpus.characters:,} characters, longest line {corpus.longest}, "
             f"vocabulary {len(corpus.vocabulary)} with the boundary; "
-            f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}"
+            f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
+            f"batches of {self.batch_size:,} lines"
         )
         if corpus.blank or corpus.long:
             log.info(
-                f"left out: {corpus.blank:,} blank lines, {corpus.long:,} longer than data.max_length {self.max_length}"
+                f"left out: {corpus.blank:,} blank lines, "
+                f"{corpus.long:,} longer than data.max_length {corpus.max_length}"
             )
         for name, lines, wanted in (
             ("validation", split.val, self.val_fraction),

@@ -21,7 +21,7 @@ def _ours(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017).
 
     Args:
@@ -29,16 +29,15 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float = 0.
         k: Keys, the same shape.
         v: Values, the same shape.
         mask: Added to the scores: 0 where a query may look, -inf where not; broadcasts to `(B, H, T, T)`.
-        dropout: Share of the weights set to zero.
 
     Returns:
         `(B, H, T, D)`.
     """
     if q.shape[2] > _SHORT or not _ours(q):
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     # PyTorch's fused kernel gains from not storing the weights of long rows; short ones it takes twice the time for.
     scores = (q * q.shape[-1] ** -0.5) @ k.mT
-    return drop(scores.add_(mask).softmax(-1), dropout) @ v
+    return scores.add_(mask).softmax(-1) @ v
 
 
 class _GELU(torch.autograd.Function):

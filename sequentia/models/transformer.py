@@ -15,9 +15,9 @@ from sequentia.models.packing import positions, seen
 class Attention(nn.Module):
     """Causal multi-head self-attention with GPT-2's packed query, key and value matrix."""
 
-    def __init__(self, n_embd: int, n_head: int, dropout: float) -> None:
+    def __init__(self, n_embd: int, n_head: int) -> None:
         super().__init__()
-        self.n_head, self.dropout = n_head, dropout
+        self.n_head = n_head
         self.qkv = nn.Linear(n_embd, 3 * n_embd)
         self.proj = nn.Linear(n_embd, n_embd)
 
@@ -29,7 +29,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         q, k, v = self.heads(x)
-        y = attention(q, k, v, mask, self.dropout if self.training else 0.0)
+        y = attention(q, k, v, mask)
         return self.proj(y.transpose(1, 2).flatten(2))  # (B, H, T, D) -> (B, T, C)
 
     def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -48,7 +48,7 @@ class Block(nn.Module):
     def __init__(self, n_embd: int, n_head: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(n_embd)
-        self.attention = Attention(n_embd, n_head, dropout)
+        self.attention = Attention(n_embd, n_head)
         self.norm2 = nn.LayerNorm(n_embd)
         self.expand = nn.Linear(n_embd, 4 * n_embd)
         self.proj = nn.Linear(4 * n_embd, n_embd)
@@ -79,7 +79,7 @@ class Transformer(LanguageModel):
         n_layer: Number of blocks.
         n_head: Attention heads of a block.
         n_embd: Channels; a multiple of `n_head`.
-        dropout: Share of activations set to zero in training: embeddings, attention weights, residual branches.
+        dropout: Share of activations set to zero in training: embeddings and residual branches (not attention weights).
         tied: Whether the output head shares the token embedding's matrix.
 
     Raises:

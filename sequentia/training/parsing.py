@@ -29,6 +29,7 @@ _CAUSES = (
     (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "{}"),
     (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "{!r} is no number"),
     (r"Expected a dot import path string: (\S+)", "there is no class {}"),
+    (r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*Given value: (.+)$", "{1!r} is no {0}"),
     (r"Expected a <class '(\w+)'>\. Got value: (.+?)(?: - Expected a <class 'NoneType'>.*)?$", "{1!r} is no {0}"),
 )
 """What jsonargparse says -> what to tell the user of it; the first that matches counts."""

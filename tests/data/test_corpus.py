@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sequentia.data import corpus as module
-from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.corpus import Corpus, read_corpus, usual_limit
 from sequentia.errors import UserError
 
 FEW = settings(derandomize=True, max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -151,3 +151,19 @@ def test_the_place_of_a_bad_byte_is_told_across_blocks(
         monkeypatch.setattr(module, "_BLOCK", block)
         with pytest.raises(UserError, match="byte 9 is no character"):
             read_corpus([path])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "limit"),
+    [
+        *(([9, 9, 9], 256), ([9, 9, 9000], 256), ([256], 256), ([9, 300], 256)),
+        *(([257], 512), ([9, 300, 300], 512), ([600, 600, 9000], 1024), ([1025], 256)),
+    ],
+)
+def test_a_line_may_be_as_long_as_half_of_them_are(lengths: list[int], limit: int, write: Callable[..., str]) -> None:
+    assert usual_limit(np.array(lengths)) == limit
+    path = write(["x" * length for length in lengths])
+    if min(lengths) <= limit:
+        assert read_corpus([path]).max_length == limit
+        assert read_corpus([path]).long == sum(length > limit for length in lengths)
+    assert read_corpus([path], max_length=9000).long == 0
