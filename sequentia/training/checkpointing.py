@@ -73,6 +73,7 @@ class RunCheckpoint(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt before the first step: a run killed at any moment has one."""
         self._last_time_checked = time.monotonic()
+        self._steps = trainer.estimated_stepping_batches
         if trainer.global_step == 0:
             self.write_last(trainer)
 
@@ -96,8 +97,10 @@ class RunCheckpoint(ModelCheckpoint):
         if not trainer.fast_dev_run:
             self.write_last(trainer)
 
-    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: validation, which belongs to the step, may yet follow."""
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Have the model of the last step validated, whatever the interval; nothing is saved before that."""
+        if trainer.global_step == self._steps:
+            trainer.should_stop = True  # what makes Lightning look at the model once more
 
     def on_train_epoch_end(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: see `on_train_batch_start`."""

@@ -117,11 +117,17 @@ def test_a_complete_run_goes_on_to_a_larger_max_steps_as_the_longer_run(fit: For
     constant = ["--lr_scheduler.decay", "none", "--lr_scheduler.warmup", "3"]
     long, short = straight.place("long"), straight.place("short")
     assert fit(long, [*arguments("every 5 steps"), *constant]) == 0
-    for steps, more in (("17", []), ("26", ["--ckpt_path", "last"]), ("40", ["--ckpt_path", "last"])):
+    # Ends where the longer run validates too: a run's last step always is, and would be a point more of the curve.
+    for steps, more in (("14", []), ("28", ["--ckpt_path", "last"]), ("40", ["--ckpt_path", "last"])):
         assert fit(short, [*arguments("every 5 steps"), *constant, "--trainer.max_steps", steps, *more]) == 0
     log = (short / "log").read_text()
-    assert "from here on trainer.max_steps is 26, so far it was 17" in log
+    assert "from here on trainer.max_steps is 28, so far it was 14" in log
     same_runs(the_run(short), the_run(long))
+
+
+def test_the_last_step_is_validated_whatever_the_interval(straight: Straight) -> None:
+    steps = [step + 1 for step, _ in curves(straight("every 5 steps"))["val/loss"]]
+    assert steps == [7, 14, 21, 28, 35, 40]
 
 
 def test_the_best_checkpoint_of_several_is_best_ckpt(straight: Straight) -> None:
