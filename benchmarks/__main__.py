@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.report import machine
 
-PARTS = ("training", "sampling", "startup", "growth", "architectures")
+PARTS = ("training", "sampling", "startup", "growth", "architectures", "generality")
 
 
 def main() -> None:
