@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.report import machine
 
-PARTS = ("training", "sampling", "startup", "growth", "architectures", "generality")
+PARTS = ("training", "sampling", "startup", "growth", "architectures", "generality", "quality")
 
 
 def main() -> None:

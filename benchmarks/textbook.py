@@ -8,7 +8,8 @@ model, so both loops must have the same loss.
 import copy
 import math
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -86,6 +87,20 @@ def gru(m: Any, context: Tensor) -> Tensor:
     return m.head(torch.stack(states, 1))
 
 
+def lstm(m: Any, context: Tensor) -> Tensor:
+    cell, x = m.layers, m.embedding(context)
+    h, c = (state.expand(len(context), -1) for state in m.start.chunk(2))
+    states = []
+    for t in range(context.shape[1]):
+        i, f, g, o = (
+            F.linear(x[:, t], cell.weight_ih_l0, cell.bias_ih_l0) + F.linear(h, cell.weight_hh_l0, cell.bias_hh_l0)
+        ).chunk(4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        states.append(h)
+    return m.head(torch.stack(states, 1))
+
+
 def transformer(m: Any, context: Tensor) -> Tensor:
     T = context.shape[1]
     mask = torch.tril(torch.ones(T, T)).view(1, 1, T, T)
@@ -106,20 +121,37 @@ def _attention(m: Any, x: Tensor, mask: Tensor) -> Tensor:
     return m.proj((weight @ v).transpose(1, 2).contiguous().view(B, T, C))
 
 
-FORWARD = {"Bigram": bigram, "BagOfWords": bow, "MLP": mlp, "RNN": rnn, "GRU": gru, "Transformer": transformer}
+FORWARD = {
+    "Bigram": bigram,
+    "BagOfWords": bow,
+    "MLP": mlp,
+    "RNN": rnn,
+    "GRU": gru,
+    "LSTM": lstm,
+    "Transformer": transformer,
+}
 """The forward pass of each architecture, on its own modules."""
 
 
+class Trained(NamedTuple):
+    """A model, and seconds and loss of each step that made it."""
+
+    model: nn.Module
+    seconds: list[float]
+    losses: list[float]
+
+
 def train(
-    model: nn.Module, lines: Lines, order: list[int], batch_size: int, lr: float
-) -> tuple[list[float], list[float]]:
-    """Train a copy of `model` on `lines` in the given order; returns seconds and loss of each step."""
+    model: nn.Module, lines: Lines, order: Iterable[int], batch_size: int, lr: float, most: float = math.inf
+) -> Trained:
+    """Train a copy of `model` on `lines` in the given order, for so many seconds at the most."""
     model = copy.deepcopy(model)
     forward = FORWARD[type(model).__name__]
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.99), eps=1e-8)
-    seconds, losses = [], []
+    seconds: list[float] = []
+    losses: list[float] = []
     loader = DataLoader(lines, batch_size=batch_size, sampler=order, num_workers=0)
-    start = time.perf_counter()
+    begin = start = time.perf_counter()
     for context, target in loader:
         logits = forward(model, context)
         loss = F.cross_entropy(logits.view(-1, logits.size(-1)), target.view(-1), ignore_index=-1)
@@ -130,4 +162,6 @@ def train(
         now = time.perf_counter()
         seconds.append(now - start)
         start = now
-    return seconds, losses
+        if now - begin > most:
+            break
+    return Trained(model, seconds, losses)

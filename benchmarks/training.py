@@ -112,7 +112,7 @@ def run(quick: bool) -> str:
             count = min(steps, len(data.split.train) // batch_size)
             lines = Lines([data.corpus.line(i) for i in order_of(data, count * batch_size)], data.vocabulary.characters)
             lines.longest = data.corpus.longest
-            seconds, losses = train(Clock.model, lines, list(range(len(lines))), batch_size, LR)
+            _, seconds, losses = train(Clock.model, lines, range(len(lines)), batch_size, LR)
             batches = TrainBatches(data.corpus, data.split.train, batch_size, data.seed)
             times["textbook"] += seconds[min(_WARMUP, count - 1) :]
             times["fit"] += Clock.seconds[_WARMUP:]
