@@ -37,6 +37,15 @@ def longest_sample(model: "LanguageModel") -> int:
     return UNLIMITED if model.max_positions is None else model.max_positions - 1
 
 
+def usual_batch_size(model: "LanguageModel") -> int:
+    """Lines drawn side by side unless the user says.
+
+    The more, the more of them share a beginning, and with it the model's work; but a model that remembers every
+    position takes memory for all of them.
+    """
+    return 5000 if model.max_positions is None else max(1, min(5000, 100_000 // model.max_positions))
+
+
 @torch.inference_mode()
 def generate(
     model: "LanguageModel",
@@ -49,7 +58,7 @@ def generate(
     min_length: int = 0,
     max_length: int | None = None,
     seed: int | None = None,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
 ) -> Iterator[Sample]:
     """Sample lines from a model, batch by batch.
 
@@ -63,7 +72,7 @@ def generate(
         min_length: Least number of characters: the end cannot be drawn before.
         max_length: Most characters, the prompt included; the model's limit unless given.
         seed: Same seed and options, same samples; drawn afresh unless given.
-        batch_size: Lines drawn side by side.
+        batch_size: Lines drawn side by side; `usual_batch_size` unless given.
 
     Yields:
         The samples, in the order drawn.
@@ -75,6 +84,8 @@ def generate(
     longest = longest_sample(model)
     if max_length is None:
         max_length = longest
+    if batch_size is None:
+        batch_size = usual_batch_size(model)
     checks = (
         ("num_samples", num_samples, num_samples >= 0, "at least 0"),
         ("temperature", temperature, 0 <= temperature < float("inf"), "a number, at least 0"),

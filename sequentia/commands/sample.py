@@ -36,7 +36,7 @@ def parser() -> Parser:
     add("--max_length", type=int, metavar="N", help="most characters of a line (default: the model's limit)")
     add("--min_length", type=int, default=0, metavar="N", help="least characters of a line")
     add("--seed", type=int, metavar="S", help="same seed and options, same lines")
-    add("--batch_size", type=int, default=1000, metavar="B", help="lines drawn side by side (default: %(default)s)")
+    add("--batch_size", type=int, metavar="B", help="lines drawn side by side (default: 5000, fewer if they are long)")
     add("--novel", action="store_true", help="only lines that are not in the training data")
     add("--unique", action="store_true", help="no line twice")
     add("--nll", action="store_true", help="behind each line a tab and its negative log likelihood in nats")
