@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[1]
 OVERLAYS = {"gpu": "transformer"}
 """Configurations that are laid over another one."""
 
-VARIANTS = {"bigram_gd": "bigram"}
-"""Configurations that share an architecture with another one; so do all transformer_*."""
+VARIANTS = {"bigram_gd": "bigram", "transformer_best": "transformer_ensemble"}
+"""Configurations that are not named after their architecture."""
 
 
 def model_file(stem: str) -> str:
     """Stem of the architecture's file."""
-    return "transformer" if stem.startswith("transformer_") else VARIANTS.get(stem, stem)
+    return VARIANTS.get(stem, stem)
 
 
 def short_run(path: str, root: Path, steps: int) -> list[str]:

@@ -10,9 +10,11 @@ from sequentia.models.lstm import LSTM
 from sequentia.models.mlp import MLP
 from sequentia.models.rnn import RNN
 from sequentia.models.transformer import Transformer
+from sequentia.models.transformer_ensemble import TransformerEnsemble
 
 ARCHITECTURES: dict[str, type[LanguageModel]] = {
-    cls.__name__: cls for cls in (Bigram, BigramCounts, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer)
+    cls.__name__: cls
+    for cls in (Bigram, BigramCounts, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer, TransformerEnsemble)
 }
 """Every architecture by its name: what a checkpoint may name, and what the tests run over."""
 

@@ -182,7 +182,7 @@ class LanguageModel(LightningModule, ABC):
         (biases, gains), which weight decay leaves alone.
         """
         outer = {m.weight for m in self.modules() if isinstance(m, nn.Embedding)}
-        outer |= set(getattr(self, "head", nn.Module()).parameters())
+        outer |= {m.weight for name, m in self.named_modules() if name.split(".")[-1] == "head"}
         parameters = [p for p in self.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim >= 2 and p not in outer], "hidden": True},
