@@ -16,21 +16,19 @@ from sequentia.checkpoint import load_model
 from sequentia.sampling import generate
 
 _PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 import torch
+from benchmarks.memory import peak
 from benchmarks.training import LR
 from sequentia.data import CharDataModule
 from sequentia.models import Transformer
 
-def resident():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-before, start = resident(), time.perf_counter()
+before, start = peak(), time.perf_counter()
 data = CharDataModule(sys.argv[1], batch_size=256)
 data.setup("fit")
 batches = iter(data.train_dataloader())
 next(batches)
-ready, memory = time.perf_counter() - start, resident() - before
+ready, memory = time.perf_counter() - start, peak() - before
 model = Transformer(data.vocabulary.characters, data.context_length)
 optimizer = torch.optim.AdamW(model.parameters(), lr=LR, fused=True)
 seconds = []

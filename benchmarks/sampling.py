@@ -125,10 +125,10 @@ def run(quick: bool) -> str:
 def peak_memory(where: Path, count: int) -> float:
     """Peak resident memory of the command that draws `count` names, in MiB."""
     program = (
-        "import resource, sys; from sequentia.cli import main; code = main(sys.argv[1:]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+        "import sys; from benchmarks.memory import peak; from sequentia.cli import main; code = main(sys.argv[1:]);"
+        "print(peak(), file=sys.stderr); sys.exit(code)"
     )
     arguments = ["sample", f"--ckpt_path={where}", f"--num_samples={count}"]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == count
-    return int(done.stderr.split()[-1]) / 1024
+    return int(done.stderr.split()[-1]) / 2**20
