@@ -83,7 +83,9 @@ class CharDataModule(LightningDataModule):
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
-        self._batch_size, self.seed = batch_size, seed
+        self.seed = seed
+        if batch_size is not None:
+            self.batch_size = batch_size
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.deduplicate, self.max_length, self.nfc = deduplicate, max_length, nfc
         self._told = False
@@ -114,10 +116,10 @@ class CharDataModule(LightningDataModule):
             )
         return split
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """Training lines a step and process."""
-        return self._batch_size or usual_batch_size(self.corpus.predicted(self.split.train))
+        return usual_batch_size(self.corpus.predicted(self.split.train))
 
     @property
     def vocabulary(self) -> Vocabulary:
