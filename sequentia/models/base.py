@@ -103,6 +103,12 @@ class LanguageModel(LightningModule, ABC):
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning sets it 40 times a step, and PyTorch asks each time what it is
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     @property
     def max_positions(self) -> int | None:
         """Positions that the model can read in one line; None if there is no limit."""

@@ -38,6 +38,7 @@ from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.interrupt import Interrupt, Interrupted
 from sequentia.training.messages import closing_words, describe, plain_messages
+from sequentia.training.overhead import NoProfiler, skip_empty_hooks
 from sequentia.training.parsing import first_cause
 from sequentia.training.place import checkpoint_to_evaluate, new_run, place_to_fit, remove_if_empty
 from sequentia.training.progress import RunProgress
@@ -160,6 +161,8 @@ class TrainingCLI(LightningCLI):
             saver = self._get(self.config_init, "checkpoint")
             callbacks += [StopWhenDiverged(), self.resume, SampleTable(), BigramHeatMap(), Interrupt(saver)]
             kwargs["plugins"] = [*_as_list(config["plugins"]), AtomicCheckpointIO()]
+            if config["profiler"] is None:
+                kwargs["profiler"] = NoProfiler()
             if config["logger"] in (None, True):
                 step = None if self.loaded is None else int(self.loaded["global_step"])
                 kwargs["logger"] = TensorBoardLogger(
@@ -234,6 +237,7 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
+        skip_empty_hooks(self.trainer.callbacks)
         if not self.trainer.is_global_zero:
             return
         if self.checkpoint is None or self.loaded is None:
