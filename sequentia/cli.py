@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from sequentia.errors import UserError
+from sequentia.memory import keep_freed_memory
 from sequentia.text import printable
 
 COMMANDS = {
@@ -67,6 +68,7 @@ def _command(arguments: list[str]) -> Callable[[list[str]], int]:
     if options.command is None:
         parser.print_help(sys.stderr)
         raise UserError("give a command")
+    keep_freed_memory()
     run = import_module(COMMANDS[options.command][1]).run
     return lambda arguments: run(options.command, arguments[1:])
 
