@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
+from sequentia.models import block_kernel
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
 from sequentia.models.kernels import Dropout, attention, gelu
 from sequentia.models.packing import positions, seen
@@ -59,8 +60,17 @@ class Block(nn.Module):
         return self.dropout(self.proj(gelu(self.expand(self.norm2(x)))))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if block_kernel.usable(x, mask):
+            return self._at_once(x, mask)
         x = x + self.dropout(self.attention(self.norm1(x), mask))
         return x + self.mlp(x)
+
+    def _at_once(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The same as a single function, for speed: forward hooks of the layers inside are not called."""
+        layers = (self.norm1, self.attention.qkv, self.attention.proj, self.norm2, self.expand, self.proj)
+        parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+        share = self.dropout.share if self.training else 0.0
+        return block_kernel.block(x, mask, self.attention.n_head, share, *parameters)
 
     def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         y, keys, values = self.attention.step(self.norm1(x), keys, values)
