@@ -6,7 +6,7 @@ from importlib import import_module
 from benchmarks.report import machine
 
 SPEED = ("training", "sampling", "startup", "growth")
-PARTS = (*SPEED, "architectures", "generality", "quality")
+PARTS = (*SPEED, "architectures", "generality", "quality", "best")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What each shipped configuration buys: parameters, test NLL, seconds to train, samples."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,10 +16,11 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = ("bigram_counts", "bigram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer")
 
 
-def sequentia(directory: str, *arguments: str) -> str:
-    """Run the command; returns its stdout."""
+def sequentia(directory: str, *arguments: str, threads: int | None = None) -> str:
+    """Run the command, on all threads unless given; returns its stdout."""
     command = [sys.executable, "-m", "sequentia", *arguments]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
+    env = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, env=env).stdout
 
 
 def run(quick: bool) -> str:
