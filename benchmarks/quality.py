@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def fit(config: str, split_name: str, seed: int, threads: int | None, *more: str
 def side_by_side(jobs: list[tuple[str, str, int]], *more: str) -> list[Trained]:
     """`fit` each config on a split with a seed, as many at a time as there are cores, one thread each."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda job: fit(*job, 1, *more), jobs))
+        return list(pool.map(lambda job: fit(job[0], job[1], job[2], 1, *more), jobs))
 
 
 def textbook(name: str, split_name: str, seed: int, most: float) -> float:
