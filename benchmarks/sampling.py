@@ -117,7 +117,7 @@ def run(quick: bool) -> str:
                 row = (f"{name}, {number:,} names", f"{batch_size:,}", f"{median[name]:,.0f}")
                 table.add(*row, median["sequentia"] / median[name], aim)
         memory = Table("`sequentia sample --num_samples`", "peak memory, MiB")
-        for count in (1_000, 10_000 if quick else 100_000):
+        for count in (10_000, 20_000 if quick else 100_000):
             memory.add(f"{count:,}", f"{peak_memory(where, count):.0f}")
     return f"## Sampling\n\n{table}\n\n{memory}\n"
 
