@@ -6,7 +6,7 @@ from importlib import import_module
 from benchmarks.report import machine
 
 SPEED = ("training", "sampling", "startup", "growth")
-PARTS = (*SPEED, "compiled", "architectures", "generality", "quality", "reach", "ablations", "best")
+PARTS = (*SPEED, "gains", "compiled", "architectures", "generality", "quality", "reach", "ablations", "best")
 
 
 def main() -> None:

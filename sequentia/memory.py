@@ -9,7 +9,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of glibc's options, from it
 def keep_freed_memory() -> bool:
     """Ask the C library not to give freed memory back to the system, which fills each page with zeros to give it anew.
 
-    A step frees and takes the same tens of megabytes: with glibc's own limits that costs up to a fifth of its time.
+    A step frees and takes the same tens of megabytes: what glibc's own limits cost is in benchmarks/RESULTS.md, Gains.
 
     Returns:
         Whether it was done: other C libraries have no such option.

@@ -1,4 +1,4 @@
-"""What Lightning does around each step, made cheap: it is half of the step of a model as small as these."""
+"""What Lightning does around each step, made cheap: of a small model's step it is a large part."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
