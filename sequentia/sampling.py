@@ -3,19 +3,37 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.vocabulary import BOUNDARY
-
-if TYPE_CHECKING:
-    from sequentia.models.base import LanguageModel, State
+from sequentia.vocabulary import BOUNDARY, Vocabulary
 
 UNLIMITED = 1000
 """Longest sample, in characters, of a model that has no limit of its own: one that never ends must not run forever."""
+
+
+class Model(Protocol):
+    """What sampling asks of a model: `sequentia.models.LanguageModel` is one."""
+
+    vocabulary: Vocabulary
+    training: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+
+    @property
+    def max_positions(self) -> int | None:
+        """Positions that it can read in one line; None if there is no limit."""
+
+    def step(self, token: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Logits `(B, V)` after each of `token` `(B,)`, and the state for the next step, each tensor with B first."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training or evaluation mode."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +50,12 @@ class Sample:
     nll: float
 
 
-def longest_sample(model: "LanguageModel") -> int:
+def longest_sample(model: Model) -> int:
     """The most characters that a sample of `model` can have and still be ended by the model."""
     return UNLIMITED if model.max_positions is None else model.max_positions - 1
 
 
-def usual_batch_size(model: "LanguageModel") -> int:
+def usual_batch_size(model: Model) -> int:
     """Lines drawn side by side unless the user says.
 
     The more, the more of them share a beginning, and with it the model's work; but a model that remembers every
@@ -48,7 +66,7 @@ def usual_batch_size(model: "LanguageModel") -> int:
 
 @torch.inference_mode()
 def generate(
-    model: "LanguageModel",
+    model: Model,
     num_samples: int,
     *,
     prompt: str = "",
@@ -103,7 +121,7 @@ def generate(
     generator = torch.Generator(model.device).manual_seed(secrets.randbits(63) if seed is None else seed)
     for start in range(0, num_samples, batch_size):
         was_training = model.training
-        model.eval()
+        model.train(False)
         try:
             size = min(batch_size, num_samples - start)
             filters = (temperature, top_k, top_p)
@@ -118,7 +136,7 @@ def generate(
 
 
 def _draw(
-    model: "LanguageModel",
+    model: Model,
     size: int,
     prompt: Tensor,
     filters: tuple[float, int | None, float | None],
@@ -161,7 +179,9 @@ def _draw(
     return ids, lengths, nll
 
 
-def _share(drawn: Tensor, row: Tensor, state: "State", rows: int, size: int) -> "tuple[Tensor, Tensor, State]":
+def _share(
+    drawn: Tensor, row: Tensor, state: tuple[Tensor, ...], rows: int, size: int
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Rows for the next step: one for each row of the last and token drawn there.
 
     Args:
