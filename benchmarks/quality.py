@@ -4,6 +4,7 @@ import math
 import os
 import re
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -78,7 +79,10 @@ def fit(config: str, split_name: str, seed: int, threads: int | None, *more: str
         sequentia(directory, "fit", *options, threads=threads)
         seconds = time.perf_counter() - start
         val, test = (sequentia(directory, command, *options, threads=threads) for command in ("validate", "test"))
-    return Trained(seconds, figure(val, "val"), figure(test, "test"))
+    done = Trained(seconds, figure(val, "val"), figure(test, "test"))
+    # An hour's tables come at its end: what is done is told at once.
+    print(f"{config} {split_name} {seed} {' '.join(more)}: {done}", file=sys.stderr, flush=True)
+    return done
 
 
 def side_by_side(jobs: list[tuple[str, str, int]], *more: str) -> list[Trained]:
@@ -92,10 +96,11 @@ def textbook(name: str, split_name: str, seed: int, most: float = math.inf, step
     with tempfile.TemporaryDirectory() as directory:
         path, val_path, test_path = (option.split("=")[1] for option in split(Path(directory), split_name))
         data = CharDataModule(path, val_path, test_path)
+        corpus, lines_of = data.corpus, data.split  # read while the files are there
     torch.manual_seed(seed)
     model: LanguageModel = ARCHITECTURES[name](data.vocabulary.characters, data.context_length)
-    train_lines = Lines([data.corpus.line(int(i)) for i in data.split.train], data.vocabulary.characters)
-    train_lines.longest = data.corpus.longest
+    train_lines = Lines([corpus.line(int(i)) for i in lines_of.train], data.vocabulary.characters)
+    train_lines.longest = corpus.longest
 
     def order() -> Iterator[int]:
         draw = np.random.default_rng(seed)
@@ -104,8 +109,10 @@ def textbook(name: str, split_name: str, seed: int, most: float = math.inf, step
 
     lines = islice(order(), None if steps is None else steps * _BATCH)
     trained = train(model, train_lines, lines, _BATCH, LR, most)
-    sides = (data.split.val, data.split.test)
-    return Trained(sum(trained.seconds), *(nll(trained.model, data.corpus, side) for side in sides))
+    sides = (lines_of.val, lines_of.test)
+    done = Trained(sum(trained.seconds), *(nll(trained.model, corpus, side) for side in sides))
+    print(f"textbook {name} {split_name} {seed}: {done}", file=sys.stderr, flush=True)
+    return done
 
 
 def nll(model: Any, corpus: Corpus, lines: NDArray[Any]) -> float:
