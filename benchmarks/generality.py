@@ -48,10 +48,11 @@ def run(quick: bool) -> str:
             start = time.perf_counter()
             done = curve(fit(directory, "transformer", path, *(["--trainer.max_steps=20"] if quick else [])))
             seconds = time.perf_counter() - start
+            least = source(data, path)
         points = [f"{done[round(share * len(done)) - 1]:.3f}" for share in (0.25, 0.5, 1) if share * len(done) >= 0.5]
         table.add(
             *(make.__name__, f"{len(data.lines):,}", len(set("".join(data.lines))), max(map(len, data.lines))),
-            *(source(data, path), f"{bigram:.3f}"),
+            *(least, f"{bigram:.3f}"),
             *([""] * (3 - len(points)) + points),
             *(f"{min(done):.3f}", f"{seconds:.0f}"),
         )

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 import lightning
@@ -15,8 +16,9 @@ class Table:
         self.rows: list[tuple[str, ...]] = [header, ("---",) * len(header)]
 
     def add(self, *cells: object) -> None:
-        """One more row; numbers with three significant digits."""
+        """One more row; numbers with three significant digits. It is told at once on stderr: tables may take an hour."""
         self.rows.append(tuple(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells))
+        print(*self.rows[-1], sep="  ", file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
         return "\n".join(f"| {' | '.join(row)} |" for row in self.rows)
