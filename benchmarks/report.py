@@ -16,7 +16,7 @@ class Table:
         self.rows: list[tuple[str, ...]] = [header, ("---",) * len(header)]
 
     def add(self, *cells: object) -> None:
-        """One more row; numbers with three significant digits. It is told at once on stderr: tables may take an hour."""
+        """One more row; numbers with three significant digits. Told on stderr at once: tables may take an hour."""
         self.rows.append(tuple(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells))
         print(*self.rows[-1], sep="  ", file=sys.stderr, flush=True)
 
