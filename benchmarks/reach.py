@@ -6,7 +6,7 @@ from benchmarks.report import Table
 TEXTBOOK_STEPS = 8500
 """After which the textbook loop is at 1.97."""
 
-STEPS = (500, 600, 700)
+STEPS = (350, 400, 500)
 
 
 def run(quick: bool) -> str:
