@@ -4,7 +4,7 @@ from benchmarks.quality import fit, textbook
 from benchmarks.report import Table
 
 TEXTBOOK_STEPS = 8500
-"""After which the textbook loop is at 1.97."""
+"""What our time is held against; where the textbook loop stands by then is in the table."""
 
 STEPS = (350, 400, 500)
 
