@@ -81,7 +81,7 @@ def run(quick: bool) -> str:
         "lines", "ready, s", "again, from the cache, s", "bytes of memory a character", "step time a character"
     )
     with tempfile.TemporaryDirectory() as root:
-        where = trained(root)
+        where = trained(root, quick)
         figures: dict[int, tuple[Path, Figures, list[Figures]]] = {}
         for lines in (32_000, large):
             path = Path(root) / f"{lines}.txt"

@@ -19,17 +19,17 @@ from sequentia.models import LanguageModel, Transformer
 from sequentia.sampling import generate
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-_TRAINING_STEPS = 300  # enough for names of natural length: what sampling costs depends on that
 
 
-def trained(root: str) -> Path:
+def trained(root: str, quick: bool) -> Path:
     """A run of the transformer."""
+    steps = 60 if quick else 300  # enough for names of natural length: what sampling costs depends on that
     code = main(
         [
             "fit",
             f"--config={CONFIGS}/transformer.yaml",
-            f"--trainer.max_steps={_TRAINING_STEPS}",
-            f"--trainer.val_check_interval={_TRAINING_STEPS}",
+            f"--trainer.max_steps={steps}",
+            f"--trainer.val_check_interval={steps}",
             f"--trainer.default_root_dir={root}",
             "--trainer.accelerator=cpu",
         ]
@@ -97,7 +97,7 @@ def run(quick: bool) -> str:
     """Measure; returns the tables."""
     rounds, number, batch_sizes = (1, 2_000, (1000,)) if quick else (5, 10_000, (1000, 5000, 10_000))
     with tempfile.TemporaryDirectory() as root:
-        where = trained(root)
+        where = trained(root, quick)
         model = load_model(where / "best.ckpt")
         assert isinstance(model, Transformer)
         gpt2 = hugging_face(model)

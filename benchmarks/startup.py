@@ -22,7 +22,7 @@ def run(quick: bool) -> str:
     """Measure; returns the table."""
     rounds = 1 if quick else 5
     with tempfile.TemporaryDirectory() as root:
-        where = trained(root)
+        where = trained(root, quick)
         first_step = [
             "fit",
             f"--config={CONFIGS}/transformer.yaml",
