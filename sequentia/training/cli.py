@@ -37,6 +37,7 @@ from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.interrupt import Interrupt, Interrupted
+from sequentia.training.length import length, set_length
 from sequentia.training.messages import closing_words, describe, plain_messages
 from sequentia.training.overhead import NoProfiler, skip_empty_hooks
 from sequentia.training.parsing import first_cause
@@ -84,7 +85,12 @@ def _run(name: str, arguments: list[str], held: ExitStack) -> None:
         subclass_mode_model=True,
         save_config_callback=SaveConfig if name == "fit" else None,
         seed_everything_default=0,
-        trainer_defaults={"num_sanity_val_steps": 0, "enable_model_summary": False, "callbacks": []},
+        trainer_defaults={
+            "num_sanity_val_steps": 0,
+            "enable_model_summary": False,
+            "callbacks": [],
+            "check_val_every_n_epoch": None,  # validation is counted in steps, however many make an epoch
+        },
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
         parser_kwargs={"prog": "sequentia", "exit_on_error": False},
@@ -154,6 +160,8 @@ class TrainingCLI(LightningCLI):
             callbacks.append(RunProgress())
         if self.subcommand == "fit":
             self._set_optimizer()
+            for parsed in (config, self._get(self.config, "trainer")):  # what is used, and what config.yaml tells
+                set_length(parsed, self.datamodule)
             if not hasattr(self, "run"):  # made now: options and data are good
                 self._go_on_in(new_run(Path(config["default_root_dir"])))
             self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
@@ -169,7 +177,7 @@ class TrainingCLI(LightningCLI):
                     self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
                 )
         else:
-            kwargs["logger"] = False
+            kwargs |= {"logger": False, "check_val_every_n_epoch": 1}
         self.trainer_defaults["callbacks"] = callbacks
         try:
             return super().instantiate_trainer(**kwargs)
@@ -242,6 +250,7 @@ class TrainingCLI(LightningCLI):
             return
         if self.checkpoint is None or self.loaded is None:
             log.info(f"new run in {self.run}: {describe(self.model)}")
+            log.info(length(self.trainer, self.datamodule))
             return
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
         if not (self.checkpoint.parent / "config.yaml").is_file():
