@@ -12,10 +12,16 @@ from benchmarks.report import Table
 from sequentia.data import CharDataModule
 
 
-def curve(run: Path) -> list[float]:
-    """Validation NLL, in the order of steps."""
+def curve(run: Path) -> list[tuple[int, float]]:
+    """Steps done at each validation, and its NLL."""
     events = EventAccumulator(str(run)).Reload()
-    return [event.value for event in events.Scalars("val/loss")]
+    return [(event.step + 1, event.value) for event in events.Scalars("val/loss")]
+
+
+def at(share: float, points: list[tuple[int, float]]) -> str:
+    """NLL at the validation nearest to a share of the run."""
+    wanted = share * points[-1][0]
+    return f"{min(points, key=lambda point: abs(point[0] - wanted))[1]:.3f}"
 
 
 def fit(directory: str, config: str, path: Path, *options: str) -> Path:
@@ -36,7 +42,7 @@ def source(data: Data, path: Path) -> str:
 def run(quick: bool) -> str:
     """Train on each data set; returns the table."""
     table = Table(
-        *("data", "lines", "characters", "longest", "source's NLL", "bigram's NLL"),
+        *("data", "lines", "characters", "longest", "source's NLL", "bigram's NLL", "steps"),
         *("validation NLL after a quarter", "half", "all steps", "best", "seconds"),
     )
     for make in DATASETS:
@@ -44,16 +50,15 @@ def run(quick: bool) -> str:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / f"{make.__name__}.txt"
             path.write_text("\n".join(data.lines) + "\n", encoding="utf-8")
-            (bigram,) = curve(fit(directory, "bigram_counts", path))
+            ((_, bigram),) = curve(fit(directory, "bigram_counts", path))
             start = time.perf_counter()
             done = curve(fit(directory, "transformer", path, *(["--trainer.max_steps=20"] if quick else [])))
             seconds = time.perf_counter() - start
             least = source(data, path)
-        points = [f"{done[round(share * len(done)) - 1]:.3f}" for share in (0.25, 0.5, 1) if share * len(done) >= 0.5]
         table.add(
             *(make.__name__, f"{len(data.lines):,}", len(set("".join(data.lines))), max(map(len, data.lines))),
-            *(least, f"{bigram:.3f}"),
-            *([""] * (3 - len(points)) + points),
-            *(f"{min(done):.3f}", f"{seconds:.0f}"),
+            *(least, f"{bigram:.3f}", f"{done[-1][0]:,}"),
+            *(at(share, done) for share in (0.25, 0.5, 1)),
+            *(f"{min(nll for _, nll in done):.3f}", f"{seconds:.0f}"),
         )
     return f"## Other data\n\n{table}\n"
