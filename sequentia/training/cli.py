@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import reprlib
 import signal
 from contextlib import ExitStack
 from functools import partial
@@ -27,12 +26,12 @@ from sequentia.checkpoint import build_model, read_checkpoint
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
-from sequentia.models.base import KEY
 from sequentia.runs import (
     ROOT,
     only_process,
     read_config,
 )
+from sequentia.training.changes import changes, check_fits
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
@@ -233,7 +232,7 @@ class TrainingCLI(LightningCLI):
             return
         if self.subcommand == "fit":
             build_model(self.loaded, self.checkpoint)  # refuses what it would refuse to sample from
-            _check_fits(self.model, self.loaded)
+            check_fits(self.model, self.loaded)
             return
         self.model = build_model(self.loaded, self.checkpoint)
         self.model.check_vocabulary(self.datamodule.vocabulary)
@@ -255,11 +254,9 @@ class TrainingCLI(LightningCLI):
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
         if not (self.checkpoint.parent / "config.yaml").is_file():
             return
-        old = _flat(read_config(self.checkpoint.parent))
-        new = _flat(yaml.safe_load(self._parser("fit").dump(self.config["fit"], skip_none=False)))
-        for name in new:
-            if new[name] != old.get(name):
-                log.info(f"  from here on {name} is {new[name]}, so far it was {reprlib.repr(old.get(name))}")
+        now = yaml.safe_load(self._parser("fit").dump(self.config["fit"], skip_none=False))
+        for change in changes(read_config(self.checkpoint.parent), now):
+            log.info(f"  from here on {change}")
 
     def after_fit(self) -> None:
         """Tell what to do next."""
@@ -272,28 +269,6 @@ def _stem(config: Namespace) -> str:
     if config.config:
         return Path(str(config.config[0])).stem
     return str(config.model.class_path).rsplit(".", 1)[-1].lower()
-
-
-def _check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
-    """Refuse to go on with weights of another architecture, size or vocabulary."""
-    model.on_load_checkpoint(checkpoint)
-    theirs, ours = checkpoint["hyper_parameters"], model.hparams
-    if checkpoint[KEY]["architecture"] != type(model).__name__:
-        raise UserError(
-            f"the checkpoint is a {checkpoint[KEY]['architecture']}, the options ask for {type(model).__name__}"
-        )
-    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
-    if shapes != {name: weight.shape for name, weight in checkpoint["state_dict"].items()}:
-        differ = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-        other = ", ".join(f"{name} {reprlib.repr(theirs[name])} (not {ours[name]})" for name in differ)
-        raise UserError(f"the checkpoint's model has {other}: give the run's own config.yaml, or start a new run")
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested configuration with dotted names."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {k: v for name, value in tree.items() for k, v in _flat(value, f"{prefix}.{name}".lstrip(".")).items()}
 
 
 def _class(config: Namespace) -> type:
