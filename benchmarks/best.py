@@ -5,7 +5,7 @@ from benchmarks.report import Table
 
 
 def run(quick: bool) -> str:
-    """Train on both splits side by side, one core each; returns the table."""
+    """Train on both splits with all seeds, a run on each core; returns the table."""
     table = Table("config", "split", "seeds", "test NLL", "lowest", "highest", "validation NLL", "seconds on one core")
     for config, name, done in rows(
         (("transformer_best", "AB"),), SEEDS, *(["--trainer.max_steps=20"] if quick else [])
