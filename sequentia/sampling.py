@@ -12,13 +12,15 @@ from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, Vocabulary
 
 UNLIMITED = 1000
-"""Longest sample, in characters, of a model that has no limit of its own: one that never ends must not run forever."""
+"""Longest sample, in characters, of a model that has no limit of its own and has read no longer lines: one that never
+ends must not run forever."""
 
 
 class Model(Protocol):
     """What sampling asks of a model: `sequentia.models.LanguageModel` is one."""
 
     vocabulary: Vocabulary
+    context_length: int
     training: bool
 
     @property
@@ -52,7 +54,7 @@ class Sample:
 
 def longest_sample(model: Model) -> int:
     """The most characters that a sample of `model` can have and still be ended by the model."""
-    return UNLIMITED if model.max_positions is None else model.max_positions - 1
+    return max(UNLIMITED, model.context_length - 1) if model.max_positions is None else model.max_positions - 1
 
 
 def usual_batch_size(model: Model) -> int:

@@ -116,6 +116,13 @@ def test_a_model_without_a_limit_reads_lines_longer_than_all_it_knew(model: Lang
         torch.testing.assert_close(stepped, logits[:, t], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("longest", [5, 1_020])
+def test_lines_as_long_as_the_longest_that_was_read_can_be_drawn(architecture: str, longest: int) -> None:
+    model = ARCHITECTURES[architecture]("a", longest + 1)
+    (text,) = model.sample(1, seed=0, min_length=longest, max_length=longest)
+    assert text == longest * "a"
+
+
 @torch.no_grad()
 def test_packing_and_batch_composition_change_no_lines_nll(model: LanguageModel, corpus: Corpus) -> None:
     every = line_nll(model, make_batch(corpus, np.arange(len(corpus))))
