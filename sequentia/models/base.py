@@ -30,6 +30,12 @@ State = tuple[Tensor, ...]
 KEY = "sequentia"
 """Key of what this package adds to Lightning's checkpoint."""
 
+MAY_CHANGE = {"context_length", "dropout", "regularisation", "smoothing", "init_seed"}
+"""Hyperparameters that may change under the same weights: what the model computes stays, or changes as told.
+
+Weights whose shape follows from the context length hold it fast all the same.
+"""
+
 FORMAT = 1
 """Number of the checkpoint's layout; a reader refuses any other by name."""
 

@@ -1,11 +1,13 @@
 """CNN: dilated causal convolutions."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
 from sequentia.models.kernels import Dropout
 from sequentia.models.packing import positions
@@ -36,8 +38,7 @@ class CNN(LanguageModel):
         check_dropout(dropout)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
-        cycle = (context_length - 1).bit_length()  # layers until all of the longest line is seen
-        self.dilations = [2 ** (i % cycle) for i in range(n_layer)]
+        self.dilations = _dilations(n_layer, context_length)
         self.embedding = nn.Embedding(size, n_embd)
         # A convolution with two taps is one matrix product with both side by side: filter and gate of a layer at once.
         self.gates = nn.ModuleList(nn.Linear(2 * n_embd, 2 * n_embd) for _ in range(n_layer))
@@ -47,6 +48,20 @@ class CNN(LanguageModel):
         self.mix = nn.Linear(n_embd, n_embd)
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_embd, size)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that were learnt with other dilations.
+
+        Raises:
+            UserError: See above, and `LanguageModel`.
+        """
+        super().on_load_checkpoint(checkpoint)
+        before = checkpoint["hyper_parameters"]["context_length"]
+        if _dilations(len(self.dilations), before) != self.dilations:
+            raise UserError(
+                f"the longest line had {before - 1} characters, now it has {self.context_length - 1}, for which a CNN "
+                "of this depth has other dilations: set --data.max_length, or start a new run"
+            )
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         position = positions(context, position)
@@ -80,3 +95,8 @@ class CNN(LanguageModel):
             outputs.append(self.dropout(torch.tanh(signal) * torch.sigmoid(gate)))
         y = self.skip(torch.cat(outputs, -1))
         return self.head(F.relu(self.mix(F.relu(y))))
+
+
+def _dilations(n_layer: int, context_length: int) -> list[int]:
+    cycle = (context_length - 1).bit_length()  # layers until all of the longest line is seen
+    return [2 ** (i % cycle) for i in range(n_layer)]

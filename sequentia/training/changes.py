@@ -6,7 +6,7 @@ from typing import Any
 
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
-from sequentia.models.base import KEY
+from sequentia.models.base import KEY, MAY_CHANGE
 
 
 def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
@@ -21,23 +21,19 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         raise UserError(
             f"the checkpoint is a {checkpoint[KEY]['architecture']}, the options ask for {type(model).__name__}"
         )
+    differ = [name for name in ours if name in theirs and ours[name] != theirs[name]]
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
-    if shapes != {name: weight.shape for name, weight in checkpoint["state_dict"].items()}:
-        differ = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    same = shapes == {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
+    if not same or set(differ) - MAY_CHANGE:
         other = ", ".join(f"{name} {reprlib.repr(theirs[name])} (not {ours[name]})" for name in differ)
         raise UserError(f"the checkpoint's model has {other}: give the run's own config.yaml, or start a new run")
 
 
-def changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """Each option of a run's configuration that is no longer what it was, in words."""
-    before = _flat(old)
-    for name, value in _flat(new).items():
-        if value != before.get(name):
-            yield f"{name} is {value}, so far it was {reprlib.repr(before.get(name))}"
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested configuration with dotted names."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {k: v for name, value in tree.items() for k, v in _flat(value, f"{prefix}.{name}".lstrip(".")).items()}
+def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Each option of a run's configuration that is no longer what it was, in words, by its dotted name."""
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from changes(before, value, f"{prefix}{name}.")
+        elif value != before:
+            yield f"{prefix}{name} is {value}, so far it was {reprlib.repr(before)}"

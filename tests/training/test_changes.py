@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sequentia.errors import UserError
-from sequentia.models import GRU, LSTM, LanguageModel
+from sequentia.models import CNN, GRU, LSTM, BigramCounts, LanguageModel, Transformer
 from sequentia.training.changes import changes, check_fits
 
 
@@ -18,10 +18,10 @@ def checkpoint(model: LanguageModel) -> dict[str, Any]:
 
 def test_only_what_changed_is_told_by_its_dotted_name() -> None:
     old = {"seed": 0, "model": {"class_path": "GRU", "init_args": {"dropout": 0.1}}, "gone": 1}
-    new = {"seed": 0, "model": {"class_path": "GRU", "init_args": {"dropout": 0.2}}, "trainer": {"max_steps": 5}}
+    new = {"seed": 0, "model": {"class_path": "GRU", "init_args": {"dropout": 0.2, "n_layer": 2}}}
     assert list(changes(old, new)) == [
         "model.init_args.dropout is 0.2, so far it was 0.1",
-        "trainer.max_steps is 5, so far it was None",
+        "model.init_args.n_layer is 2, so far it was None",
     ]
 
 
@@ -30,8 +30,41 @@ def test_a_long_value_is_told_in_short() -> None:
     assert change == "a is 1, so far it was [0, 1, 2, 3, 4, 5, ...]"
 
 
-def test_another_dropout_fits() -> None:
-    check_fits(GRU("ab", 5, dropout=0.3), checkpoint(GRU("ab", 5)))
+def test_a_class_that_takes_the_place_of_none_or_a_word_is_told_and_so_is_the_way_back() -> None:
+    tree = {"logger": {"class_path": "CSVLogger"}}
+    for other in (None, True):
+        (there,), (back,) = (list(changes(*pair)) for pair in (({"logger": other}, tree), (tree, {"logger": other})))
+        assert there == f"logger is {{'class_path': 'CSVLogger'}}, so far it was {other}"
+        assert back == f"logger is {other}, so far it was {{'class_path': 'CSVLogger'}}"
+
+
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        (GRU("ab", 5, dropout=0.3), GRU("ab", 5)),
+        (GRU("ab", 9), GRU("ab", 5)),  # data with a longer line: no weight belongs to a position
+        (CNN("ab", 8), CNN("ab", 5)),
+        (BigramCounts("ab", 5, smoothing=0.5), BigramCounts("ab", 5)),
+    ],
+)
+def test_what_leaves_the_weights_their_meaning_fits(now: LanguageModel, before: LanguageModel) -> None:
+    check_fits(now, checkpoint(before))
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "named"),
+    [
+        (Transformer("ab", 5, n_head=2), Transformer("ab", 5), r"n_head 4 \(not 2\)"),
+        (Transformer("ab", 5, tied=False), Transformer("ab", 5), r"tied True \(not False\)"),
+        (Transformer("ab", 9), Transformer("ab", 5), r"context_length 5 \(not 9\)"),
+        (CNN("ab", 9), CNN("ab", 8), "the longest line had 7 characters, now it has 8"),
+    ],
+)
+def test_weights_that_fit_but_mean_something_else_are_refused(
+    now: LanguageModel, before: LanguageModel, named: str
+) -> None:
+    with pytest.raises(UserError, match=named):
+        check_fits(now, checkpoint(before))
 
 
 @pytest.mark.parametrize(
