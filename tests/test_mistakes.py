@@ -52,6 +52,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a wrong type for the optimizer": ([*FIT, "--optimizer.lr", "fast"], ["lr", "'fast' is no float"]),
     "a time that is none": ([*FIT, "--checkpoint.train_time_interval", "5 minutes"], ["train_time_interval", "h:m:s"]),
     "a batch of nothing": ([*FIT, "--data.batch_size", "0"], ["data.batch_size must be at least 1, got 0"]),
+    "another place for checkpoints": (
+        [*FIT, "--checkpoint.dirpath", "elsewhere"],
+        ["checkpoint.dirpath", "set --trainer.default_root_dir"],
+    ),
     "an accelerator that is none": ([*FIT, "--trainer.accelerator", "quantum"], ["quantum", "cpu"]),
     "no config file": (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml", "give an existing YAML file"]),
     "a YAML that is none": (["fit", "--config", "broken.yaml"], ["no plain YAML", "line 1"]),

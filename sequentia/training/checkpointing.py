@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from sequentia.runs import BEST
+from sequentia.runs import BEST, LAST
 from sequentia.training.saving import replacing
 
 _INTERVAL = timedelta(minutes=1)
@@ -74,7 +74,8 @@ class RunCheckpoint(ModelCheckpoint):
         """Write last.ckpt before the first step: a run killed at any moment has one."""
         self._last_time_checked = time.monotonic()
         self._steps = trainer.estimated_stepping_batches
-        if trainer.global_step == 0:
+        here = Path(self.dirpath or "") / LAST
+        if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != here:  # a new run, or a branch of one
             self.write_last(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -94,8 +95,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt."""
-        if not trainer.fast_dev_run:
-            self.write_last(trainer)
+        self.write_last(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         """Have the model of the last step validated, whatever the interval; nothing is saved before that."""
@@ -157,12 +157,14 @@ class RunCheckpoint(ModelCheckpoint):
 
         To be called between two steps, with no gradients gathered.
         """
+        if trainer.fast_dev_run:
+            return
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 logger.experiment.flush()  # a resumed run does not log again what came before its checkpoint
         candidates = self._monitor_candidates(trainer)
-        if not trainer.enable_validation or not sum(trainer.num_val_batches):
-            self._save_checkpoint(trainer, self.format_checkpoint_name(candidates))
+        if self.save_top_k and not (trainer.enable_validation and sum(trainer.num_val_batches)):
+            self._save_checkpoint(trainer, str(Path(self.dirpath or "") / BEST))
         self._save_last_checkpoint(trainer, candidates)
         self._validated = False
         self._last_time_checked = time.monotonic()

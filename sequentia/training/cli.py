@@ -142,6 +142,9 @@ class TrainingCLI(LightningCLI):
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = str(ROOT / _stem(config))
         root = Path(config.trainer.default_root_dir)
+        for name, remedy in _NOT_FREE.items():
+            if config.checkpoint[name] is not None:
+                raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
         if self.subcommand == "fit":
             run, self.checkpoint = place_to_fit(config.ckpt_path, root)
             if run is not None:
@@ -262,6 +265,13 @@ class TrainingCLI(LightningCLI):
         """Tell what to do next."""
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
             log.info(closing_words(self.run, self.trainer))
+
+
+_NOT_FREE = {
+    "dirpath": "a run's checkpoints lie in the run; set --trainer.default_root_dir",
+    "save_on_train_epoch_end": "checkpoints are written between two steps; set --checkpoint.every_n_train_steps",
+}
+"""Options of ModelCheckpoint that would do nothing."""
 
 
 def _stem(config: Namespace) -> str:

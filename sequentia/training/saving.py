@@ -68,10 +68,12 @@ class SaveConfig(SaveConfigCallback):
     """Writes the run's config.yaml in one move: a reader finds all of it or the one before."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write it."""
-        log_dir = trainer.log_dir  # a broadcast: all processes must take part
+        """Nothing yet: a run that cannot go on with these options keeps those it has."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write it, whatever the logger, where the checkpoints lie."""
         if trainer.is_global_zero and not trainer.fast_dev_run:
-            run = Path(log_dir or trainer.default_root_dir)
+            run = Path(trainer.checkpoint_callback.dirpath)
             run.mkdir(parents=True, exist_ok=True)
             text = self.parser.dump(self.config, skip_none=False)
             with replacing(run / "config.yaml") as temporary:

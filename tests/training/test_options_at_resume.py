@@ -82,7 +82,9 @@ def test_another_class_of_optimizer_or_schedule_is_refused(
     cwd = straight.place(f"another {what}")
     assert fit(cwd, arguments("every 5 steps"), {"call": "on_train_batch_end", "count": 9}) == -9
     more = ["--optimizer.lr", "0.1"] if what == "optimizer" else []
+    config = (the_run(cwd) / "config.yaml").read_text()
     assert fit(cwd, [*arguments("every 5 steps"), *options, *more, "--ckpt_path", "last"]) == 2
     log = (cwd / "log").read_text()
     assert f"the checkpoint's {what} is " in log.splitlines()[-1]
     assert "Traceback" not in log
+    assert (the_run(cwd) / "config.yaml").read_text() == config
