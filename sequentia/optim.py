@@ -1,5 +1,6 @@
 """Muon for the hidden matrices, AdamW for the rest."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,6 +45,9 @@ class Muon(Optimizer):
         adamw_lr: AdamW's learning rate.
         betas: AdamW's decay rates.
         weight_decay: Decoupled weight decay of matrices, as a share of the learning rate.
+
+    Raises:
+        ValueError: An option is out of its range.
     """
 
     def __init__(
@@ -55,6 +59,13 @@ class Muon(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.1,
     ) -> None:
+        for name, value, most in (
+            ("lr", lr, math.inf),
+            ("momentum", momentum, 1.0),
+            ("weight_decay", weight_decay, math.inf),
+        ):
+            if not 0 <= value < most:
+                raise ValueError(f"{name} must be at least 0 and below {most:g}, got {value}")
         defaults = {"hidden": False, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__(params, defaults)
         others = [group for group in self.param_groups if not group["hidden"]]

@@ -209,4 +209,6 @@ class CharDataModule(LightningDataModule):
         if not self.trainer:
             return 0, 0
         loop = self.trainer.fit_loop
-        return loop.epoch_progress.current.processed, loop.epoch_loop.batch_progress.current.completed
+        # With `overfit_batches` the same batches again and again.
+        epoch = 0 if self.trainer.overfit_batches else loop.epoch_progress.current.processed
+        return epoch, loop.epoch_loop.batch_progress.current.completed

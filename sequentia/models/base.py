@@ -159,7 +159,8 @@ class LanguageModel(LightningModule, ABC):
         """What the optimizer minimises, a scalar."""
         loss = self.training_loss(batch)
         # `log` costs as much as a small model's whole step: call it only where Lightning writes what it gets.
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        every = self.trainer.log_every_n_steps  # 0 logs none
+        if every and (self.trainer.global_step + 1) % every == 0:
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log_dict({"train/loss": loss.detach(), "lr": lr}, batch_size=1)
         return loss
@@ -208,14 +209,24 @@ class LanguageModel(LightningModule, ABC):
 
         A schedule that takes `total_steps` is stepped with the optimizer, and gets the run's length if it has none;
         any other is stepped once an epoch.
+
+        Raises:
+            UserError: One of them refuses its options.
         """
+        try:
+            return self._optimizer_and_schedule()
+        except (ValueError, TypeError) as error:
+            raise UserError(f"the options of the optimizer or its schedule are no good: {error}") from error
+
+    def _optimizer_and_schedule(self) -> Any:
         optimizer = self.optimizer(self.parameter_groups())
         if self.lr_scheduler is None:
             return optimizer
         total_steps = inspect.signature(self.lr_scheduler).parameters.get("total_steps")
         if total_steps is None:  # a schedule over epochs, as Lightning takes them
             scheduler = self.lr_scheduler(optimizer)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val/loss"}}
+            monitor = getattr(scheduler, "monitor", "val/loss")
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
         options = {}
         if total_steps.default is None:
             options["total_steps"] = int(self.trainer.estimated_stepping_batches)

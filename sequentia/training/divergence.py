@@ -23,7 +23,8 @@ class StopWhenDiverged(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop if the loss of this step is no finite number."""
-        if pl_module.device.type != "cpu" and trainer.global_step % trainer.log_every_n_steps:
+        every = trainer.log_every_n_steps
+        if pl_module.device.type != "cpu" and (every == 0 or trainer.global_step % every):
             return
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         # All processes must stop together: one whose own share of the batch is fine would wait for the others forever.
