@@ -56,6 +56,23 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         [*FIT, "--checkpoint.dirpath", "elsewhere"],
         ["checkpoint.dirpath", "set --trainer.default_root_dir"],
     ),
+    "gathering nothing": (
+        [*FIT, "--trainer.accumulate_grad_batches", "0"],
+        ["trainer.accumulate_grad_batches must be above 0, got 0"],
+    ),
+    "an interval of nothing": (
+        [*FIT, "--trainer.val_check_interval", "0"],
+        ["trainer.val_check_interval must be above 0, got 0"],
+    ),
+    "an interval beyond the epoch": (
+        [*FIT, "--trainer.val_check_interval", "500", "--trainer.check_val_every_n_epoch", "1"],
+        ["500 is more than an epoch's 101 batches", "leave out --trainer.check_val_every_n_epoch"],
+    ),
+    "a rate below zero": ([*FIT, "--optimizer.lr=-1"], ["optimizer", "lr must be at least 0", "got -1.0"]),
+    "a rate below zero for AdamW": (
+        [*FIT, "--optimizer", "AdamW", "--optimizer.lr=-1"],
+        ["optimizer", "Invalid learning rate: -1.0"],
+    ),
     "an accelerator that is none": ([*FIT, "--trainer.accelerator", "quantum"], ["quantum", "cpu"]),
     "no config file": (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml", "give an existing YAML file"]),
     "a YAML that is none": (["fit", "--config", "broken.yaml"], ["no plain YAML", "line 1"]),

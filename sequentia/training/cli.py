@@ -3,7 +3,8 @@
 import errno
 import logging
 import signal
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,26 +22,23 @@ from lightning.pytorch.cli import (
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sequentia.checkpoint import build_model, read_checkpoint
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
-from sequentia.runs import (
-    ROOT,
-    only_process,
-    read_config,
-)
+from sequentia.runs import ROOT, only_process, read_config
 from sequentia.training.changes import changes, check_fits
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.interrupt import Interrupt, Interrupted
-from sequentia.training.length import length, set_length
+from sequentia.training.length import TellLength, set_length
 from sequentia.training.messages import closing_words, describe, plain_messages
 from sequentia.training.overhead import NoProfiler, skip_empty_hooks
 from sequentia.training.parsing import first_cause
-from sequentia.training.place import checkpoint_to_evaluate, new_run, place_to_fit, remove_if_empty
+from sequentia.training.place import checkpoint_to_evaluate, new_run, place_to_fit, remove_if_never_begun
 from sequentia.training.progress import RunProgress
 from sequentia.training.resume import ExactResume
 from sequentia.training.samples import SampleTable
@@ -162,14 +160,24 @@ class TrainingCLI(LightningCLI):
             callbacks.append(RunProgress())
         if self.subcommand == "fit":
             self._set_optimizer()
-            for parsed in (config, self._get(self.config, "trainer")):  # what is used, and what config.yaml tells
-                set_length(parsed, self.datamodule)
+            with _told_plainly():
+                set_length(config, self.datamodule, self._watches_a_figure())
+            told = self._get(self.config, "trainer")  # what config.yaml tells
+            for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch"):
+                told[name] = config[name]
             if not hasattr(self, "run"):  # made now: options and data are good
                 self._go_on_in(new_run(Path(config["default_root_dir"])))
             self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
             self.resume = ExactResume(int(self._get(self.config_init, "seed_everything")))
             saver = self._get(self.config_init, "checkpoint")
-            callbacks += [StopWhenDiverged(), self.resume, SampleTable(), BigramHeatMap(), Interrupt(saver)]
+            callbacks += [
+                TellLength(),
+                StopWhenDiverged(),
+                self.resume,
+                SampleTable(),
+                BigramHeatMap(),
+                Interrupt(saver),
+            ]
             kwargs["plugins"] = [*_as_list(config["plugins"]), AtomicCheckpointIO()]
             if config["profiler"] is None:
                 kwargs["profiler"] = NoProfiler()
@@ -181,16 +189,14 @@ class TrainingCLI(LightningCLI):
         else:
             kwargs |= {"logger": False, "check_val_every_n_epoch": 1}
         self.trainer_defaults["callbacks"] = callbacks
-        try:
+        with _told_plainly():
             return super().instantiate_trainer(**kwargs)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"the trainer's options do not go together: {error}") from error
 
     def _go_on_in(self, run: Path) -> None:
         """Take a run's directory for this process alone."""
         self.run = run
         if rank_zero_only.rank == 0:
-            self.held.callback(remove_if_empty, run)
+            self.held.callback(remove_if_never_begun, run)
             self.held.enter_context(only_process(run))
             remove_leftovers(run)
 
@@ -224,6 +230,10 @@ class TrainingCLI(LightningCLI):
             self.model.optimizer = partial(_class(optimizer), **_options(optimizer))
         self.model.lr_scheduler = partial(_class(schedule), **_options(schedule)) if schedule else None
 
+    def _watches_a_figure(self) -> bool:
+        schedule = self._get(self.config_init, "lr_scheduler")
+        return bool(schedule) and issubclass(_class(schedule), ReduceLROnPlateau)
+
     def after_instantiate_classes(self) -> None:
         """Evaluate the checkpoint's own model, whatever model the configuration describes; compile it if asked to."""
         self._take_checkpoint()
@@ -245,6 +255,21 @@ class TrainingCLI(LightningCLI):
                 f"{self.checkpoint} reads at most {self.model.max_positions - 1}: set --data.max_length"
             )
 
+    def before_validate(self) -> None:
+        """Refuse to validate on nothing."""
+        self._must_have("validation", "val", len(self.datamodule.split.val))
+
+    def before_test(self) -> None:
+        """Refuse to test on nothing."""
+        self._must_have("test", "test", len(self.datamodule.split.test))
+
+    def _must_have(self, what: str, side: str, lines: int) -> None:
+        if lines == 0:
+            raise UserError(
+                f"{self.datamodule.path} has no {what} lines: give some with --data.{side}_path, "
+                f"or hold some out with --data.{side}_fraction"
+            )
+
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
         skip_empty_hooks(self.trainer.callbacks)
@@ -252,7 +277,6 @@ class TrainingCLI(LightningCLI):
             return
         if self.checkpoint is None or self.loaded is None:
             log.info(f"new run in {self.run}: {describe(self.model)}")
-            log.info(length(self.trainer, self.datamodule))
             return
         log.info(f"going on with {self.checkpoint} at step {self.loaded['global_step']}")
         if not (self.checkpoint.parent / "config.yaml").is_file():
@@ -265,6 +289,14 @@ class TrainingCLI(LightningCLI):
         """Tell what to do next."""
         if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
             log.info(closing_words(self.run, self.trainer))
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the trainer's options do not go together: {error}") from error
 
 
 _NOT_FREE = {

@@ -25,6 +25,7 @@ def plain_messages() -> None:
     log.propagate = False
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # its report, if asked for
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own use of it
     # The run directory holds config.yaml by then, and last.ckpt when a run goes on.
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
@@ -52,8 +53,10 @@ def closing_words(run: Path, trainer: Trainer) -> str:
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None
     reached = "" if best is None else f", best validation NLL {best:.4f} nats per character"
     place = shlex.quote(str(run))
-    done = trainer.global_step == trainer.max_steps  # to go on, it needs more steps than it was given
-    more = f" --trainer.max_steps {2 * trainer.max_steps}" if done else ""
+    more = ""  # to go on, a complete run needs more than it was given
+    for option, done in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
+        if done == getattr(trainer, option):
+            more += f" --trainer.{option} {2 * done}"
     return (
         f"run {run}: step {trainer.global_step}{reached}\n"
         f"  new lines    sequentia sample --ckpt_path {place}\n"

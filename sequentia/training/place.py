@@ -38,10 +38,13 @@ def new_run(root: Path) -> Path:
     return create_run(root) if rank_zero_only.rank == 0 else root
 
 
-def remove_if_empty(run: Path) -> None:
-    """Remove the directory of a run that came to nothing: `--ckpt_path last` shall not mean it."""
-    with suppress(OSError):
-        run.rmdir()
+def remove_if_never_begun(run: Path) -> None:
+    """Remove the directory of a run that never took a step: `--ckpt_path last` shall not mean it."""
+    if not (run / "config.yaml").is_file() and not (run / LAST).is_file():
+        with suppress(OSError):
+            for path in run.glob("events.out.tfevents.*"):  # TensorBoard's, with nothing in it yet
+                path.unlink()
+            run.rmdir()
 
 
 def checkpoint_to_evaluate(given: str | None, root: Path) -> Path:

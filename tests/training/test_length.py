@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonargparse import Namespace
 
 from sequentia.cli import main
-from sequentia.training.length import usual_steps
+from sequentia.data import CharDataModule
+from sequentia.training.length import set_length, usual_steps
 from tests.training.runs import LINES, curves
 
 
@@ -62,8 +64,69 @@ def test_gathered_gradients_make_fewer_steps_of_the_same_data(write: Callable[..
 
 
 @pytest.mark.parametrize("options", [[], ["--trainer.val_check_interval=1.0"]])
-def test_a_run_by_epochs_is_validated_after_each(options: list[str], write: Callable[..., str], tmp_path: Path) -> None:
+def test_a_run_by_epochs_is_validated_after_each_and_tells_how_to_go_on(
+    options: list[str], write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ["--trainer.max_epochs=3", "--data.batch_size=50", "--data.val_path", write(["ab"], "val.txt"), *options]
     trainer, validated = run(write(LINES), tmp_path, *given)
     assert trainer["max_steps"] == -1
     assert validated == [5, 10, 15]
+    told = capsys.readouterr().err
+    assert "15 steps, 3 times through the training lines: --trainer.max_epochs sets another length" in told
+    assert told.rstrip().endswith("last.ckpt --trainer.max_epochs 6")
+
+
+@pytest.mark.parametrize(
+    ("options", "batches", "steps_per_epoch"),
+    [({"accumulate_grad_batches": 6}, 16, 3), ({"accumulate_grad_batches": 64}, 16, 1), ({"devices": 2}, 8, 8)],
+)
+def test_what_makes_fewer_steps_of_an_epoch_makes_a_run_of_fewer(
+    options: dict[str, int], batches: int, steps_per_epoch: int, write: Callable[..., str]
+) -> None:
+    # 250 lines in batches of 16; the last gathered batches of an epoch make a step too.
+    data = CharDataModule(write(LINES), val_path=write(["ab"], "val.txt"), batch_size=16)
+    unset = {"max_steps": -1, "max_epochs": None, "val_check_interval": None, "check_val_every_n_epoch": None}
+    places = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
+    trainer = Namespace(unset | places | options)
+    set_length(trainer, data)
+    assert trainer.max_steps == usual_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
+    epochs, rest = divmod(20, steps_per_epoch)
+    assert trainer.val_check_interval == epochs * batches + rest * trainer.accumulate_grad_batches
+
+
+def test_a_schedule_that_watches_a_figure_finds_it_after_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
+    schedule = ["--lr_scheduler", "ReduceLROnPlateau", "--lr_scheduler.patience=0", "--lr_scheduler.threshold=9"]
+    given = ["--lr_scheduler.monitor=val/perplexity", "--trainer.max_steps=20", "--trainer.log_every_n_steps=1"]
+    _, validated = run(write(LINES), tmp_path, "--data.batch_size=50", *schedule, *given)
+    epoch = validated[0]
+    assert validated == list(range(epoch, 21, epoch))
+    # No perplexity is better by 900%, so each epoch lowers the rate.
+    lr = [rate for _, rate in curves(tmp_path / "version_0")["lr"]]
+    assert lr == pytest.approx([0.1 ** (i // epoch) for i in range(20)])
+
+
+def test_what_is_never_logged_trains_all_the_same(write: Callable[..., str], tmp_path: Path) -> None:
+    run(write(LINES), tmp_path, "--trainer.max_steps=5", "--trainer.log_every_n_steps=0")
+    assert "train/loss" not in curves(tmp_path / "version_0")
+
+
+def test_overfitting_takes_the_same_batches_in_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
+    given = ["--data.batch_size=10", "--trainer.overfit_batches=1", "--trainer.max_steps=3", "--optimizer.lr=1e-9"]
+    run(write(LINES), tmp_path, *given, "--lr_scheduler=null", "--trainer.log_every_n_steps=1")
+    losses = [loss for _, loss in curves(tmp_path / "version_0")["train/loss"]]
+    assert losses == pytest.approx([losses[0]] * 3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("command", "side"), [("validate", "val"), ("test", "test")])
+def test_evaluating_on_nothing_is_a_mistake(
+    command: str, side: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(LINES)
+    run(path, tmp_path, "--trainer.max_steps=1")
+    given = ["--data.path", path, f"--data.{side}_fraction=0", "--ckpt_path", str(tmp_path / "version_0")]
+    capsys.readouterr()
+    assert main([command, "--model", "Bigram", "--trainer.accelerator", "cpu", *given]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"data.txt has no {'validation' if side == 'val' else side} lines: give some with" in err
+    assert f"--data.{side}_fraction" in err.splitlines()[-1]
