@@ -14,9 +14,9 @@ from sequentia.memory import keep_freed_memory
 from sequentia.text import printable
 
 COMMANDS = {
-    "fit": ("train a model, or go on with a run", "sequentia.training.cli"),
-    "validate": ("figures of a checkpoint on the validation lines", "sequentia.training.cli"),
-    "test": ("figures of a checkpoint on the test lines", "sequentia.training.cli"),
+    "fit": ("train a model, or go on with a run", "sequentia.commands.fit"),
+    "validate": ("figures of a checkpoint on the validation lines", "sequentia.commands.fit"),
+    "test": ("figures of a checkpoint on the test lines", "sequentia.commands.fit"),
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
     "score": ("tell how likely a trained model finds texts", "sequentia.commands.score"),
     "export": ("write a trained model for transformers or ONNX runtimes", "sequentia.commands.export"),

@@ -1,1 +1,1 @@
-"""The subcommands that need no Trainer, a file each."""
+"""The subcommands, a file each; `validate` and `test` are in fit.py. Only that one needs a Trainer."""

@@ -1,8 +1,6 @@
-"""`sequentia fit`, `validate` and `test`: LightningCLI with sequentia's data, models and runs."""
+"""LightningCLI with sequentia's data, models and runs: what `sequentia fit`, `validate` and `test` are made of."""
 
-import errno
 import logging
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -11,7 +9,7 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import Namespace
 from jsonargparse.typing import import_object
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
@@ -25,7 +23,6 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sequentia.checkpoint import build_model, read_checkpoint
-from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.runs import ROOT, only_process, read_config
@@ -35,64 +32,15 @@ from sequentia.training.divergence import StopWhenDiverged
 from sequentia.training.heatmap import BigramHeatMap
 from sequentia.training.interrupt import Interrupt, Interrupted
 from sequentia.training.length import TellLength, set_length
-from sequentia.training.messages import closing_words, describe, plain_messages
+from sequentia.training.messages import closing_words, describe
 from sequentia.training.overhead import NoProfiler, skip_empty_hooks
-from sequentia.training.parsing import first_cause
 from sequentia.training.place import checkpoint_to_evaluate, new_run, place_to_fit, remove_if_never_begun
 from sequentia.training.progress import RunProgress
 from sequentia.training.resume import ExactResume
 from sequentia.training.samples import SampleTable
-from sequentia.training.saving import AtomicCheckpointIO, SaveConfig, remove_leftovers
+from sequentia.training.saving import AtomicCheckpointIO, remove_leftovers
 
 log = logging.getLogger("sequentia")
-
-
-def run(name: str, arguments: list[str]) -> int:
-    """Run the subcommand; returns the exit code."""
-    plain_messages()
-    try:
-        with ExitStack() as held:
-            _run(name, arguments, held)
-    except ArgumentError as error:
-        raise UserError(first_cause(error)) from error
-    except Interrupted as stop:
-        # Rank 0 alone tells how it ended: its launcher takes another process's code for a crash.
-        return 0 if rank_zero_only.rank else 128 + stop.signum
-    except MisconfigurationException as error:
-        raise UserError(str(error)) from error
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes 1 of it
-            return 128 + signal.SIGINT
-        raise
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; make room") from error
-    return 0
-
-
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-
-
-def _run(name: str, arguments: list[str], held: ExitStack) -> None:
-    TrainingCLI(
-        held,
-        LanguageModel,
-        CharDataModule,
-        subclass_mode_model=True,
-        save_config_callback=SaveConfig if name == "fit" else None,
-        seed_everything_default=0,
-        trainer_defaults={
-            "num_sanity_val_steps": 0,
-            "enable_model_summary": False,
-            "callbacks": [],
-            "check_val_every_n_epoch": None,  # validation is counted in steps, however many make an epoch
-        },
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-        parser_kwargs={"prog": "sequentia", "exit_on_error": False},
-        args=[name, *arguments],
-    )
 
 
 class TrainingCLI(LightningCLI):

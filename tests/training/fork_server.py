@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from lightning.pytorch.trainer import call
 
-import sequentia.training.cli  # noqa: F401 (all that takes time)
+import sequentia.commands.fit  # noqa: F401 (all that takes time)
 from sequentia.cli import main
 
 
