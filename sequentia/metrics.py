@@ -1,6 +1,8 @@
 """What a model's predictions are worth, per predicted character."""
 
 import math
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -27,6 +29,14 @@ class CharacterNLL(Metric):
         super().__init__()
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> Self:
+        total = self.total
+        super()._apply(fn, *args, **kwargs)
+        # To the model's device, but not to its precision: a half-precision sum stops growing after 2,000 characters.
+        self.total = total.to(self.total.device)
+        self._defaults["total"] = torch.zeros_like(self.total)
+        return self
 
     def update(self, nll_sum: Tensor, characters: int) -> None:
         """Take a batch's sum of negative log likelihoods, a scalar, and the number of its predicted characters."""

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 
 from sequentia.metrics import CharacterNLL, bits_per_char
@@ -22,3 +23,15 @@ def test_a_sum_over_many_characters_keeps_its_digits() -> None:
 
 def test_a_bit_is_ln_2_nats() -> None:
     assert bits_per_char(torch.tensor(math.log(2))) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_of_half_precision_leaves_the_sum_its_digits(dtype: torch.dtype) -> None:
+    model = torch.nn.Module()
+    model.metric = CharacterNLL()
+    model.to(dtype)
+    for _ in range(2):
+        for _ in range(50):
+            model.metric.update(torch.tensor(4001.0), 2000)
+        assert model.metric.compute() == 4001 / 2000
+        model.metric.reset()
