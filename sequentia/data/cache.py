@@ -50,13 +50,18 @@ def cached(paths: list[str], options: Mapping[str, Any], read: Callable[[], Corp
     if size < _WORTHWHILE:
         return read()
     entry = cache_directory() / key
-    if not entry.is_dir():
-        corpus = read()
+    if entry.is_dir():
         try:
-            _write(corpus, entry)
-        except OSError as error:
-            log.warning(f"encoded data is not kept in {entry.parent} ({error.strerror}): each process holds its own")
-            return corpus
+            return _open(entry)
+        except (OSError, EOFError, ValueError, KeyError):
+            log.warning(f"{entry} is damaged: it is made again")
+            shutil.rmtree(entry, ignore_errors=True)
+    corpus = read()
+    try:
+        _write(corpus, entry)
+    except OSError as error:
+        log.warning(f"encoded data is not kept in {entry.parent} ({error.strerror}): each process holds its own")
+        return corpus
     return _open(entry)
 
 

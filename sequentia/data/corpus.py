@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import IO, Any
+from zipfile import ZipFile
 
 import fsspec
 import numpy as np
+from fsspec.core import get_compression
 from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines
@@ -129,7 +131,11 @@ def open_data(path: str) -> Any:
     if path in PACKAGED:
         return resources.files("sequentia.datasets").joinpath(PACKAGED[path]).open("rb")
     try:
+        if get_compression(path, "infer") == "zip":
+            return _only_member(ZipFile(fsspec.open(path, "rb").open()), path)
         return fsspec.open(path, "rb", compression="infer").open()
+    except UserError:
+        raise
     except FileNotFoundError as error:
         known = ", ".join(PACKAGED)
         raise UserError(f"no data file {path!r}: give a file, a URL, or a packaged data set ({known})") from error
@@ -137,6 +143,15 @@ def open_data(path: str) -> Any:
         raise UserError(f"{path} is a directory: give a file with one example a line") from error
     except Exception as error:  # fsspec's file systems raise errors of their own libraries
         raise UserError(f"cannot open {path}: {_reason(error)}") from error
+
+
+def _only_member(archive: ZipFile, path: str) -> IO[bytes]:
+    """The one file in a zip archive, opened."""
+    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    names = [name for name in names if not name.startswith("__MACOSX/")]
+    if len(names) != 1:
+        raise UserError(f"{path} holds {len(names)} files: give an archive of one, or the file itself")
+    return archive.open(names[0])
 
 
 def _reason(error: BaseException) -> str:

@@ -49,8 +49,9 @@ class CharDataModule(LightningDataModule):
         test_path: Ready-made test lines.
         batch_size: Training lines a step and process; what `usual_batch_size` says unless given.
         seed: Seed of the split and of the order of the batches.
-        val_fraction: Share of the lines held out for validation; 0 holds none out.
-        test_fraction: Share of the lines held out for test; 0 holds none out.
+        val_fraction: Share of the lines held out for validation; 0 holds none out. With ready-made lines it means
+            nothing.
+        test_fraction: Share of the lines held out for test; likewise.
         deduplicate: Keep only the first of equal lines.
         max_length: Longer lines are left out, counted and reported, so that one freak line cannot set the context
             length. Unless given it is 256 characters, or 512 or 1024 where most of the first lines are longer.

@@ -89,3 +89,18 @@ def test_two_processes_that_make_an_entry_at_once_share_it(directory: Path, writ
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert len(list(directory.iterdir())) == 1  # no temporary directory is left
+
+
+def test_a_damaged_entry_is_made_again(
+    directory: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(LINES)
+    for damage in (Path.unlink, lambda file: file.write_bytes(b"")):
+        CharDataModule(path).corpus  # noqa: B018
+        (entry,) = directory.iterdir()
+        damage(entry / "ids.npy")
+        assert same(CharDataModule(path).corpus, read_corpus([path]))
+        assert "is damaged: it is made again" in caplog.text
+        caplog.clear()
+    CharDataModule(path).corpus  # noqa: B018
+    assert caplog.text == ""

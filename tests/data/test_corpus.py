@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +168,23 @@ def test_a_line_may_be_as_long_as_half_of_them_are(lengths: list[int], limit: in
         assert read_corpus([path]).max_length == limit
         assert read_corpus([path]).long == sum(length > limit for length in lengths)
     assert read_corpus([path], max_length=9000).long == 0
+
+
+def test_a_zip_archive_gives_its_one_file_wherever_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.mkdir("names")
+        archive.writestr("names/names.txt", "emma\nava\n")
+        archive.writestr("__MACOSX/names/._names.txt", "x")
+    corpus = read_corpus([str(path)])
+    assert [corpus.line(i) for i in range(len(corpus))] == ["emma", "ava"]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_zip_archive_of_none_or_several_files_is_refused(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(number):
+            archive.writestr(f"{i}.txt", "emma\nava\n")
+    with pytest.raises(UserError, match=rf"data\.zip holds {number} files: give an archive of one"):
+        read_corpus([str(path)])
