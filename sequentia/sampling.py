@@ -100,6 +100,7 @@ def generate(
     Raises:
         UserError: An option is out of its range, or the model does not know a character of the prompt.
     """
+    prompt = model.vocabulary.spell(prompt)
     prompt_ids = torch.from_numpy(model.vocabulary.encode(prompt)).to(model.device)
     longest = longest_sample(model)
     if max_length is None:
@@ -111,6 +112,7 @@ def generate(
         ("temperature", temperature, 0 <= temperature < float("inf"), "a number, at least 0"),
         ("top_k", top_k, top_k is None or top_k >= 1, "at least 1"),
         ("top_p", top_p, top_p is None or 0 < top_p <= 1, "above 0 and at most 1"),
+        ("seed", seed, seed is None or -(2**63) <= seed < 2**64, "a number of 64 bits"),
         ("batch_size", batch_size, batch_size >= 1, "at least 1"),
         ("max_length", max_length, 1 <= max_length <= longest, f"between 1 and the model's limit, {longest}"),
         ("min_length", min_length, 0 <= min_length <= max_length, f"between 0 and max_length, {max_length}"),
@@ -216,7 +218,7 @@ def choose(
     logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator
 ) -> Tensor:
     """Draw a token from each row of logits `(B, V)`; returns `(B,)` long. Arguments as in `generate`."""
-    if temperature == 0:
+    if temperature < torch.finfo(logits.dtype).tiny:  # 0, or what the division would take for it
         return logits.argmax(1)
     # The largest is moved to 0 first, so that a temperature near 0 overflows to the argmax and not to nan.
     probs = ((logits - logits.amax(1, keepdim=True)) / temperature).softmax(1)
@@ -227,6 +229,6 @@ def choose(
             ordered[:, top_k:] = 0
         if top_p is not None:
             before = ordered.cumsum(1) - ordered  # probability of all likelier ones
-            ordered[before >= top_p * ordered.sum(1, keepdim=True)] = 0
+            ordered[:, 1:][before[:, 1:] >= top_p * ordered.sum(1, keepdim=True)] = 0  # the likeliest always stays
         probs = torch.zeros_like(probs).scatter(1, order, ordered)
     return torch.multinomial(probs, 1, replacement=True, generator=generator)[:, 0]

@@ -1,5 +1,6 @@
 """Text to ids and back."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import cast
 
@@ -59,6 +60,7 @@ class Vocabulary:
             raise UserError("the characters of a vocabulary must be distinct and sorted by code point")
         self.characters = characters
         self._codes = codes
+        self._known = frozenset(characters)
 
     def __len__(self) -> int:
         """`V`: the number of characters and one for the boundary token."""
@@ -78,6 +80,13 @@ class Vocabulary:
         place = np.searchsorted(self._codes, codes)
         found = self._codes[np.minimum(place, len(self._codes) - 1)] == codes
         return np.where(found, place + 1, -1)
+
+    def spell(self, text: str) -> str:
+        """`text`, or its Unicode normal form C where that alone has only known characters: data may have been in it."""
+        if self._known.issuperset(text):
+            return text
+        composed = unicodedata.normalize("NFC", text)
+        return composed if self._known.issuperset(composed) else text
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """Ids of the characters of `text`, shape `(len(text),)`, without boundary tokens.

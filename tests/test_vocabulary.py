@@ -44,3 +44,11 @@ def test_what_is_no_vocabulary_is_refused(characters: str) -> None:
 def test_ids_of_no_character_are_refused(ids: list[int]) -> None:
     with pytest.raises(ValueError, match=r"ids must lie in 1\.\.3"):
         Vocabulary("abc").decode(ids)
+
+
+def test_a_text_is_composed_where_that_alone_can_be_written() -> None:
+    decomposed, composed = "e\u0301a", "\u00e9a"
+    assert Vocabulary("a\u00e9").spell(decomposed) == composed
+    assert Vocabulary("ae\u0301").spell(decomposed) == decomposed  # known as it stands
+    assert Vocabulary("e\u00e9").spell(decomposed) == decomposed  # unknown either way
+    assert Vocabulary("ae\u0301").spell(composed) == composed

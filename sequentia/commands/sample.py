@@ -54,6 +54,11 @@ def run(name: str, arguments: list[str]) -> int:
 
     model = load_model(checkpoint)
     known = _training_lines(checkpoint.parent) if options.novel else None
+    if known is not None and known.vocabulary != model.vocabulary:
+        raise UserError(
+            f"--novel needs the training data, but {known.path} has other characters by now than those the model "
+            "learnt: give it back its lines"
+        )
     seen: set[str] = set()
     rejects = options.novel or options.unique
 

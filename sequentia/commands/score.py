@@ -51,7 +51,7 @@ def run(name: str, arguments: list[str]) -> int:
     texts = _Texts(options.texts, options.path)
     print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
     scored = impossible = 0
-    for found in score(model, texts):
+    for found in score(model, map(model.vocabulary.spell, texts)):
         shown = found.text if options.raw else printable(found.text)
         if options.per_char:
             for row in _per_char(found, options.raw):

@@ -77,6 +77,10 @@ def test_novel_needs_the_training_data(command: Command, trained: Path, tmp_path
     assert (ended.code, ended.out) == (2, "")
     assert "--novel needs the training data" in ended.err
     assert "gone.text" in ended.err
+    (trained.parent / "gone.text").write_text("\u00e9\n\u00e8\n")
+    ended = command("sample", "--ckpt_path", tmp_path, "--novel")
+    assert (ended.code, ended.out) == (2, "")
+    assert "gone.text has other characters by now than those the model learnt" in ended.err
     (tmp_path / "config.yaml").unlink()
     ended = command("sample", "--ckpt_path", tmp_path, "--novel")
     assert (ended.code, ended.out) == (2, "")
@@ -115,6 +119,7 @@ def test_control_characters_are_escaped_unless_raw(command: Command, save_run: C
         (["--top_p", 1.5], "top_p must be above 0 and at most 1; got 1.5"),
         (["--batch_size", 0], "batch_size must be at least 1; got 0"),
         (["--num_samples", -1], "num_samples must be at least 0; got -1"),
+        (["--seed", 2**64], "seed must be a number of 64 bits"),
         (["--sead", 1], "unrecognized arguments: --sead"),
         (["--ckpt_path", "/no/such/run"], "no checkpoint /no/such/run"),
     ],

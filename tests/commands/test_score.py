@@ -150,3 +150,13 @@ class TestMistakes:
         ended = command("score", "a")
         assert (ended.code, ended.out) == (2, "")
         assert ended.err.startswith("sequentia: no checkpoint yet under checkpoints/: train a model")
+
+
+def test_decomposed_texts_are_read_as_a_model_of_composed_ones_knows_them(
+    command: Command, save_run: Callable[..., Path]
+) -> None:
+    run = save_run(bigram([[0.5, 0.5], [0.75, 0.25]], "\u00e9"))
+    ended = command("score", "--ckpt_path", run, "e\u0301")
+    assert ended.out.splitlines()[1] == f"\u00e9\t2\t{-math.log(0.5 * 0.75):.4f}"
+    prompted = command("sample", "--ckpt_path", run, "--prompt", "e\u0301", "--num_samples", 3)
+    assert all(line.startswith("\u00e9") for line in prompted.out.splitlines())

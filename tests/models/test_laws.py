@@ -209,7 +209,9 @@ class TestSampling:
             if token == 0:
                 break
             text += "abc"[int(token) - 1]
-        for options in ({"temperature": 0.0}, {"temperature": 1e-30}, {"top_k": 1}, {"top_p": 1e-6}):
+        near_argmax: list[dict[str, float]] = [{"top_k": 1}, {"top_p": 1e-6}, {"top_p": 1e-50}]
+        near_argmax += [{"temperature": temperature} for temperature in (0.0, 1e-30, 1e-50)]
+        for options in near_argmax:
             assert small.sample(5, seed=1, max_length=longest, **options) == [text] * 5
 
     def test_prompt_and_length_bounds_are_kept(self, small: LanguageModel) -> None:
