@@ -59,11 +59,8 @@ class Muon(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.1,
     ) -> None:
-        for name, value, most in (
-            ("lr", lr, math.inf),
-            ("momentum", momentum, 1.0),
-            ("weight_decay", weight_decay, math.inf),
-        ):
+        ranges = {"lr": (lr, math.inf), "adamw_lr": (adamw_lr, math.inf), "weight_decay": (weight_decay, math.inf)}
+        for name, (value, most) in (ranges | {"momentum": (momentum, 1.0)}).items():
             if not 0 <= value < most:
                 raise ValueError(f"{name} must be at least 0 and below {most:g}, got {value}")
         defaults = {"hidden": False, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}

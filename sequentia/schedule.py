@@ -20,6 +20,9 @@ class WarmupDecay(LRScheduler):
         warmup: Steps of the warm-up; a number below 1 is a share of the run.
         decay: Shape of the way down: `linear`, `cosine` (Loshchilov & Hutter 2017), or `none`, which stays up.
         final: Rate at the end, as a share of the peak.
+
+    Raises:
+        ValueError: An option is out of its range, or `total_steps` is missing.
     """
 
     def __init__(
@@ -32,6 +35,12 @@ class WarmupDecay(LRScheduler):
     ) -> None:
         if total_steps is None:
             raise ValueError("total_steps must be given where there is no trainer to take it from")
+        if not 0 <= warmup < math.inf:
+            raise ValueError(f"warmup must be a number, at least 0, got {warmup}")
+        if not 0 <= final <= 1:
+            raise ValueError(f"final must lie in [0, 1], got {final}")
+        if decay not in ("linear", "cosine", "none"):
+            raise ValueError(f"decay must be linear, cosine or none, got {decay}")
         self.total_steps = total_steps
         self.warmup_steps = warmup if warmup >= 1 else warmup * total_steps
         self.decay, self.final = decay, final

@@ -1,5 +1,7 @@
 import copy
+import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -119,3 +121,10 @@ def test_groups_tell_hidden_matrices_from_embeddings_head_and_vectors() -> None:
     assert all(p.ndim == 1 for p in vectors["params"])
     assert vectors["weight_decay"] == 0
     assert sum(len(g["params"]) for g in (hidden, outer, vectors)) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("name", ["lr", "adamw_lr", "momentum", "weight_decay"])
+@pytest.mark.parametrize("value", [-1.0, math.nan])
+def test_an_option_out_of_its_range_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 0"):
+        Muon([{"params": [nn.Parameter(torch.zeros(2, 2))], "hidden": True}], **{name: value})  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -49,3 +50,11 @@ def test_a_restored_schedule_follows_its_own_curve_from_the_step_it_stands_at() 
 def test_the_length_must_be_known() -> None:
     with pytest.raises(ValueError, match="total_steps"):
         WarmupDecay(sgd(1.0))
+
+
+@pytest.mark.parametrize(
+    "options", [{"warmup": -1}, {"warmup": math.nan}, {"final": -1}, {"final": math.nan}, {"decay": "exponential"}]
+)
+def test_an_option_out_of_its_range_is_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        WarmupDecay(sgd(1.0), total_steps=10, **options)
