@@ -1,7 +1,7 @@
 """Transformers side by side, whose probabilities are averaged."""
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,11 @@ class TransformerEnsemble(LanguageModel):
     @property
     def max_positions(self) -> int:
         return self.context_length
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the members, which training calls one by one; options are `torch.compile`'s."""
+        for member in self.members:
+            member.compile(*args, **kwargs)
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         return self._mean([member(context, position) for member in self.members])

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -64,3 +67,19 @@ def test_untied_heads_are_no_hidden_matrices(corpus: Corpus) -> None:
 def test_no_members_are_refused(corpus: Corpus) -> None:
     with pytest.raises(UserError, match="n_members"):
         TransformerEnsemble(corpus.vocabulary.characters, 5, 0)
+
+
+def test_compiling_reaches_what_training_calls(ensemble: TransformerEnsemble, corpus: Corpus) -> None:
+    batch = make_batch(corpus, torch.arange(3).numpy())
+    ensemble.eval()
+    with torch.no_grad():
+        expected = ensemble.training_loss(batch)
+        compiled = []
+
+        def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+            compiled.append(graph)
+            return graph.forward
+
+        ensemble.compile(backend=backend, dynamic=True)
+        torch.testing.assert_close(ensemble.training_loss(batch), expected)
+    assert compiled
