@@ -56,6 +56,14 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         [*FIT, "--checkpoint.dirpath", "elsewhere"],
         ["checkpoint.dirpath", "set --trainer.default_root_dir"],
     ),
+    "no steps": ([*FIT, "--trainer.max_steps", "0"], ["trainer.max_steps must be at least 1", "got 0"]),
+    "an interval beyond what is taken of the epoch": (
+        [
+            *(*FIT, "--trainer.val_check_interval", "5", "--trainer.check_val_every_n_epoch", "1"),
+            *("--trainer.limit_train_batches", "2"),
+        ],
+        ["5 is more than an epoch's 2 batches"],
+    ),
     "gathering nothing": (
         [*FIT, "--trainer.accumulate_grad_batches", "0"],
         ["trainer.accumulate_grad_batches must be above 0, got 0"],

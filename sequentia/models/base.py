@@ -213,25 +213,23 @@ class LanguageModel(LightningModule, ABC):
         Raises:
             UserError: One of them refuses its options.
         """
+        parameter = None
+        if self.lr_scheduler is not None:
+            parameter = inspect.signature(self.lr_scheduler).parameters.get("total_steps")
+        wanted = parameter is not None and parameter.default is None
+        options = {"total_steps": int(self.trainer.estimated_stepping_batches)} if wanted else {}
         try:
-            return self._optimizer_and_schedule()
+            optimizer = self.optimizer(self.parameter_groups())
+            scheduler = None if self.lr_scheduler is None else self.lr_scheduler(optimizer, **options)
         except (ValueError, TypeError) as error:
             raise UserError(f"the options of the optimizer or its schedule are no good: {error}") from error
-
-    def _optimizer_and_schedule(self) -> Any:
-        optimizer = self.optimizer(self.parameter_groups())
-        if self.lr_scheduler is None:
+        if scheduler is None:
             return optimizer
-        total_steps = inspect.signature(self.lr_scheduler).parameters.get("total_steps")
-        if total_steps is None:  # a schedule over epochs, as Lightning takes them
-            scheduler = self.lr_scheduler(optimizer)
-            monitor = getattr(scheduler, "monitor", "val/loss")
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
-        options = {}
-        if total_steps.default is None:
-            options["total_steps"] = int(self.trainer.estimated_stepping_batches)
-        scheduler = self.lr_scheduler(optimizer, **options)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        if parameter is not None:
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        # A schedule over epochs, as Lightning takes them.
+        monitor = getattr(scheduler, "monitor", "val/loss")
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the architecture: hyperparameters, vocabulary and weights are in Lightning's own keys."""

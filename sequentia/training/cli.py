@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from sequentia.checkpoint import build_model, read_checkpoint
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
-from sequentia.runs import ROOT, only_process, read_config
+from sequentia.runs import LAST, ROOT, only_process, read_config
 from sequentia.training.changes import changes, check_fits
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.divergence import StopWhenDiverged
@@ -88,6 +88,12 @@ class TrainingCLI(LightningCLI):
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = str(ROOT / _stem(config))
         root = Path(config.trainer.default_root_dir)
+        if config.trainer.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+            if config.trainer.accelerator != "auto":
+                raise UserError(
+                    "Apple's GPU has no float64, in which figures are summed: set --trainer.accelerator cpu"
+                )
+            config.trainer.accelerator = "cpu"
         for name, remedy in _NOT_FREE.items():
             if config.checkpoint[name] is not None:
                 raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
@@ -115,16 +121,17 @@ class TrainingCLI(LightningCLI):
                 told[name] = config[name]
             if not hasattr(self, "run"):  # made now: options and data are good
                 self._go_on_in(new_run(Path(config["default_root_dir"])))
-            self._get(self.config_init, "checkpoint").dirpath = str(self.run.resolve())
+            self.saver = self._get(self.config_init, "checkpoint")
+            self.saver.dirpath = str(self.run.resolve())
+            self.save_config_kwargs["run"] = self.run
             self.resume = ExactResume(int(self._get(self.config_init, "seed_everything")))
-            saver = self._get(self.config_init, "checkpoint")
             callbacks += [
                 TellLength(),
-                StopWhenDiverged(),
+                StopWhenDiverged(self.saver),
                 self.resume,
                 SampleTable(),
                 BigramHeatMap(),
-                Interrupt(saver),
+                Interrupt(self.saver),
             ]
             kwargs["plugins"] = [*_as_list(config["plugins"]), AtomicCheckpointIO()]
             if config["profiler"] is None:
@@ -153,7 +160,7 @@ class TrainingCLI(LightningCLI):
             super()._run_subcommand(subcommand)
         except Interrupted:
             if self.trainer.is_global_zero:
-                log.info(closing_words(self.run, self.trainer))
+                log.info(closing_words(self.run, self.trainer, self.saver.best_model_score))
             raise
         except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
             raise
@@ -212,11 +219,12 @@ class TrainingCLI(LightningCLI):
         self._must_have("test", "test", len(self.datamodule.split.test))
 
     def _must_have(self, what: str, side: str, lines: int) -> None:
-        if lines == 0:
-            raise UserError(
-                f"{self.datamodule.path} has no {what} lines: give some with --data.{side}_path, "
-                f"or hold some out with --data.{side}_fraction"
-            )
+        if lines > 0:
+            return
+        data = self.datamodule
+        ready_made = data.val_path is not None or data.test_path is not None
+        other = "" if ready_made else f", or hold some out with --data.{side}_fraction"
+        raise UserError(f"{data.path} has no {what} lines: give some with --data.{side}_path{other}")
 
     def before_fit(self) -> None:
         """Tell where the run lies, and what is different from the run so far."""
@@ -235,8 +243,8 @@ class TrainingCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Tell what to do next."""
-        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
-            log.info(closing_words(self.run, self.trainer))
+        if self.trainer.is_global_zero and (self.run / LAST).is_file():
+            log.info(closing_words(self.run, self.trainer, self.saver.best_model_score))
 
 
 @contextmanager

@@ -45,6 +45,8 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     for name, value in (("accumulate_grad_batches", gathered), ("val_check_interval", interval)):
         if isinstance(value, int | float) and value <= 0:
             raise UserError(f"trainer.{name} must be above 0, got {value}")
+    if trainer.max_steps == 0:
+        raise UserError("trainer.max_steps must be at least 1, or -1 for the usual length; got 0")
     by_epochs = trainer.max_epochs not in (None, -1)
     batches = math.ceil(len(data.train_dataloader()) / _processes(trainer))
     steps_per_epoch = math.ceil(batches / gathered)  # the last batch of an epoch ends a step, however few came before
@@ -52,9 +54,11 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     if trainer.max_steps == -1 and not by_epochs:
         trainer.max_steps = steps
     if trainer.check_val_every_n_epoch is not None:
-        if type(interval) is int and interval > batches:
+        limit = trainer.overfit_batches or trainer.limit_train_batches or 1.0
+        taken = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if type(interval) is int and interval > taken:
             raise UserError(
-                f"trainer.val_check_interval {interval} is more than an epoch's {batches} batches: "
+                f"trainer.val_check_interval {interval} is more than an epoch's {taken} batches: "
                 "leave out --trainer.check_val_every_n_epoch"
             )
     elif isinstance(interval, float) or (interval is None and (by_epochs or each_epoch)):

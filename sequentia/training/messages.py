@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
+from torch import Tensor
 
 from sequentia.models import LanguageModel
 from sequentia.runs import LAST
@@ -48,9 +49,14 @@ def describe(model: LanguageModel) -> str:
     return f"{type(model).__name__} with {size:,} parameters"
 
 
-def closing_words(run: Path, trainer: Trainer) -> str:
-    """Where a run lies, what it reached, and the commands that go on from it."""
-    best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None
+def closing_words(run: Path, trainer: Trainer, best: Tensor | None) -> str:
+    """Where a run lies, what it reached, and the commands that go on from it.
+
+    Args:
+        run: Its directory.
+        trainer: At the run's end.
+        best: The lowest validation NLL, if any lines are held out.
+    """
     reached = "" if best is None else f", best validation NLL {best:.4f} nats per character"
     place = shlex.quote(str(run))
     more = ""  # to go on, a complete run needs more than it was given

@@ -30,6 +30,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             UserError: The file cannot be written; the one before is as it was.
         """
+        Path(path).parent.mkdir(parents=True, exist_ok=True)  # another callback's may lie outside of the run
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with replacing(Path(path)) as temporary, temporary.open("wb") as file:
@@ -65,16 +66,22 @@ def remove_leftovers(run: Path) -> None:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes the run's config.yaml in one move: a reader finds all of it or the one before."""
+    """Writes the run's config.yaml in one move: a reader finds all of it or the one before.
+
+    Args:
+        run: The run's directory.
+    """
+
+    def __init__(self, *args: Any, run: Path, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.run = run
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Nothing yet: a run that cannot go on with these options keeps those it has."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it, whatever the logger, where the checkpoints lie."""
+        """Write it, whatever the logger."""
         if trainer.is_global_zero and not trainer.fast_dev_run:
-            run = Path(trainer.checkpoint_callback.dirpath)
-            run.mkdir(parents=True, exist_ok=True)
             text = self.parser.dump(self.config, skip_none=False)
-            with replacing(run / "config.yaml") as temporary:
+            with replacing(self.run / "config.yaml") as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -55,3 +55,12 @@ def test_with_nothing_held_out_the_last_is_the_best_and_no_more_are_kept(
     cwd = straight.place(f"nothing held out, {keep} kept")
     assert fit(cwd, [*arguments("nothing held out"), "--checkpoint.save_top_k", keep]) == 0
     assert {path.name for path in the_run(cwd).glob("*.ckpt")} == files
+
+
+def test_another_model_checkpoint_takes_nothing_from_the_run(fit: ForkServer, straight: Straight) -> None:
+    cwd = straight.place("two checkpoints")
+    other = ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.dirpath", "mine"]
+    assert fit(cwd, [*arguments(EVERY), *other]) == 0, (cwd / "log").read_text()
+    assert {path.name for path in the_run(cwd).iterdir()} > {"config.yaml", "best.ckpt", "last.ckpt"}
+    assert not (cwd / "mine" / "config.yaml").exists()
+    assert "best validation NLL" in (cwd / "log").read_text()

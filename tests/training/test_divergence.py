@@ -55,7 +55,7 @@ def test_a_nan_from_outside_stops_the_step_that_meets_it(straight: Straight, mon
         max_steps=20,
         max_epochs=-1,
         logger=False,
-        callbacks=[StopWhenDiverged(), checkpoint],
+        callbacks=[StopWhenDiverged(checkpoint), checkpoint],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

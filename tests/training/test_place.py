@@ -1,0 +1,25 @@
+"""Where a run is made: in which directory, on which device."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from sequentia.cli import main
+
+
+def test_apples_gpu_is_not_taken_unless_asked_for_and_then_refused(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    root = f"--trainer.default_root_dir={tmp_path / 'root'}"
+    command = ["fit", "--model", "Bigram", "--data.path", write(["ab", "ba", "b"]), root]
+    command += ["--data.val_fraction=0", "--data.test_fraction=0", "--trainer.max_steps=1"]
+    assert main(command) == 0
+    config = yaml.safe_load((tmp_path / "root" / "version_0" / "config.yaml").read_text())
+    assert config["trainer"]["accelerator"] == "cpu"
+    capsys.readouterr()
+    assert main([*command, "--trainer.accelerator=mps"]) == 2
+    assert "set --trainer.accelerator cpu" in capsys.readouterr().err
