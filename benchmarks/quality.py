@@ -44,6 +44,8 @@ def split(directory: Path, name: str) -> list[str]:
     A takes the lines as they are, so that equal lines fall to both sides; B the distinct ones in their first order.
     The last 1,000 of a random order are test, the 1,000 before them validation.
     """
+    if not NAMES.is_file():
+        raise SystemExit(f"no {NAMES}: put makemore's names.txt there, which the reference figures are for")
     lines = NAMES.read_text().split()
     if name == "B":
         lines = list(dict.fromkeys(lines))
