@@ -28,6 +28,7 @@ from sequentia.models import ARCHITECTURES, LanguageModel
 NAMES = Path(__file__).parents[2] / "shared" / "data" / "names.txt"
 SIDES = ("train", "val", "test")
 SEEDS = 5
+HEADER = ("config", "split", "seeds", "test NLL", "lowest", "highest", "validation NLL")
 _BATCH = 32  # the textbook loop's
 CASES = (
     ("transformer", "AB"),
@@ -150,11 +151,18 @@ def cells(config: str, name: str, done: list[Trained]) -> tuple[object, ...]:
     )
 
 
+def alone(config: str, splits: str, seed: int, *more: str) -> str:
+    """A table of one run on each split that has the machine to itself."""
+    table = Table(*HEADER, "seconds on all cores")
+    for name in splits:
+        table.add(*cells(config, name, [fit(config, name, seed, None, *more)]))
+    return f"Nothing else on the machine:\n\n{table}"
+
+
 def run(quick: bool) -> str:
     """Train each configuration on each split with each seed; returns the tables."""
     seeds, short = (1, ["--trainer.max_steps=20"]) if quick else (SEEDS, [])
-    header = ("config", "split", "seeds", "test NLL", "lowest", "highest", "validation NLL")
-    table = Table(*header, "seconds on one core", "textbook loop's test NLL after as long")
+    table = Table(*HEADER, "seconds on one core", "textbook loop's test NLL after as long")
     done = list(rows(CASES, seeds, *short))
     # One thread each, as the runs they are compared with.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
@@ -166,7 +174,4 @@ def run(quick: bool) -> str:
     for config, name, runs in done:
         loop = f"{theirs[config].result().test:.4f}" if config in theirs else ""
         table.add(*cells(config, name, runs), loop)
-    alone = Table(*header, "seconds on all cores")
-    for name in "AB":
-        alone.add(*cells("transformer", name, [fit("transformer", name, 0, None, *short)]))
-    return f"## Quality\n\n{table}\n\nNothing else on the machine:\n\n{alone}\n"
+    return f"## Quality\n\n{table}\n\n{alone('transformer', 'AB', 0, *short)}\n"
