@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.architectures import CONFIGS, sequentia
 from benchmarks.report import Table
 from benchmarks.textbook import Lines, train
 from benchmarks.training import LR
 from sequentia.data import CharDataModule, Corpus, EvalBatches
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES
 
 NAMES = Path(__file__).parents[2] / "shared" / "data" / "names.txt"
 SIDES = ("train", "val", "test")
@@ -94,6 +95,20 @@ def side_by_side(jobs: list[tuple[str, str, int]], *more: str) -> list[Trained]:
         return list(pool.map(lambda job: fit(job[0], job[1], job[2], 1, *more), jobs))
 
 
+def as_tutorials(name: str, data: CharDataModule) -> Any:
+    """An architecture whose weights start as PyTorch's modules have them, and share nothing."""
+    architecture: Any = ARCHITECTURES[name]
+    arguments = data.vocabulary.characters, data.context_length
+    if name != "Transformer":
+        return architecture(*arguments)
+    transformer = architecture(*arguments, tied=False)
+    # GPT-2's start is a part of what the loop is compared with, and slower to learn at the loop's rate.
+    for module in transformer.modules():
+        if isinstance(module, (nn.Embedding, nn.LayerNorm, nn.Linear)):
+            module.reset_parameters()
+    return transformer
+
+
 def textbook(name: str, split_name: str, seed: int, most: float = math.inf, steps: int | None = None) -> Trained:
     """What the textbook loop with its constant rate reaches after so many seconds or steps."""
     with tempfile.TemporaryDirectory() as directory:
@@ -101,7 +116,7 @@ def textbook(name: str, split_name: str, seed: int, most: float = math.inf, step
         data = CharDataModule(path, val_path, test_path)
         corpus, lines_of = data.corpus, data.split  # read while the files are there
     torch.manual_seed(seed)
-    model: LanguageModel = ARCHITECTURES[name](data.vocabulary.characters, data.context_length)
+    model = as_tutorials(name, data)
     train_lines = Lines([corpus.line(int(i)) for i in lines_of.train], data.vocabulary.characters)
     train_lines.longest = corpus.longest
 
