@@ -1,8 +1,8 @@
-"""The one exception for mistakes that the user can mend."""
+"""The exception for mistakes that the user can fix."""
 
 
 class UserError(Exception):
-    """A mistake of the user's, told in one line that names the thing and the remedy.
+    """A user's mistake. The message is one line that names the cause and the remedy.
 
     The command line prints it to stderr without a traceback and exits with code 2.
     """

@@ -1,13 +1,13 @@
-"""Text that comes from data, on its way to a terminal."""
+"""Making text from data safe to print on a terminal."""
 
 import re
 
-# C0, DEL and C1 controls, line and paragraph separators, and the controls that turn the direction of writing.
+# C0 controls, DEL and C1 controls; line and paragraph separators; bidirectional controls.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    r"""`text` with control characters escaped, so that it cannot move the cursor or forge a line.
+    r"""Escape control characters, so that `text` cannot move the cursor or forge a line.
 
     Example:
         >>> print(printable("a\x1b[2Jb"))

@@ -1,4 +1,4 @@
-"""Text to ids and back."""
+"""Text <-> ids."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sequentia.errors import UserError
 
 BOUNDARY = 0
-"""Id of the one token that both starts and ends a line."""
+"""Id of the boundary token, which both starts and ends a line."""
 
 CODE_POINTS = 0x110000
-"""Number of Unicode code points: the size of a table indexed by one."""
+"""Number of Unicode code points: the size of a table indexed by code point."""
 
 
 def smallest_unsigned(largest: int) -> np.dtype[np.unsignedinteger]:
@@ -25,7 +25,7 @@ def code_points(text: str) -> NDArray[np.uint32]:
     """The code points of `text`, shape `(len(text),)`.
 
     Raises:
-        UserError: `text` holds a lone surrogate, which is no character.
+        UserError: `text` contains a lone surrogate, which is not a character.
     """
     try:
         return np.frombuffer(text.encode("utf-32-le"), np.uint32)
@@ -34,13 +34,13 @@ def code_points(text: str) -> NDArray[np.uint32]:
 
 
 class Vocabulary:
-    """The characters of a data set, sorted by code point, with ids `1..V-1`; id 0 is the boundary token.
+    """The characters of a dataset, sorted by code point, with ids `1..V-1`; id 0 is the boundary token.
 
     Args:
-        characters: Every character once, in ascending order of code point.
+        characters: Each character once, in ascending order of code point.
 
     Raises:
-        UserError: `characters` is empty, not ascending, or holds something that is not a character.
+        UserError: `characters` is empty or not ascending, or contains a lone surrogate.
 
     Example:
         >>> vocabulary = Vocabulary("aemn")
@@ -63,7 +63,7 @@ class Vocabulary:
         self._known = frozenset(characters)
 
     def __len__(self) -> int:
-        """`V`: the number of characters and one for the boundary token."""
+        """`V`: the number of characters plus one for the boundary token."""
         return len(self.characters) + 1
 
     def __eq__(self, other: object) -> bool:
@@ -76,13 +76,23 @@ class Vocabulary:
         return f"Vocabulary({self.characters!r})"
 
     def lookup(self, codes: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Ids of `codes` `(N,)`, -1 where a code point is not in the vocabulary."""
-        place = np.searchsorted(self._codes, codes)
-        found = self._codes[np.minimum(place, len(self._codes) - 1)] == codes
-        return np.where(found, place + 1, -1)
+        """Ids of code points; -1 for a code point that is not in the vocabulary.
 
-    def spell(self, text: str) -> str:
-        """`text`, or its Unicode normal form C where that alone has only known characters: data may have been in it."""
+        Args:
+            codes: Shape `(N,)`.
+
+        Returns:
+            Shape `(N,)`.
+        """
+        index = np.searchsorted(self._codes, codes)
+        found = self._codes[np.minimum(index, len(self._codes) - 1)] == codes
+        return np.where(found, index + 1, -1)
+
+    def normalize(self, text: str) -> str:
+        """Normalize `text` to Unicode NFC if it has unknown characters and its NFC form has none.
+
+        The training data may have been normalized, and the same text may be typed or stored in another form.
+        """
         if self._known.issuperset(text):
             return text
         composed = unicodedata.normalize("NFC", text)
@@ -98,23 +108,26 @@ class Vocabulary:
         unknown = np.flatnonzero(ids < 0)
         if len(unknown):
             raise UserError(
-                f"the model does not know the character {text[unknown[0]]!r} in {text!r}; "
-                f"it knows {shorten(self.characters)!r}"
+                f"the model does not know the character {text[unknown[0]]!r} in {text!r}: "
+                f"use characters of its vocabulary, {shorten(self.characters)!r}"
             )
         return ids
 
     def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
-        """The text that `ids` stand for. Boundary tokens are not text: leave them out.
+        """The text of `ids`, which must not contain the boundary token.
+
+        Args:
+            ids: Shape `(N,)`, each in `1..V-1`.
 
         Raises:
-            ValueError: An id is not one of a character.
+            ValueError: An id is not that of a character.
         """
         array = np.asarray(ids, dtype=np.int64)
         if len(array) and (array.min() < 1 or array.max() >= len(self)):
-            raise ValueError(f"ids must lie in 1..{len(self) - 1}, got {array.min()}..{array.max()}")
+            raise ValueError(f"ids must be in 1..{len(self) - 1}, got {array.min()}..{array.max()}")
         return self._codes[array - 1].astype("<u4").tobytes().decode("utf-32-le")
 
 
 def shorten(text: str, length: int = 60) -> str:
-    """`text`, cut to `length` characters with an ellipsis where it is longer."""
+    """Truncate `text` to `length` characters; the last one becomes an ellipsis if anything is cut."""
     return text if len(text) <= length else text[: length - 1] + "…"

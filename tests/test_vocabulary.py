@@ -1,4 +1,4 @@
-"""Ids are the places of the characters by code point; encoding and decoding are inverse."""
+"""Ids are the ranks of the characters by code point; encoding and decoding are inverse."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 @settings(derandomize=True, deadline=None)
 @given(TEXT)
-def test_encode_and_decode_are_inverse(text: str) -> None:
+def test_decode_inverts_encode(text: str) -> None:
     characters = "".join(sorted(set(text)))
     vocabulary = Vocabulary(characters)
     ids = vocabulary.encode(text)
@@ -23,32 +23,40 @@ def test_encode_and_decode_are_inverse(text: str) -> None:
 
 @settings(derandomize=True, deadline=None)
 @given(TEXT, TEXT)
-def test_an_unknown_character_is_named(known: str, text: str) -> None:
+def test_the_error_names_the_first_unknown_character(known: str, text: str) -> None:
     vocabulary = Vocabulary("".join(sorted(set(known))))
     unknown = [c for c in text if c not in known]
     if unknown:
-        with pytest.raises(UserError, match="does not know the character") as caught:
+        with pytest.raises(UserError, match="the model does not know the character") as caught:
             vocabulary.encode(text)
-        assert repr(unknown[0]) in str(caught.value)
+        assert f"does not know the character {unknown[0]!r} in {text!r}" in str(caught.value)
     else:
         assert vocabulary.decode(vocabulary.encode(text)) == text
 
 
-@pytest.mark.parametrize("characters", ["", "ba", "aa", "\ud800"])
-def test_what_is_no_vocabulary_is_refused(characters: str) -> None:
-    with pytest.raises(UserError):
+@pytest.mark.parametrize(
+    ("characters", "message"),
+    [
+        ("", "at least one character"),
+        ("ba", "distinct and sorted"),
+        ("aa", "distinct and sorted"),
+        ("\ud800", r"U\+D800 is half a surrogate pair"),
+    ],
+)
+def test_empty_unsorted_repeated_and_invalid_characters_are_refused(characters: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         Vocabulary(characters)
 
 
 @pytest.mark.parametrize("ids", [[0], [4], [-1]])
-def test_ids_of_no_character_are_refused(ids: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"ids must lie in 1\.\.3"):
+def test_ids_that_are_not_those_of_a_character_are_refused(ids: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"ids must be in 1\.\.3"):
         Vocabulary("abc").decode(ids)
 
 
-def test_a_text_is_composed_where_that_alone_can_be_written() -> None:
+def test_normalize_composes_only_if_that_makes_all_characters_known() -> None:
     decomposed, composed = "e\u0301a", "\u00e9a"
-    assert Vocabulary("a\u00e9").spell(decomposed) == composed
-    assert Vocabulary("ae\u0301").spell(decomposed) == decomposed  # known as it stands
-    assert Vocabulary("e\u00e9").spell(decomposed) == decomposed  # unknown either way
-    assert Vocabulary("ae\u0301").spell(composed) == composed
+    assert Vocabulary("a\u00e9").normalize(decomposed) == composed
+    assert Vocabulary("ae\u0301").normalize(decomposed) == decomposed  # known as it is
+    assert Vocabulary("e\u00e9").normalize(decomposed) == decomposed  # unknown either way
+    assert Vocabulary("ae\u0301").normalize(composed) == composed

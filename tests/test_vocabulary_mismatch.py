@@ -1,4 +1,4 @@
-"""A checkpoint and data of another vocabulary do not go together, be it of the same size or not."""
+"""A checkpoint is refused if the data has another vocabulary, whether or not the sizes match."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +8,18 @@ import pytest
 from sequentia.cli import main
 from tests.conftest import NAMES
 
-pytestmark = pytest.mark.filterwarnings("default")  # whole commands: Lightning warns of its own code
+pytestmark = pytest.mark.filterwarnings("default")  # whole commands: Lightning triggers warnings in its own code
 
-OTHERS = {
+VOCABULARIES = {
     "same size, other characters": [name.replace("e", "ß") for name in NAMES],
-    "one character more": [*NAMES, "qa", "aq"],
-    "one character less": [name.replace("z", "") for name in NAMES],
+    "one more character": [*NAMES, "qa", "aq"],
+    "one character fewer": [name.replace("z", "") for name in NAMES],
 }
 
 
-@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("other", VOCABULARIES)
 @pytest.mark.parametrize("command", ["fit", "validate", "test"])
-def test_it_is_refused_in_one_line(
+def test_another_vocabulary_is_refused_in_one_line_and_the_checkpoint_is_untouched(
     command: str,
     other: str,
     trained: Path,
@@ -30,7 +30,7 @@ def test_it_is_refused_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = (trained / "last.ckpt").read_bytes()
-    data = write(OTHERS[other], "other.txt")
+    data = write(VOCABULARIES[other], "other.txt")
     code = main([command, f"--config={trained}/config.yaml", f"--ckpt_path={trained}/last.ckpt", f"--data.path={data}"])
     captured = capsys.readouterr()
     assert code == 2

@@ -1,7 +1,10 @@
-"""Lines of a corpus -> batches of context and target, in an order that depends on seed and epoch alone.
+"""Lines of a corpus -> batches of context and target.
 
-The order is a pure function: batch `i` of epoch `e` can be made at any time, in any process, without the batches before
-it. That is all that exact resume and distributed training need, and nothing of it has to be saved.
+The order of the lines is a pure function of seed and epoch: any process can make batch `i` of epoch `e` without the
+batches before it. Exact resume and distributed training need nothing else, and no state has to be saved.
+
+Dimensions:
+    B  rows of a batch, each holding several packed lines      T  positions in a row      L  lines
 """
 
 import math
@@ -20,20 +23,18 @@ from sequentia.vocabulary import BOUNDARY
 IGNORE = -100
 """Target of a padded position: PyTorch's `ignore_index`."""
 
-_ROW = 48  # positions a row aims at: long enough to fill well, short enough that attention over it stays cheap
+_ROW = 48  # desired positions per row: long enough to pack tightly, short enough to keep attention cheap
 
 
 class Batch(NamedTuple):
-    """A batch of lines, several of them packed into each row.
-
-    Dimensions: R rows, T positions in a row.
+    """Lines packed into rows.
 
     Attributes:
-        context: Token to read at each position, `(R, T)` long; 0 at padding.
-        target: Token to predict at each position, `(R, T)` long; -100 at padding.
-        position: Place of each token in its own line, `(R, T)` long: 0 starts a line. Padding has 0.
-        total: Predicted characters by which a sum of losses is divided for the batch's mean. In distributed training
-            it is the mean over all processes, so that the mean of their gradients is the global batch's gradient.
+        context: Token to read at each position, `(B, T)` long; 0 at padding.
+        target: Token to predict at each position, `(B, T)` long; -100 at padding.
+        position: Index of each token in its own line, `(B, T)` long: a 0 starts a line. 0 at padding.
+        total: Number of predicted characters that the summed loss is divided by. In distributed training it is the
+            mean over all processes, so that the average of their gradients is the gradient of the global batch.
     """
 
     context: Tensor
@@ -43,52 +44,56 @@ class Batch(NamedTuple):
 
 
 def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
-    """Place lines in rows of about equal length: longest first, each round to the emptiest rows.
+    """Pack lines into rows of about equal length: longest first, in rounds, each line into one of the emptiest rows.
 
     Args:
-        lengths: Positions that each line takes, shape `(B,)`.
+        lengths: Number of positions that each line takes, shape `(L,)`.
 
     Returns:
-        Row and first column of each line, and the shape `(R, T)` that holds them all.
+        Row and first column of each line, both of shape `(L,)`, and the shape `(B, T)` that holds all lines.
     """
     order = np.argsort(-lengths, kind="stable")
     total, longest = int(lengths.sum()), int(lengths.max(initial=1))
-    # An even number of lines a row balances best: long ones pair with short ones.
+    # An even number of lines per row balances best: long lines pair with short ones.
     pairs = max(1, round(max(_ROW, 2 * longest) * len(lengths) / (2 * total)))
     rows = max(1, round(len(lengths) / (2 * pairs)))
     capacity = max(longest, math.ceil(total / rows))
     used = np.zeros(rows, np.int64)
     row, column = np.empty_like(lengths), np.empty_like(lengths)
-    placed = 0
-    while placed < len(order):
+    packed = 0
+    while packed < len(order):
         emptiest = np.argsort(used, kind="stable")
-        # Lines come in falling length: where the next one fits, all after it fit too.
-        fitting = max(1, int(np.searchsorted(used[emptiest], capacity - lengths[order[placed]], side="right")))
-        lines = order[placed : placed + fitting]
+        # Lines come in descending length: a row that has room for the next line has room for all later ones.
+        fitting = max(1, int(np.searchsorted(used[emptiest], capacity - lengths[order[packed]], side="right")))
+        lines = order[packed : packed + fitting]
         to = emptiest[: len(lines)]
         row[lines], column[lines] = to, used[to]
         used[to] += lengths[lines]
-        placed += len(lines)
+        packed += len(lines)
     return row, column, (rows, int(used.max()))
 
 
 def make_batch(corpus: Corpus, lines: Lines, total: float | None = None) -> Batch:
-    """Pack `lines` into a batch; `total` is the number of predicted characters unless given.
+    """Pack lines into a batch.
 
-    No lines make a batch of one padded position, so that a process without lines still takes part in a step.
+    Args:
+        corpus: The corpus of the lines.
+        lines: Indices of the lines, shape `(L,)`. With no lines the batch is one padded position, so that a process
+            without lines left still takes part in the step.
+        total: `Batch.total`; by default the number of predicted characters of the lines.
     """
-    lengths = corpus.predicted(lines)
+    lengths = corpus.num_targets(lines)  # (L,)
     size = int(lengths.sum())
     row, column, shape = pack(lengths) if size else (lengths, lengths, (1, 1))
-    place = np.arange(size) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # of each token in its line
-    source = np.repeat(corpus.offsets[lines].astype(np.int64), lengths) + place
-    to = np.repeat(row * shape[1] + column, lengths) + place
-    context = np.full(shape, BOUNDARY, np.int64)
+    index = np.arange(size) - np.repeat(np.cumsum(lengths) - lengths, lengths)  # of each token in its line, (size,)
+    source = np.repeat(corpus.offsets[lines].astype(np.int64), lengths) + index
+    to = np.repeat(row * shape[1] + column, lengths) + index
+    context = np.full(shape, BOUNDARY, np.int64)  # (B, T)
     target = np.full(shape, IGNORE, np.int64)
     position = np.zeros(shape, np.int64)
     context.reshape(-1)[to] = corpus.ids[source]
     target.reshape(-1)[to] = corpus.ids[source + 1]
-    position.reshape(-1)[to] = place
+    position.reshape(-1)[to] = index
     return Batch(
         torch.from_numpy(context),
         torch.from_numpy(target),
@@ -98,21 +103,20 @@ def make_batch(corpus: Corpus, lines: Lines, total: float | None = None) -> Batc
 
 
 class TrainBatches:
-    """The training batches of one process: an iterable over an epoch's batches.
+    """The training batches of one process: an iterable over the batches of an epoch.
 
-    Each epoch is a fresh permutation of all lines, cut into global batches of `batch_size * world_size` lines; each
-    process takes every `world_size`-th line of a global batch. Every line is seen once an epoch; the last batch is as
-    small as it comes out.
+    Each epoch is a new permutation of all lines, cut into global batches of `batch_size * world_size` lines; each
+    process takes every `world_size`-th line of a global batch. The last batch of an epoch may be smaller.
 
     Args:
-        corpus: Where the lines lie.
-        lines: The training lines.
-        batch_size: Lines a batch and process.
+        corpus: The corpus of the lines.
+        lines: Indices of the training lines, shape `(L,)`.
+        batch_size: Lines per batch and process.
         seed: Seed of the order.
-        rank: This process's number, from 0.
+        rank: Index of this process.
         world_size: Number of processes.
-        progress: Returns the epoch to iterate over and the number of its batches already done. It is asked at the
-            first batch, so that a resumed run goes on at the place its checkpoint tells.
+        progress: Returns the current epoch and the number of its batches already done. It is called when iteration
+            starts, so that a resumed run starts at the position recorded in its checkpoint.
     """
 
     def __init__(
@@ -131,7 +135,7 @@ class TrainBatches:
         self.progress = progress
 
     def __len__(self) -> int:
-        """Number of batches in an epoch."""
+        """Number of batches per epoch."""
         return math.ceil(len(self.lines) / (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[Batch]:
@@ -140,37 +144,37 @@ class TrainBatches:
         size = self.batch_size * self.world_size
         for start in range(done * size, len(order), size):
             lines = order[start : start + size]
-            total = int(self.corpus.predicted(lines).sum())
+            total = int(self.corpus.num_targets(lines).sum())
             yield make_batch(self.corpus, lines[self.rank :: self.world_size], total / self.world_size)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: `progress` tells the place. With it, Lightning knows that the loader goes on mid-epoch."""
+        """Empty: `progress` returns the position. Lightning considers a loader with this method resumable mid-epoch."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing: see `state_dict`."""
+        """Do nothing; see `state_dict`."""
 
 
 class EvalBatches:
-    """Lines in their own order, each process taking every `world_size`-th: an iterable over batches.
+    """The evaluation batches of one process, in the order of the lines: an iterable over batches.
 
     Args:
-        corpus: Where the lines lie.
-        lines: The lines to evaluate.
-        batch_size: Lines a batch.
-        rank: This process's number, from 0.
+        corpus: The corpus of the lines.
+        lines: Indices of the lines of all processes, shape `(L,)`; each process takes every `world_size`-th.
+        batch_size: Lines per batch and process.
+        rank: Index of this process.
         world_size: Number of processes.
     """
 
     def __init__(self, corpus: Corpus, lines: Lines, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         self.corpus, self.batch_size = corpus, batch_size
         self.lines = lines[rank::world_size]
-        # All processes must take part in as many steps; a late one may have no lines.
-        self._batches = math.ceil(len(lines) / (batch_size * world_size))
+        # All processes must take part in the same number of steps; the last batch of a process may have no lines.
+        self._num_batches = math.ceil(len(lines) / (batch_size * world_size))
 
     def __len__(self) -> int:
         """Number of batches."""
-        return self._batches
+        return self._num_batches
 
     def __iter__(self) -> Iterator[Batch]:
         for i in range(len(self)):

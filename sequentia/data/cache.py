@@ -1,8 +1,8 @@
-"""An encoded corpus on disk, shared by all processes that read the same data.
+"""A cache of encoded corpora on disk, shared by all processes that read the same data.
 
-Large data is encoded once and then mapped into memory: the processes of a distributed run, and later runs, share one
-copy in the operating system's page cache. An entry is named by a hash of the files' bytes and of all that shapes the
-encoding, so changed data never meets an old entry.
+Large data is encoded once and then memory-mapped: the processes of a distributed run, and later runs, share one copy in
+the operating system's page cache. The name of an entry is a hash of the files' bytes and of the options of the
+encoding, so an entry never has to be invalidated.
 """
 
 import hashlib
@@ -10,101 +10,113 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from sequentia.data.corpus import Corpus, open_data, read_block
+from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.source import Opener, download, read_block
+from sequentia.errors import UserError
+from sequentia.files import replacing
 from sequentia.vocabulary import Vocabulary
 
-_LAYOUT = 2  # number of the entries' layout, a part of their names
-_WORTHWHILE = 32 * 2**20  # bytes of data from which encoding takes longer than a second or so
+_LAYOUT = 3  # version of the entries' format, part of their names
+_MIN_BYTES = 32 * 2**20  # smaller data is encoded in about a second, so it is not cached
 _ARRAYS = ("ids", "offsets", "hashes")
 
 log = logging.getLogger(__name__)
 
 
 def cache_directory() -> Path:
-    """Where entries lie: `sequentia` in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`)."""
+    """The directory of the entries: `sequentia` in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sequentia"
 
 
-def cached(paths: list[str], options: Mapping[str, Any], read: Callable[[], Corpus]) -> Corpus:
-    """The corpus of `paths`, from the cache if it is there, else by `read` and then kept in it.
+def cached(paths: list[str], *, max_length: int | None, nfc: bool) -> Corpus:
+    """Read a corpus as `read_corpus` does, through the cache if the data is large.
 
-    Small data is read without the cache. Two processes that make an entry at once both make it; the first to finish
-    moves it into place, and both use that one.
+    If several processes make the same entry at the same time, all of them use the one that is finished first. If the
+    entry cannot be written, the corpus stays in memory.
 
     Args:
-        paths: The data files, as `read_corpus` takes them.
-        options: What else the corpus depends on.
-        read: Reads and encodes the files.
+        paths: See `read_corpus`. A URL is downloaded once.
+        max_length: See `read_corpus`.
+        nfc: See `read_corpus`.
 
     Raises:
-        UserError: A file cannot be read.
+        UserError: A file cannot be read, is not UTF-8 text, or has no line to keep.
     """
-    size, key = _key(paths, options)
-    if size < _WORTHWHILE:
-        return read()
-    entry = cache_directory() / key
-    if entry.is_dir():
-        try:
-            return _open(entry)
-        except (OSError, EOFError, ValueError, KeyError):
-            log.warning(f"{entry} is damaged: it is made again")
-            shutil.rmtree(entry, ignore_errors=True)
-    corpus = read()
+    with download(paths) as open_file:
+        size, key = _key(paths, {"max_length": max_length, "nfc": nfc}, open_file)
+        entry = cache_directory() / key
+        if size >= _MIN_BYTES and (found := _load(entry)) is not None:
+            return found
+        corpus = read_corpus(paths, max_length=max_length, nfc=nfc, open_file=open_file)
+    if size < _MIN_BYTES:
+        return corpus
     try:
         _write(corpus, entry)
-    except OSError as error:
-        log.warning(f"encoded data is not kept in {entry.parent} ({error.strerror}): each process holds its own")
-        return corpus
-    return _open(entry)
+    except (OSError, UserError) as error:
+        if not entry.is_dir():  # otherwise another process was faster
+            log.warning(f"the encoded data is not cached, so each process holds its own copy: {error}")
+            return corpus
+    found = _load(entry)
+    return corpus if found is None else found
 
 
-def _key(paths: list[str], options: Mapping[str, Any]) -> tuple[int, str]:
-    """Number of bytes of all files, up to where the cache becomes worthwhile or in full; and the entry's name."""
-    digest = hashlib.sha256(json.dumps([_LAYOUT, dict(options)], sort_keys=True).encode())
-    size = 0
+def _key(paths: list[str], options: dict[str, int | None], open_file: Opener) -> tuple[int, str]:
+    """Number of bytes of all files, and the name of the entry for them."""
+    digest = hashlib.sha256(json.dumps([_LAYOUT, options], sort_keys=True).encode())
+    sizes = []
     for path in paths:
-        with open_data(path) as file:
-            before = size
+        size = 0
+        with open_file(path) as file:
             while block := read_block(file, path):
                 digest.update(block)
                 size += len(block)
-        digest.update(f"{size - before},".encode())  # where one file ends and the next begins
-    return size, digest.hexdigest()
+        sizes.append(size)
+    digest.update(json.dumps(sizes).encode())  # the same bytes may be cut into files differently
+    return sum(sizes), digest.hexdigest()
 
 
 def _write(corpus: Corpus, entry: Path) -> None:
+    """Write a corpus as an entry of the cache.
+
+    Raises:
+        OSError: The cache directory cannot be created.
+        UserError: The entry exists or cannot be written.
+    """
     entry.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent))
-    try:
+    with replacing(entry, "free some space, or set XDG_CACHE_HOME to another directory") as temporary:
+        temporary.mkdir()
         for name in _ARRAYS:
             np.save(temporary / f"{name}.npy", getattr(corpus, name))
         rest = {
             "characters": corpus.vocabulary.characters,
-            "files": corpus.files,
-            "blank": corpus.blank,
-            "long": corpus.long,
+            "lines_per_file": corpus.lines_per_file,
+            "num_blank": corpus.num_blank,
+            "num_long": corpus.num_long,
             "max_length": corpus.max_length,
         }
         (temporary / "corpus.json").write_text(json.dumps(rest), encoding="utf-8")
-        try:
-            temporary.rename(entry)
-        except OSError:
-            if not entry.is_dir():  # else another process was first
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _open(entry: Path) -> Corpus:
-    rest = json.loads((entry / "corpus.json").read_text(encoding="utf-8"))
-    ids, offsets, hashes = (np.load(entry / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
-    vocabulary = Vocabulary(rest["characters"])
-    files, max_length = tuple(rest["files"]), rest["max_length"]
-    return Corpus(vocabulary, ids, offsets, hashes, files, rest["blank"], rest["long"], max_length)
+def _load(entry: Path) -> Corpus | None:
+    """The corpus of an entry, memory-mapped; None if there is no entry, or if it was damaged and has been removed."""
+    if not entry.is_dir():
+        return None
+    try:
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        rest = json.loads((entry / "corpus.json").read_text(encoding="utf-8"))
+        return Corpus(
+            vocabulary=Vocabulary(rest["characters"]),
+            lines_per_file=tuple(rest["lines_per_file"]),
+            num_blank=rest["num_blank"],
+            num_long=rest["num_long"],
+            max_length=rest["max_length"],
+            **arrays,
+        )
+    except (OSError, EOFError, ValueError, KeyError, UserError):
+        log.warning(f"the cache entry {entry} is damaged: encoding the data again")
+        shutil.rmtree(entry, ignore_errors=True)
+        return None

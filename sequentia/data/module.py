@@ -2,8 +2,7 @@
 
 import logging
 import math
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -12,25 +11,25 @@ from numpy.typing import NDArray
 
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.cache import cached
-from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.corpus import Corpus
 from sequentia.data.hashing import hash_texts
-from sequentia.data.split import Split, distinct, split_by_file, split_by_hash
+from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.errors import UserError
 from sequentia.vocabulary import Vocabulary
 
-_BATCH_CHARACTERS = 2_000  # of a step: more make it slower for little, fewer leave it to overhead
-_EVAL_POSITIONS = 16_384  # positions an evaluation batch may take: bounds its memory, whatever the data
+_BATCH_CHARACTERS = 2_000  # more make a step slower for little gain, fewer make it mostly overhead
+_EVAL_POSITIONS = 16_384  # maximum number of positions in an evaluation batch, which bounds its memory
 
 log = logging.getLogger(__name__)
 
 
-def usual_batch_size(lengths: NDArray[np.int64]) -> int:
-    """Training lines a step unless given: about 2,000 characters, but an eighth of the lines at the most.
+def default_batch_size(lengths: NDArray[np.int64]) -> int:
+    """The default number of training lines per step: about 2,000 characters, but at most an eighth of the lines.
 
-    So few lines that an epoch is a step or two would be learnt by heart before the rate has come down.
+    With only a step or two per epoch, a model overfits before the learning rate decays.
 
     Args:
-        lengths: Predicted characters of the training lines, shape `(L,)`.
+        lengths: Number of predicted characters of each training line, shape `(L,)`.
 
     Returns:
         A power of two.
@@ -40,25 +39,27 @@ def usual_batch_size(lengths: NDArray[np.int64]) -> int:
 
 
 class CharDataModule(LightningDataModule):
-    """Context and target tensors from a text file with one example a line.
+    """Batches of context and target from a text file with one example per line.
 
     Args:
-        path: A packaged data set's name (`names`), a text file, or any URL that fsspec knows; compressed if its name
-            says so (.gz, .bz2, .xz, .zip).
-        val_path: Ready-made validation lines. With `val_path` or `test_path`, `path` is training data alone.
-        test_path: Ready-made test lines.
-        batch_size: Training lines a step and process; what `usual_batch_size` says unless given.
-        seed: Seed of the split and of the order of the batches.
-        val_fraction: Share of the lines held out for validation; 0 holds none out. With ready-made lines it means
-            nothing.
-        test_fraction: Share of the lines held out for test; likewise.
-        deduplicate: Keep only the first of equal lines.
-        max_length: Longer lines are left out, counted and reported, so that one freak line cannot set the context
-            length. Unless given it is 256 characters, or 512 or 1024 where most of the first lines are longer.
-        nfc: Bring the text to Unicode's normal form C.
+        path: Text file with one example per line: a packaged dataset's name (`names`), a file, or a URL that fsspec can
+            open; decompressed according to its extension (.gz, .bz2, .xz, .zip).
+        val_path: File with the validation lines. If `val_path` or `test_path` is given, all lines of `path` are
+            training lines.
+        test_path: File with the test lines; see `val_path`.
+        batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters,
+            but at most an eighth of the training lines.
+        seed: Seed of the split and of the order of the training lines.
+        val_fraction: Fraction of the lines held out for validation; 0 holds out none. Ignored if `val_path` or
+            `test_path` is given.
+        test_fraction: Fraction of the lines held out for test; see `val_fraction`.
+        deduplicate: Whether to keep only the first of equal lines in each split.
+        max_length: Maximum number of characters per line; longer lines are dropped and counted. By default 256, so that
+            one outlier cannot set the context length, or 512 or 1024 if most of the first lines are longer.
+        nfc: Whether to normalize the text to Unicode NFC.
 
     Raises:
-        UserError: An option is out of its range. The properties read the data and raise it where that fails.
+        UserError: An option is out of range. The properties read the data, and raise it if that fails.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class CharDataModule(LightningDataModule):
                 raise UserError(f"data.{name} must be at least {least}, got {value}")
         if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1 and val_fraction + test_fraction < 1):
             raise UserError(
-                "data.val_fraction and data.test_fraction must lie in [0, 1) and leave a share for training, "
+                "data.val_fraction and data.test_fraction must be in [0, 1) and sum to less than 1, "
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
@@ -89,38 +90,42 @@ class CharDataModule(LightningDataModule):
             self.batch_size = batch_size
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.deduplicate, self.max_length, self.nfc = deduplicate, max_length, nfc
-        self._told = False
+        self._logged = False
 
     @cached_property
     def corpus(self) -> Corpus:
-        """All lines, read when first asked for: the model needs the vocabulary before Lightning calls `setup`."""
+        """All lines, read on first access because the model needs the vocabulary before Lightning calls `setup`."""
         paths = [path for path in (self.path, self.val_path, self.test_path) if path is not None]
-        options: dict[str, Any] = {"max_length": self.max_length, "nfc": self.nfc}
-        corpus = cached(paths, options, partial(read_corpus, paths, **options))
+        corpus = cached(paths, max_length=self.max_length, nfc=self.nfc)
         if len(corpus) == 1:
-            raise UserError(f"{self.path} has only one line: there is nothing to learn from; give at least two")
+            raise UserError(f"{self.path} has only one line: give at least two")
         return corpus
+
+    @property
+    def _ready_made(self) -> bool:
+        """Whether the splits are ready-made files, rather than made from one file by hash."""
+        return self.val_path is not None or self.test_path is not None
 
     @cached_property
     def split(self) -> Split:
         """Training, validation and test lines."""
-        if self.val_path is None and self.test_path is None:
-            split = split_by_hash(self.corpus, self.seed, self.val_fraction, self.test_fraction)
-        else:
+        if self._ready_made:
             split = split_by_file(self.corpus, self.val_path is not None, self.test_path is not None)
+        else:
+            split = split_by_hash(self.corpus, self.seed, self.val_fraction, self.test_fraction)
         if self.deduplicate:
-            split = Split(*(distinct(self.corpus, lines) for lines in (split.train, split.val, split.test)))
+            split = Split(*(drop_duplicates(self.corpus, lines) for lines in (split.train, split.val, split.test)))
         if len(split.train) == 0:
             raise UserError(
-                f"no line of {self.path} is left for training: it has {len(self.corpus)} lines; "
-                "give more, or hold none out with --data.val_fraction 0 --data.test_fraction 0"
+                f"the training split is empty: {self.path} has only {len(self.corpus)} lines; "
+                "add lines, or hold out none with --data.val_fraction 0 --data.test_fraction 0"
             )
         return split
 
     @cached_property
     def batch_size(self) -> int:
-        """Training lines a step and process."""
-        return usual_batch_size(self.corpus.predicted(self.split.train))
+        """Training lines per step and process."""
+        return default_batch_size(self.corpus.num_targets(self.split.train))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -129,87 +134,98 @@ class CharDataModule(LightningDataModule):
 
     @property
     def context_length(self) -> int:
-        """Positions that the longest line takes: its characters and the boundary that starts it."""
+        """Number of positions that the longest line takes: its characters and the boundary that starts it."""
         return self.corpus.longest + 1
 
-    def sides(self, texts: list[str]) -> list[str]:
-        """For each text "train", "val" or "test" if it is a line of that side (in this order), else "new"."""
+    def splits_of(self, texts: list[str]) -> list[str]:
+        """The split in which each text is a line.
+
+        Args:
+            texts: Any texts.
+
+        Returns:
+            "train", "val", "test" or "new" for each text; the first of these that applies.
+        """
         found = np.full(len(texts), "new", dtype="<U5")
-        kept = [i for i, text in enumerate(texts) if text]
-        hashes = hash_texts([texts[i] for i in kept])
-        for side in ("test", "val", "train"):
-            lines = getattr(self.split, side)
-            found[np.array(kept, int)[np.isin(hashes, self.corpus.hashes[lines])]] = side
+        nonempty = [i for i, text in enumerate(texts) if text]
+        hashes = hash_texts([texts[i] for i in nonempty])
+        for name in ("test", "val", "train"):
+            lines = getattr(self.split, name)
+            found[np.array(nonempty, int)[np.isin(hashes, self.corpus.hashes[lines])]] = name
         return found.tolist()
 
     def setup(self, stage: str) -> None:
-        """Read the data, and tell once what is in it.
+        """Read the data, and log a summary of it the first time.
 
         Raises:
-            UserError: The data cannot be read, or no line is left for training.
+            UserError: The data cannot be read, or the training split is empty.
         """
-        if not self._told:
-            self._told = True
-            self._tell()
+        if not self._logged:
+            self._logged = True
+            self._log_summary()
 
     @rank_zero_only
-    def _tell(self) -> None:
+    def _log_summary(self) -> None:
         corpus, split = self.corpus, self.split
         log.info(
             f"data {self.path}: {len(corpus):,} lines ({len(np.unique(corpus.hashes)):,} distinct), "
-            f"{corpus.characters:,} characters, longest line {corpus.longest}, "
+            f"{corpus.num_characters:,} characters, longest line {corpus.longest}, "
             f"vocabulary {len(corpus.vocabulary)} with the boundary; "
             f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
             f"batches of {self.batch_size:,} lines"
         )
-        if corpus.blank or corpus.long:
+        if corpus.num_blank or corpus.num_long:
             log.info(
-                f"left out: {corpus.blank:,} blank lines, "
-                f"{corpus.long:,} longer than data.max_length {corpus.max_length}"
+                f"lines dropped: {corpus.num_blank:,} blank, "
+                f"{corpus.num_long:,} longer than data.max_length {corpus.max_length}"
             )
-        for name, lines, wanted in (
+        if self._ready_made:
+            if num_shared := self._num_shared():
+                log.warning(
+                    f"{num_shared:,} distinct lines appear in two splits or more: the metrics are too optimistic"
+                )
+            return
+        for name, lines, fraction in (
             ("validation", split.val, self.val_fraction),
             ("test", split.test, self.test_fraction),
         ):
-            if len(lines) == 0 and wanted > 0 and self.val_path is None and self.test_path is None:
-                log.warning(f"so few lines that none fell to {name}")
-        shared = 0 if self.val_path is None and self.test_path is None else self._shared()
-        if shared:
-            log.warning(f"{shared:,} distinct lines stand on two sides of the ready-made split: figures are too good")
+            if len(lines) == 0 and fraction > 0:
+                log.warning(f"the {name} split is empty: too few lines")
 
-    def _shared(self) -> int:
-        """Number of distinct lines that stand on two sides or more; by hash there are none."""
+    def _num_shared(self) -> int:
+        """Number of distinct lines in more than one split."""
         hashes = self.corpus.hashes
-        sides = [np.unique(hashes[lines]) for lines in (self.split.train, self.split.val, self.split.test)]
-        _, counts = np.unique(np.concatenate(sides), return_counts=True)
+        splits = [np.unique(hashes[lines]) for lines in (self.split.train, self.split.val, self.split.test)]
+        _, counts = np.unique(np.concatenate(splits), return_counts=True)
         return int((counts > 1).sum())
 
     def train_dataloader(self) -> TrainBatches:
-        """Training batches, from the place where the trainer stands."""
-        rank, world_size = self._process()
+        """Training batches, starting at the trainer's current position."""
+        rank, world_size = self._rank_and_world_size()
         return TrainBatches(self.corpus, self.split.train, self.batch_size, self.seed, rank, world_size, self._progress)
 
     def val_dataloader(self) -> EvalBatches | list[EvalBatches]:
-        """Validation batches; none where no line is held out."""
+        """Validation batches; an empty list if the validation split is empty."""
         return self._eval_batches(self.split.val)
 
     def test_dataloader(self) -> EvalBatches | list[EvalBatches]:
-        """Test batches; none where no line is held out."""
+        """Test batches; an empty list if the test split is empty."""
         return self._eval_batches(self.split.test)
 
-    def _eval_batches(self, lines: np.ndarray) -> EvalBatches | list[EvalBatches]:
+    def _eval_batches(self, lines: Lines) -> EvalBatches | list[EvalBatches]:
         if len(lines) == 0:
             return []
-        return EvalBatches(self.corpus, lines, max(1, _EVAL_POSITIONS // self.context_length), *self._process())
+        batch_size = max(1, _EVAL_POSITIONS // self.context_length)
+        return EvalBatches(self.corpus, lines, batch_size, *self._rank_and_world_size())
 
-    def _process(self) -> tuple[int, int]:
+    def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _progress(self) -> tuple[int, int]:
-        """Epoch, and batches of it already done: Lightning's own counters, which checkpoints hold."""
+        """The current epoch and the number of its batches already done, from Lightning's counters in the checkpoint."""
         if not self.trainer:
             return 0, 0
         loop = self.trainer.fit_loop
-        # With `overfit_batches` the same batches again and again.
+        # `overfit_batches` trains on the same batches in every epoch.
         epoch = 0 if self.trainer.overfit_batches else loop.epoch_progress.current.processed
         return epoch, loop.epoch_loop.batch_progress.current.completed

@@ -11,12 +11,12 @@ from sequentia.data.hashing import uniform
 from sequentia.vocabulary import smallest_unsigned
 
 Lines = NDArray[np.integer]
-"""Indices of lines of a corpus, ascending."""
+"""Indices of lines of a corpus, ascending, shape `(L,)`."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which lines of a corpus are for what; every line stands on one side."""
+    """The lines of a corpus for training, validation and test; no index is in two of them."""
 
     train: Lines
     val: Lines
@@ -24,30 +24,36 @@ class Split:
 
 
 def split_by_hash(corpus: Corpus, seed: int, val_fraction: float, test_fraction: float) -> Split:
-    """Give each line a side that depends on the seed and the line alone.
+    """Assign each line to a split that depends only on the line and the seed.
 
-    Equal lines go to one side, and lines added to the file move no old line. The sizes of the sides are therefore the
-    fractions only on average.
+    Equal lines are in the same split, and adding lines to the file moves no other line. In return, the sizes of the
+    splits match the fractions only on average.
     """
     u = uniform(corpus.hashes, seed)
     test = u < test_fraction
     val = ~test & (u < test_fraction + val_fraction)
-    return Split(_where(~test & ~val), _where(val), _where(test))
+    return Split(_indices(~test & ~val), _indices(val), _indices(test))
 
 
 def split_by_file(corpus: Corpus, val: bool, test: bool) -> Split:
-    """Ready-made sides: the corpus's files are training, then validation if `val`, then test if `test`."""
-    bounds = np.cumsum((0, *corpus.files))
-    sides = iter([np.arange(a, b) for a, b in pairwise(bounds)])
-    none = np.zeros(0, np.int64)
-    return Split(next(sides), next(sides) if val else none, next(sides) if test else none)
+    """Use ready-made splits, each in its own file.
+
+    Args:
+        corpus: The files are the training lines, the validation lines if `val`, and the test lines if `test`.
+        val: Whether there is a file of validation lines.
+        test: Whether there is a file of test lines.
+    """
+    bounds = np.cumsum((0, *corpus.lines_per_file))
+    files = iter([np.arange(start, end) for start, end in pairwise(bounds)])
+    empty = np.zeros(0, np.int64)
+    return Split(next(files), next(files) if val else empty, next(files) if test else empty)
 
 
-def distinct(corpus: Corpus, lines: Lines) -> Lines:
-    """`lines` without those that equal an earlier one of them."""
+def drop_duplicates(corpus: Corpus, lines: Lines) -> Lines:
+    """Keep the first of equal lines."""
     _, first = np.unique(corpus.hashes[lines], return_index=True)
     return lines[np.sort(first)]
 
 
-def _where(side: NDArray[np.bool_]) -> Lines:
-    return np.flatnonzero(side).astype(smallest_unsigned(len(side)))
+def _indices(mask: NDArray[np.bool_]) -> Lines:
+    return np.flatnonzero(mask).astype(smallest_unsigned(len(mask)))

@@ -1,34 +1,32 @@
+"""The cache never changes a corpus: its entries equal what was read, and any failure of the cache is harmless."""
+
+import errno
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sequentia.data import CharDataModule, cache
 from sequentia.data.corpus import Corpus, read_corpus
+from tests.data.conftest import same
 
 LINES = ["zoë", "emma", "li", "emma"]
 
 
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory, used for data of any size."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_WORTHWHILE", 1)
+    monkeypatch.setattr(cache, "_MIN_BYTES", 1)
     return tmp_path / "cache" / "sequentia"
 
 
-def same(a: Corpus, b: Corpus) -> bool:
-    return (
-        a.vocabulary == b.vocabulary
-        and (a.files, a.blank, a.long) == (b.files, b.blank, b.long)
-        and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("ids", "offsets", "hashes"))
-        and a.ids.dtype == b.ids.dtype
-    )
-
-
-def test_what_comes_from_the_cache_is_what_was_read(directory: Path, write: Callable[..., str]) -> None:
+def test_a_cached_corpus_equals_the_one_that_was_read(directory: Path, write: Callable[..., str]) -> None:
     path = write([*LINES, "", "abcdefgh"])
     read = read_corpus([path], max_length=5)
     for _ in range(2):
@@ -48,37 +46,52 @@ def test_other_bytes_or_options_make_another_entry(directory: Path, write: Calla
     assert len(list(directory.iterdir())) == 4
 
 
-def test_where_one_file_ends_and_the_next_begins_matters(directory: Path, write: Callable[..., str]) -> None:
+@pytest.mark.usefixtures("directory")
+def test_the_same_lines_divided_into_other_files_make_another_entry(write: Callable[..., str]) -> None:
     one = CharDataModule(write(["ab", "cd"], "a"), val_path=write(["ef", "gh"], "b")).corpus
     other = CharDataModule(write(["ab", "cd", "ef"], "c"), val_path=write(["gh"], "d")).corpus
-    assert one.files == (2, 2)
-    assert other.files == (3, 1)
+    assert one.lines_per_file == (2, 2)
+    assert other.lines_per_file == (3, 1)
 
 
-def test_small_data_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., str]) -> None:
+def test_small_data_is_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., str]) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     CharDataModule(write(LINES)).corpus  # noqa: B018
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_directory_that_cannot_be_written_is_told_and_does_no_harm(
-    tmp_path: Path, directory: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture
+@pytest.mark.usefixtures("directory")
+def test_without_a_cache_directory_the_corpus_stays_in_memory_with_a_warning(
+    tmp_path: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "cache").write_text("a file where the directory should be")
     path = write(LINES)
     assert same(CharDataModule(path).corpus, read_corpus([path]))
-    assert "not kept" in caplog.text
+    assert "the encoded data is not cached" in caplog.text
+
+
+def test_on_a_full_disk_the_corpus_stays_in_memory_with_a_warning(
+    directory: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", save)
+    path = write(LINES)
+    assert same(CharDataModule(path).corpus, read_corpus([path]))
+    assert "No space left on device; free some space, or set XDG_CACHE_HOME" in caplog.text
+    assert list(directory.iterdir()) == []
 
 
 def _make(path: str, barrier: "multiprocessing.synchronize.Barrier") -> None:
-    cache._WORTHWHILE = 1
+    cache._MIN_BYTES = 1
     barrier.wait()
     corpus = CharDataModule(path).corpus
     assert isinstance(corpus.ids, np.memmap)
     os._exit(0 if len(corpus) == len(LINES) else 1)
 
 
-def test_two_processes_that_make_an_entry_at_once_share_it(directory: Path, write: Callable[..., str]) -> None:
+def test_processes_that_make_the_same_entry_share_it(directory: Path, write: Callable[..., str]) -> None:
     path = write(LINES)
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(4)
@@ -91,16 +104,50 @@ def test_two_processes_that_make_an_entry_at_once_share_it(directory: Path, writ
     assert len(list(directory.iterdir())) == 1  # no temporary directory is left
 
 
-def test_a_damaged_entry_is_made_again(
-    directory: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture
+def test_an_entry_that_another_process_finished_first_is_used(
+    directory: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_entry = cache._write
+    inodes: list[int] = []
+
+    def write_twice(corpus: Corpus, entry: Path) -> None:
+        write_entry(corpus, entry)
+        inodes.append(entry.stat().st_ino)
+        write_entry(corpus, entry)
+
+    monkeypatch.setattr(cache, "_write", write_twice)
+    path = write(LINES)
+    corpus = CharDataModule(path).corpus
+    assert isinstance(corpus.ids, np.memmap)
+    assert same(corpus, read_corpus([path]))
+    assert [entry.stat().st_ino for entry in directory.iterdir()] == inodes
+    assert caplog.text == ""
+
+
+def _rename_a_field(entry: Path) -> None:
+    rest = json.loads((entry / "corpus.json").read_text())
+    rest["blank"] = rest.pop("num_blank")
+    (entry / "corpus.json").write_text(json.dumps(rest))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda entry: (entry / "ids.npy").unlink(), id="a missing array"),
+        pytest.param(lambda entry: (entry / "ids.npy").write_bytes(b""), id="an empty array"),
+        pytest.param(lambda entry: (entry / "corpus.json").write_text("{"), id="truncated JSON"),
+        pytest.param(_rename_a_field, id="another field"),
+    ],
+)
+def test_a_damaged_entry_is_replaced_with_a_warning(
+    damage: Callable[[Path], None], directory: Path, write: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write(LINES)
-    for damage in (Path.unlink, lambda file: file.write_bytes(b"")):
-        CharDataModule(path).corpus  # noqa: B018
-        (entry,) = directory.iterdir()
-        damage(entry / "ids.npy")
-        assert same(CharDataModule(path).corpus, read_corpus([path]))
-        assert "is damaged: it is made again" in caplog.text
-        caplog.clear()
+    CharDataModule(path).corpus  # noqa: B018
+    (entry,) = directory.iterdir()
+    damage(entry)
+    assert same(CharDataModule(path).corpus, read_corpus([path]))
+    assert f"the cache entry {entry} is damaged: encoding the data again" in caplog.text
+    caplog.clear()
     CharDataModule(path).corpus  # noqa: B018
     assert caplog.text == ""

@@ -1,28 +1,84 @@
+"""The data module's options: the default batch size, the ranges, and the log line that reports the data."""
+
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import sequentia
 from sequentia.data import CharDataModule
-from sequentia.data.module import usual_batch_size
+from sequentia.data.module import default_batch_size
+from sequentia.errors import UserError
 
 
 @pytest.mark.parametrize(
     ("lines", "length", "batch_size"),
-    # 2,000 characters make 286 lines of 7, 500 of 4, 4 of 501; an eighth of 200 lines is 25; one line is a batch too.
+    # 2,000 characters are 286 lines of 7, 500 of 4, 4 of 501; an eighth of 200 lines is 25; the minimum is 1.
     [(30_000, 7, 256), (30_000, 4, 512), (30_000, 501, 4), (2_000, 7, 256), (200, 7, 32), (100, 7, 16), (1, 7, 1)],
 )
-def test_a_batch_is_of_about_2000_characters_and_an_eighth_of_the_lines(
+def test_the_default_batch_has_about_2000_characters_and_about_an_eighth_of_the_lines_at_most(
     lines: int, length: int, batch_size: int
 ) -> None:
-    assert usual_batch_size(np.full(lines, length)) == batch_size
+    assert default_batch_size(np.full(lines, length)) == batch_size
 
 
-def test_the_batch_size_is_told_and_can_be_given(write: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
+def num_lines(data: CharDataModule) -> list[int]:
+    """Number of lines in each training batch."""
+    return [int(((batch.position == 0) & (batch.target != -100)).sum()) for batch in data.train_dataloader()]
+
+
+def test_a_given_batch_size_overrides_the_default(write: Callable[..., str]) -> None:
     path = write(["emma"] * 100)
+    default = CharDataModule(path, val_fraction=0, test_fraction=0)
+    assert num_lines(default) == [16] * 6 + [4]
+    given = CharDataModule(path, batch_size=7, val_fraction=0, test_fraction=0)
+    assert given.batch_size == 7
+    assert num_lines(given) == [7] * 14 + [2]
+
+
+def test_setup_logs_the_data_once(write: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
+    data = CharDataModule(path := write(["emma"] * 100), val_fraction=0, test_fraction=0)
     with caplog.at_level("INFO"):
-        assert CharDataModule(path, batch_size=7).batch_size == 7
-        data = CharDataModule(path, val_fraction=0, test_fraction=0)
         data.setup("fit")
+        data.setup("test")
     assert data.batch_size == 16
-    assert "batches of 16 lines" in caplog.text
+    assert caplog.messages == [
+        f"data {path}: 100 lines (1 distinct), 400 characters, longest line 4, vocabulary 4 with the boundary; "
+        "train 100, val 0, test 0; batches of 16 lines"
+    ]
+
+
+def test_the_packaged_names_are_reported_with_their_documented_size(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        CharDataModule().setup("fit")
+    assert caplog.messages[0].startswith("data names: 32,257 lines (29,693 distinct)")
+    assert "batches of 256 lines" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "data.batch_size must be at least 1, got 0"),
+        ({"max_length": 0}, "data.max_length must be at least 1, got 0"),
+        ({"seed": -1}, "data.seed must be at least 0, got -1"),
+        ({"val_fraction": -0.1}, "must be in [0, 1) and sum to less than 1, got -0.1 and 0.1"),
+        ({"val_fraction": 0.5, "test_fraction": 0.5}, "must be in [0, 1) and sum to less than 1, got 0.5 and 0.5"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        CharDataModule(**options)
+
+
+def test_a_single_line_is_refused(write: Callable[..., str]) -> None:
+    with pytest.raises(UserError, match="has only one line: give at least two"):
+        CharDataModule(write(["emma"])).corpus  # noqa: B018
+
+
+@pytest.mark.parametrize(("package", "other"), [("data", "models"), ("models", "data")])
+def test_data_and_models_do_not_import_each_other(package: str, other: str) -> None:
+    for path in (Path(sequentia.__file__).parent / package).glob("*.py"):
+        assert not re.search(rf"^\s*(from|import) sequentia\.{other}\b", path.read_text(encoding="utf-8"), re.M), path

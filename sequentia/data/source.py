@@ -1,0 +1,158 @@
+"""Where data comes from: a packaged dataset, a local file or a URL, compressed or not, as bytes and as text."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from importlib import resources
+from tempfile import TemporaryFile
+from typing import IO, Any
+from zipfile import ZipFile
+
+import fsspec
+from fsspec.core import get_compression
+from fsspec.utils import get_protocol
+
+from sequentia.errors import UserError
+
+PACKAGED = {"names": "us-first-names-2018.txt"}
+"""Datasets that come with the package: name -> file in sequentia/datasets."""
+
+_BLOCK = 1 << 22  # bytes per read, which bounds the memory of the temporary arrays
+
+Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
+"""Opens the data file at a path for reading bytes."""
+
+
+def open_data(path: str) -> Any:
+    """Open a packaged dataset, a file or a URL for reading bytes, decompressed according to its extension.
+
+    Raises:
+        UserError: The file does not exist or cannot be opened.
+    """
+    if path in PACKAGED:
+        return resources.files("sequentia.datasets").joinpath(PACKAGED[path]).open("rb")
+    try:
+        if get_compression(path, "infer") == "zip":
+            return _only_member(ZipFile(fsspec.open(path, "rb").open()), path)
+        return fsspec.open(path, "rb", compression="infer").open()
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        known = ", ".join(PACKAGED)
+        raise UserError(f"no data file {path!r}: give a file, a URL, or a packaged dataset ({known})") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} is a directory: give a file with one example per line") from error
+    except Exception as error:  # fsspec's filesystems raise errors of their own libraries
+        raise UserError(f"cannot open {path}: {_reason(error)}") from error
+
+
+@contextmanager
+def download(paths: Iterable[str]) -> Iterator[Opener]:
+    """Copy every remote file among `paths` to disk, so that it can be read repeatedly but is downloaded once.
+
+    The copies are decompressed, and are deleted when the block ends. Local files and packaged datasets are not copied.
+
+    Args:
+        paths: Data files, as `open_data` takes them.
+
+    Yields:
+        A function like `open_data` that reads the copy if there is one.
+
+    Raises:
+        UserError: A file cannot be downloaded.
+    """
+    with ExitStack() as stack:
+        copies: dict[str, IO[bytes]] = {}
+        for path in paths:
+            if path not in copies and not _is_local(path):
+                copies[path] = stack.enter_context(TemporaryFile())
+                _copy(path, copies[path])
+
+        def open_copy(path: str) -> AbstractContextManager[IO[bytes]]:
+            if path not in copies:
+                return open_data(path)
+            copies[path].seek(0)
+            return nullcontext(copies[path])  # stays open for the next reader
+
+        yield open_copy
+
+
+def _is_local(path: str) -> bool:
+    return path in PACKAGED or get_protocol(path) in ("file", "local")
+
+
+def _copy(path: str, copy: IO[bytes]) -> None:
+    with open_data(path) as file:
+        while block := read_block(file, path):
+            try:
+                copy.write(block)
+            except OSError as error:
+                raise UserError(
+                    f"cannot download {path}: {error.strerror}; set TMPDIR to a directory with more free space"
+                ) from error
+
+
+def _only_member(archive: ZipFile, path: str) -> IO[bytes]:
+    """Open the only file in a zip archive."""
+    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    names = [name for name in names if not name.startswith("__MACOSX/")]
+    if len(names) != 1:
+        raise UserError(f"{path} contains {len(names)} files: give an archive with one file, or the file itself")
+    return archive.open(names[0])
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def read_block(file: IO[bytes], name: str) -> bytes:
+    """Read the next bytes of an open file; empty at its end.
+
+    Args:
+        file: The open file.
+        name: Its name in error messages.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    try:
+        return file.read(_BLOCK)
+    except Exception as error:  # a damaged archive, a broken connection
+        raise UserError(f"cannot read {name}: {_reason(error)}") from error
+
+
+def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
+    """Read an open text file in blocks that end at a line feed or at the end of the file.
+
+    Args:
+        file: The open file.
+        name: Its name in error messages.
+
+    Raises:
+        UserError: The file cannot be read, or is not UTF-8 text.
+    """
+    rest = b""
+    offset = 0  # of `rest` in the file, in bytes
+    while True:
+        read = read_block(file, name)
+        data = rest + read
+        cut = data.rfind(b"\n") + 1 if read else len(data)
+        if cut:
+            text = _decode(data[:cut], name, offset)
+            yield text.removeprefix("\ufeff") if offset == 0 else text
+            offset += cut
+        if not read:
+            return
+        rest = data[cut:]
+
+
+def _decode(data: bytes, name: str, offset: int) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        hint = " (it looks like gzip: name it .gz)" if offset == 0 and data.startswith(b"\x1f\x8b") else ""
+        raise UserError(f"{name} is not UTF-8 text: byte {offset + error.start:,} is invalid{hint}") from error
+    nul = text.find("\0")
+    if nul >= 0:
+        offset += len(text[:nul].encode("utf-8"))
+        raise UserError(f"{name} is not a text file: byte {offset:,} is NUL (binary data, or UTF-16: save it as UTF-8)")
+    return text

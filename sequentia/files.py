@@ -1,0 +1,54 @@
+"""Writing a file or directory as a whole or not at all, in one place."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sequentia.errors import UserError
+
+_SUFFIX = ".tmp"
+
+
+@contextmanager
+def replacing(path: Path, remedy: str = "free some space, or write to another directory") -> Iterator[Path]:
+    """A temporary path beside `path` that is moved to `path` when the block succeeds, and is removed otherwise.
+
+    The block creates a file or a directory at the temporary path. A file is flushed to the disk before it is moved, so
+    that a crash leaves the old file or the new one. The temporary name cannot be predicted: a symlink planted at it
+    would redirect the write.
+
+    Args:
+        path: What to replace. A directory can be replaced only while it is empty.
+        remedy: The advice in the error message.
+
+    Yields:
+        The temporary path. Nothing exists there yet.
+
+    Raises:
+        UserError: The block or the move fails with an `OSError`; whatever was at `path` is unchanged.
+    """
+    temporary = path.absolute().with_name(f".{path.name}.{secrets.token_hex(8)}{_SUFFIX}")
+    try:
+        yield temporary
+        if temporary.is_file():
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        previous = "; the previous file is intact" if path.is_file() else ""
+        raise UserError(f"cannot write {path}: {error.strerror or error}{previous}; {remedy}") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            with suppress(OSError):  # it was moved, or never created
+                temporary.unlink()
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the temporary files that a process killed while writing left in `directory`."""
+    for path in directory.glob(f".*{_SUFFIX}"):
+        path.unlink(missing_ok=True)
