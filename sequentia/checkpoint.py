@@ -1,11 +1,10 @@
-"""Checkpoint file -> model, trusting nothing that the file says.
+"""The checkpoint file: Lightning's own, with the name of the architecture, read without trusting it.
 
-A checkpoint is Lightning's own file, read with PyTorch's `weights_only` unpickler, which builds tensors and plain
-values and calls nothing. Beside Lightning's keys it holds, under `sequentia`, the architecture's name, which must be
-one of this package's. `hyper_parameters` are the architecture's arguments, the vocabulary among them.
+It is read with PyTorch's `weights_only` unpickler, which builds tensors and plain values and calls nothing. In addition
+to Lightning's keys it has the key `sequentia` with the name of the architecture. `hyper_parameters` are the arguments
+of the architecture, the vocabulary among them.
 """
 
-import inspect
 import pickle
 import reprlib
 import zipfile
@@ -13,133 +12,84 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, LanguageModel
-from sequentia.models.base import FORMAT, KEY
+
+KEY = "sequentia"
+"""Key of what this package adds to Lightning's checkpoint."""
+
+FORMAT = 1
+"""Number of the checkpoint's layout; any other is refused."""
+
+
+def mark(checkpoint: dict[str, Any], architecture: str) -> None:
+    """Record the layout and the name of the architecture in a checkpoint that is about to be written."""
+    checkpoint[KEY] = {"format": FORMAT, "architecture": architecture}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read and check a checkpoint file.
 
     Raises:
-        UserError: It is missing, damaged, no checkpoint of sequentia's, or holds anything but tensors and plain values.
+        UserError: The file is missing, damaged, not a sequentia checkpoint, or holds anything but tensors and plain
+            values.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            # torch.save never compresses; what is compressed may grow a thousandfold.
+            # torch.save never compresses, and a compressed file could expand a thousandfold.
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise _refused(path, "it is compressed, as no checkpoint is")
-            if archive.testzip() is not None:  # PyTorch does not compare the checksums
-                raise _refused(path, "it is damaged")
+                raise refused(path, "it is compressed, which a checkpoint never is")
+            if archive.testzip() is not None:  # PyTorch does not verify checksums
+                raise refused(path, "it is damaged: a checksum does not match")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint {path}") from error
     except UserError:
         raise
     except pickle.UnpicklingError as error:
-        raise _refused(path, "it holds more than tensors and plain values, or is damaged") from error
+        raise refused(path, "it is damaged, or holds more than tensors and plain values") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # a damaged archive fails in many ways
-        raise _refused(path, "it is damaged or no checkpoint") from error
-    mark = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
-    if not isinstance(mark, dict):
-        raise _refused(path, "it is no checkpoint of sequentia's")
-    if mark.get("format") != FORMAT:
-        raise _refused(path, f"its format is {_shown(mark.get('format'))}, this version reads {FORMAT}")
-    if mark.get("architecture") not in list(ARCHITECTURES):
-        name = _shown(mark.get("architecture"))
-        raise _refused(path, f"it names the architecture {name}, not one of sequentia's")
+        raise refused(path, "it is damaged or not a checkpoint") from error
+    entry = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(entry, dict):
+        raise refused(path, "it is not a sequentia checkpoint")
+    if entry.get("format") != FORMAT:
+        raise refused(path, f"its format is {shown(entry.get('format'))}; this version reads format {FORMAT}")
+    if not isinstance(entry.get("architecture"), str):
+        raise refused(path, f"its architecture is not a name: {shown(entry.get('architecture'))}")
     for key in ("hyper_parameters", "state_dict"):
         if not isinstance(checkpoint.get(key), dict) or not all(isinstance(name, str) for name in checkpoint[key]):
-            raise _refused(path, f"it has no {key}")
+            raise refused(path, f"it has no valid {key}")
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"].values()
     if not all(_is_plain(value) for value in options.values()) or not isinstance(options.get("vocabulary"), str):
-        raise _refused(path, "its hyperparameters are no plain values, or it has no vocabulary")
+        raise refused(path, "a hyperparameter is not a plain value, or the vocabulary is missing")
     if not all(isinstance(weight, Tensor) and weight.layout == torch.strided for weight in weights):
-        raise _refused(path, "its weights are no tensors")
-    # Views of one small storage may pretend to any size; tied weights count twice.
+        raise refused(path, "a weight is not a dense tensor")
+    # Views of one small storage can claim any size; tied weights count twice.
     if sum(weight.numel() * weight.element_size() for weight in weights) > 2 * path.stat().st_size:
-        raise _refused(path, "its weights are larger than the file")
+        raise refused(path, "its weights are larger than the file")
     if not isinstance(checkpoint.get("global_step"), int):
-        raise _refused(path, "it does not tell its step")
+        raise refused(path, "its step count is missing")
     return checkpoint
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a hyperparameter is a number, text, or a list of such."""
+    """Whether a hyperparameter is a number, a string, None, or a list of these."""
     if isinstance(value, list | tuple):
         return all(isinstance(item, str | int | float | None) for item in value)
     return isinstance(value, str | int | float | None)
 
 
-def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
-    """The model that a checkpoint read by `read_checkpoint` describes, with its weights, in evaluation mode.
-
-    It is first built without memory, so that a size made up by a forger costs nothing before it is held against the
-    weights that are there.
-
-    Raises:
-        UserError: Hyperparameters are not the architecture's, or the weights do not fit them.
-    """
-    architecture = ARCHITECTURES[checkpoint[KEY]["architecture"]]
-    options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
-    expected = inspect.signature(architecture).parameters
-    if set(options) - set(expected):
-        raise _refused(path, f"unknown hyperparameters: {_shown(sorted(set(options) - set(expected)))}")
-    most = 2 * len(weights) + 100  # parameters that a module makes before some are tied
-
-    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal most
-        most -= 1
-        if most < 0:
-            raise UserError("its weights do not fit its hyperparameters")
-
-    try:
-        counting = nn.modules.module.register_module_parameter_registration_hook(count)
-        try:
-            with torch.device("meta"):
-                forms = _forms(architecture(**options).state_dict())
-        finally:
-            counting.remove()
-        if forms != _forms(weights):
-            raise UserError("its weights do not fit its hyperparameters")
-        with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and thrown away
-            model = architecture(**options)
-        model.load_state_dict(weights)
-    except UserError as error:
-        raise _refused(path, str(error)) from error
-    except Exception as error:
-        raise _refused(path, f"its hyperparameters are not {architecture.__name__}'s") from error
-    for name, weight in weights.items():
-        if weight.isnan().any() or weight.isposinf().any():  # -inf is a logit like others: probability zero
-            raise _refused(path, f"its weights {name} are infinite or no numbers")
-    return model.eval()
-
-
-def _forms(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
-    """Shape of each weight, and whether it is of real numbers: in which precision may differ."""
-    return {name: (weight.shape, weight.is_floating_point()) for name, weight in weights.items()}
-
-
-def load_model(path: str | Path) -> LanguageModel:
-    """The model of a checkpoint file, on the CPU, in evaluation mode.
-
-    Raises:
-        UserError: See `read_checkpoint` and `build_model`.
-    """
-    path = Path(path)
-    return build_model(read_checkpoint(path), path)
-
-
-def _shown(value: object) -> str:
-    """A value from a stranger, at a bearable length."""
+def shown(value: object) -> str:
+    """An untrusted value as text of limited length."""
     return reprlib.repr(value)[:80]
 
 
-def _refused(path: Path, reason: str) -> UserError:
+def refused(path: Path, reason: str) -> UserError:
+    """The error for a checkpoint that is not loaded; names the newest other checkpoint beside it."""
     siblings = [p for p in sorted(path.parent.glob("*.ckpt"), key=lambda p: -p.stat().st_mtime_ns) if p != path]
-    remedy = f"; the next best is {siblings[0]}" if siblings else "; train again or give another --ckpt_path"
-    return UserError(f"refused {path}: {reason}{remedy}")
+    remedy = f"use {siblings[0]} instead" if siblings else "train again, or give another --ckpt_path"
+    return UserError(f"refused {path}: {reason}; {remedy}")

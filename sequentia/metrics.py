@@ -1,8 +1,6 @@
-"""What a model's predictions are worth, per predicted character."""
+"""Metrics of a model's predictions, per predicted character."""
 
 import math
-from collections.abc import Callable
-from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -15,10 +13,10 @@ def bits_per_char(nll: Tensor) -> Tensor:
 
 
 class CharacterNLL(Metric):
-    """Mean negative log likelihood in nats per predicted character, over all batches and processes.
+    """Mean negative log-likelihood in nats per predicted character, over all batches and processes.
 
-    Every character weighs the same, whatever batch it stands in. Sums are kept in double precision: a mean over
-    millions of characters keeps its digits.
+    Every character has the same weight, whatever the size of its batch. The sum is kept in double precision, also in a
+    half-precision model: in bfloat16 it would stop growing after a few thousand characters.
     """
 
     full_state_update = False
@@ -30,17 +28,9 @@ class CharacterNLL(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> Self:
-        total = self.total
-        super()._apply(fn, *args, **kwargs)
-        # To the model's device, but not to its precision: a half-precision sum stops growing after 2,000 characters.
-        self.total = total.to(self.total.device)
-        self._defaults["total"] = torch.zeros_like(self.total)
-        return self
-
     def update(self, nll_sum: Tensor, characters: int) -> None:
-        """Take a batch's sum of negative log likelihoods, a scalar, and the number of its predicted characters."""
-        self.total += nll_sum
+        """Add a batch: its summed negative log-likelihood in nats, a scalar, and its number of predicted characters."""
+        self.total = self.total.double() + nll_sum.double()  # a model moved to half precision takes the state along
         self.characters += characters
 
     def compute(self) -> Tensor:

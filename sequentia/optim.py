@@ -1,4 +1,4 @@
-"""Muon for the hidden matrices, AdamW for the rest."""
+"""Muon for the hidden matrices, AdamW for everything else."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -8,18 +8,20 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: steepest at zero among those that converge
+# Jordan et al. 2024. The steep slope at 0 lifts small singular values fast; the iteration does not converge to 1 but
+# oscillates around it, which is good enough.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Bring the singular values of each matrix near 1, by a quintic Newton-Schulz iteration.
+def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Replace the singular values of each matrix by values near 1, with a quintic Newton-Schulz iteration.
 
     Args:
-        matrices: `(N, rows, columns)`, no more rows than columns.
+        matrices: `(N, rows, columns)` with rows <= columns.
         steps: Number of iterations.
 
     Returns:
-        The same shape: roughly `U V^T` of each `U S V^T`, with singular values between about 0.7 and 1.2.
+        The same shape: about `U V^T` of each `U S V^T`, with singular values between roughly 0.7 and 1.2.
     """
     a, b, c = _COEFFICIENTS
     x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
@@ -30,24 +32,25 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum whose update is orthogonalised, for hidden weight matrices; AdamW for embeddings, head and vectors.
+    """Momentum with an orthogonalized update for hidden matrices; AdamW for embeddings, head and vectors.
 
-    Matrices of equal shape are orthogonalised together: at small sizes a step is made of overhead. A matrix that
-    stacks several square ones (query, key and value) is taken as those.
+    Matrices of one shape are orthogonalized in one batch: a small model's step consists mostly of per-call overhead.
 
     Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; decoupled weight decay:
     Loshchilov & Hutter 2019.
 
     Args:
-        params: Parameter groups; those with `hidden` true are Muon's, all others AdamW's.
-        lr: Muon's learning rate: about the spectral norm of a step.
-        momentum: Muon's momentum (Nesterov's).
+        params: Parameter groups. Those with `hidden` true are optimized by Muon, the others by AdamW. `stacked` in a
+            hidden group is the number of matrices that each of its parameters stacks along the rows (3 for query, key
+            and value in one); each of them is orthogonalized on its own.
+        lr: Muon's learning rate. An update of a matrix has elements of root mean square lr / sqrt(smaller dimension).
+        momentum: Muon's Nesterov momentum.
         adamw_lr: AdamW's learning rate.
         betas: AdamW's decay rates.
-        weight_decay: Decoupled weight decay of matrices, as a share of the learning rate.
+        weight_decay: Decoupled weight decay of matrices, as a factor of the learning rate.
 
     Raises:
-        ValueError: An option is out of its range.
+        ValueError: An option is out of range.
     """
 
     def __init__(
@@ -60,10 +63,10 @@ class Muon(Optimizer):
         weight_decay: float = 0.1,
     ) -> None:
         ranges = {"lr": (lr, math.inf), "adamw_lr": (adamw_lr, math.inf), "weight_decay": (weight_decay, math.inf)}
-        for name, (value, most) in (ranges | {"momentum": (momentum, 1.0)}).items():
-            if not 0 <= value < most:
-                raise ValueError(f"{name} must be at least 0 and below {most:g}, got {value}")
-        defaults = {"hidden": False, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        for name, (value, limit) in (ranges | {"momentum": (momentum, 1.0)}).items():
+            if not 0 <= value < limit:
+                raise ValueError(f"{name} must be at least 0 and below {limit:g}, got {value}")
+        defaults = {"hidden": False, "stacked": None, "lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__(params, defaults)
         others = [group for group in self.param_groups if not group["hidden"]]
         for group in others:
@@ -81,35 +84,28 @@ class Muon(Optimizer):
             if group["hidden"]:
                 self._step_hidden(group)
         if self._adamw is not None:
-            # Loading a state replaces both: what AdamW works on is always this optimizer's own.
+            # Loading a state replaces the groups and the state, so AdamW is given the current ones.
             self._adamw.param_groups = [group for group in self.param_groups if not group["hidden"]]
             self._adamw.state = self.state
             self._adamw.step()
         return loss
 
     def _step_hidden(self, group: dict[str, Any]) -> None:
-        params = [p for p in group["params"] if p.grad is not None]
-        if not params:
-            return
-        grads = [p.grad for p in params]
-        buffers = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
-        torch._foreach_lerp_(buffers, grads, 1 - group["momentum"])
-        updates = torch._foreach_lerp(grads, buffers, group["momentum"])
-        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
-        for p, update in zip(params, updates, strict=True):
-            for part, change in zip(_square_parts(p), _square_parts(update), strict=True):
-                flat = part.shape[0] <= part.shape[1]
-                pair = (part, change) if flat else (part.mT, change.mT)
+        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}  # matrices to change, and their momentum
+        for p, stacked in zip(group["params"], group["stacked"] or [1] * len(group["params"]), strict=True):
+            if p.grad is None:
+                continue
+            buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
+            buffer.lerp_(p.grad, 1 - group["momentum"])
+            update = p.grad.lerp(buffer, group["momentum"])
+            p.mul_(1 - group["lr"] * group["weight_decay"])
+            for matrix, change in zip(p.chunk(stacked), update.chunk(stacked), strict=True):
+                wide = matrix.shape[0] <= matrix.shape[1]
+                pair = (matrix, change) if wide else (matrix.mT, change.mT)
                 by_shape.setdefault(pair[0].shape, []).append(pair)
         for (rows, columns), pairs in by_shape.items():
-            steps = orthogonalise(torch.stack([change for _, change in pairs]))
-            # Of the same size per element, whatever the shape (Liu et al. 2025, section 2.2, without its 0.2).
+            steps = orthogonalize(torch.stack([change for _, change in pairs]))
+            # Orthogonal rows have elements of root mean square 1 / sqrt(columns); scaled to 1 / sqrt(rows).
             scale = -group["lr"] * (columns / rows) ** 0.5
-            torch._foreach_add_([part for part, _ in pairs], list(steps), alpha=scale)
-
-
-def _square_parts(matrix: Tensor) -> list[Tensor]:
-    """The square matrices that `matrix` stacks; itself where it stacks none, or an MLP's 4 C rows are meant."""
-    rows, columns = matrix.shape
-    return list(matrix.split(columns)) if rows == 3 * columns else [matrix]
+            for (matrix, _), step in zip(pairs, steps, strict=True):
+                matrix.add_(step, alpha=scale)

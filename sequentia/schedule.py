@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""The learning rate over the length of a run."""
 
 import math
 from typing import Any, Literal
@@ -9,20 +9,20 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class WarmupDecay(LRScheduler):
-    """Linear warm-up to the optimizer's own rate, then decay to the run's end.
+    """Linear warm-up to the optimizer's learning rate, then decay until the end of the run.
 
-    The rate is a function of the step alone, so a run that goes on with another length or base rate simply follows
-    the new curve from where it stands.
+    The rate is a function of the step alone: a resumed run with another length or base rate follows the new curve from
+    its current step on.
 
     Args:
-        optimizer: Its rates are the peak of the curve.
-        total_steps: Length of the run in optimizer steps; taken from the trainer unless given.
-        warmup: Steps of the warm-up; a number below 1 is a share of the run.
-        decay: Shape of the way down: `linear`, `cosine` (Loshchilov & Hutter 2017), or `none`, which stays up.
-        final: Rate at the end, as a share of the peak.
+        optimizer: Its learning rates are the peak of the curve.
+        total_steps: Length of the run in optimizer steps; by default the trainer's.
+        warmup: Number of warm-up steps, or, if below 1, their fraction of the run.
+        decay: Shape of the decay: `linear`, `cosine` (Loshchilov & Hutter 2017), or `none` for a constant rate.
+        final: Rate at the end, as a fraction of the peak.
 
     Raises:
-        ValueError: An option is out of its range, or `total_steps` is missing.
+        ValueError: An option is out of range, or `total_steps` is missing.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class WarmupDecay(LRScheduler):
         final: float = 0.0,
     ) -> None:
         if total_steps is None:
-            raise ValueError("total_steps must be given where there is no trainer to take it from")
+            raise ValueError("total_steps is required without a trainer")
         if not 0 <= warmup < math.inf:
-            raise ValueError(f"warmup must be a number, at least 0, got {warmup}")
+            raise ValueError(f"warmup must be finite and at least 0, got {warmup}")
         if not 0 <= final <= 1:
-            raise ValueError(f"final must lie in [0, 1], got {final}")
+            raise ValueError(f"final must be in [0, 1], got {final}")
         if decay not in ("linear", "cosine", "none"):
             raise ValueError(f"decay must be linear, cosine or none, got {decay}")
         self.total_steps = total_steps
@@ -47,7 +47,7 @@ class WarmupDecay(LRScheduler):
         super().__init__(optimizer)
 
     def factor(self, step: int) -> float:
-        """Share of the peak rate that step number `step`, from 0, is taken with."""
+        """Learning rate of step `step`, counted from 0, as a fraction of the peak."""
         if step < self.warmup_steps:
             return (step + 1) / (self.warmup_steps + 1)
         if self.decay == "none":
@@ -57,15 +57,15 @@ class WarmupDecay(LRScheduler):
         return self.final + (1 - self.final) * left
 
     def get_lr(self) -> list[float | Tensor]:
-        """Rate of each parameter group at the current step."""
+        """Learning rate of each parameter group at the current step."""
         return [base * self.factor(self.last_epoch) for base in self.base_lrs]
 
     def state_dict(self) -> dict[str, Any]:
-        """The step alone: everything else is the run's options."""
+        """The current step. Everything else follows from the run's options."""
         return {"last_epoch": self.last_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go to the step that `state_dict` tells, on this schedule's own curve."""
+        """Continue at the step of `state_dict`, on this schedule's own curve."""
         super().load_state_dict(state_dict)
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr

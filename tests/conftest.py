@@ -1,4 +1,4 @@
-"""What several tests share."""
+"""Fixtures and helpers for several test files."""
 
 import io
 import os
@@ -17,14 +17,14 @@ from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
-"""A few lines of different lengths, the shortest possible one among them."""
+"""A few lines of different lengths, one of them the shortest possible."""
 
 NAMES_TXT = Path(__file__).parents[2] / "shared" / "data" / "names.txt"
-"""The file that reference figures are for; it is no part of the project."""
+"""The file that the reference numbers of the worked example are for; it is not part of the project."""
 
 
 def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
-    """The bigram with exactly these probabilities."""
+    """A bigram with these probabilities; the row is the last token."""
     model = Bigram(vocabulary, 16)
     (logits,) = model.parameters()
     with torch.no_grad():
@@ -34,7 +34,7 @@ def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Tiny tensors gain nothing from threads, and several test processes side by side lose."""
+    """Run PyTorch on one thread: threads do not speed up tiny tensors, and they slow down parallel test processes."""
     torch.set_num_threads(1)
 
 
@@ -58,38 +58,38 @@ def corpus(write: Callable[..., str]) -> Corpus:
 
 @pytest.fixture
 def names_txt() -> str:
-    """Path of names.txt.
+    """Path of makemore's names.txt; skips the test if the file is missing.
 
-    The figures of the worked example are for exactly this file, so nothing else can stand in for it.
+    The reference numbers are for exactly this file, so no other file can replace it.
     """
     if not NAMES_TXT.is_file():
-        assert "CI" not in os.environ, f"CI must have {NAMES_TXT}"
-        pytest.skip("needs names.txt beside the project, in ../shared/data")
+        assert "CI" not in os.environ, f"{NAMES_TXT} is missing, and CI must not skip its tests"
+        pytest.skip("put makemore's names.txt at ../shared/data/names.txt")
     return str(NAMES_TXT)
 
 
 @pytest.fixture
-def off_start() -> Callable[[LanguageModel], LanguageModel]:
-    """Move a model's weights off their initial values, some of which are zero; in double precision, for evaluation."""
+def perturb() -> Callable[[LanguageModel], LanguageModel]:
+    """Add noise to all weights, some of which are initially zero; the result is in double precision, for evaluation."""
 
     @torch.no_grad()
-    def off_start(model: LanguageModel) -> LanguageModel:
+    def perturb(model: LanguageModel) -> LanguageModel:
         torch.manual_seed(1)
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
         return model.double().eval()
 
-    return off_start
+    return perturb
 
 
 @pytest.fixture
 def line() -> list[int]:
-    """The tokens of a line over four characters, some of them twice, behind the boundary."""
+    """Tokens of a line of four different characters, most of them repeated, after the boundary token."""
     return [0, 3, 1, 1, 4, 2, 3, 4, 1]
 
 
-class Ended(NamedTuple):
-    """What a command left behind."""
+class CommandResult(NamedTuple):
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -97,29 +97,29 @@ class Ended(NamedTuple):
 
 
 class _Terminal(io.TextIOWrapper):
-    """A stdin at which somebody sits."""
+    """A stdin that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """Run `sequentia` with arguments, and with bytes or, if None, a terminal on stdin."""
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., CommandResult]:
+    """Run `sequentia` with arguments; stdin is bytes, or a terminal if None."""
 
-    def command(*arguments: object, stdin: bytes | None = b"") -> Ended:
+    def command(*arguments: object, stdin: bytes | None = b"") -> CommandResult:
         file = _Terminal(io.BytesIO()) if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
         monkeypatch.setattr(sys, "stdin", file)
         capsys.readouterr()
         code = main([str(argument) for argument in arguments])
-        return Ended(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     return command
 
 
 @pytest.fixture
 def save_run(tmp_path: Path) -> Callable[..., Path]:
-    """Write a model's checkpoint as a Trainer does; returns the run directory."""
+    """Save a model's checkpoint with a Trainer; returns the run directory."""
 
     def save_run(model: LanguageModel, name: str = "version_0") -> Path:
         run = tmp_path / name
@@ -139,6 +139,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Path(__file__).parents[1] / "configs" / "bigram.yaml"
     options = ["--data.path", f"{home}/names.txt", "--data.val_fraction", "0", "--data.test_fraction", "0"]
     options += ["--trainer.max_steps", "20", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(home)]
-    # A process of its own: training sets up logging and seeds, which no other test shall feel.
+    # In a subprocess: training configures logging and seeds, which must not affect other tests.
     subprocess.run([sys.executable, "-m", "sequentia", "fit", "--config", str(config), *options], check=True)
     return home / "version_0"

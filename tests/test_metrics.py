@@ -6,14 +6,14 @@ import torch
 from sequentia.metrics import CharacterNLL, bits_per_char
 
 
-def test_every_character_weighs_the_same_whatever_its_batch() -> None:
+def test_every_character_has_the_same_weight_whatever_the_size_of_its_batch() -> None:
     metric = CharacterNLL()
     metric.update(torch.tensor(2.0), 1)
     metric.update(torch.tensor(3.0), 9)
     assert metric.compute() == 0.5
 
 
-def test_a_sum_over_many_characters_keeps_its_digits() -> None:
+def test_the_sum_is_kept_in_double_precision() -> None:
     metric = CharacterNLL()
     metric.update(torch.tensor(2.0**25), 1)
     for _ in range(4):
@@ -26,7 +26,7 @@ def test_a_bit_is_ln_2_nats() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_a_model_of_half_precision_leaves_the_sum_its_digits(dtype: torch.dtype) -> None:
+def test_the_sum_keeps_its_precision_in_a_half_precision_model(dtype: torch.dtype) -> None:
     model = torch.nn.Module()
     model.metric = CharacterNLL()
     model.to(dtype)

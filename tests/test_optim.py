@@ -6,17 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.models import Transformer
-from sequentia.optim import Muon, orthogonalise
+from sequentia.optim import Muon, orthogonalize
 
 
-def test_orthogonalised_matrices_are_near_their_polar_factor() -> None:
+def test_orthogonalized_matrices_are_near_their_polar_factors() -> None:
     torch.manual_seed(0)
     for shape in ((5, 16, 16), (3, 8, 32)):
         x = torch.randn(shape)
         u, _, vh = torch.linalg.svd(x, full_matrices=False)
-        y = orthogonalise(x)
+        y = orthogonalize(x)
         values = torch.linalg.svdvals(y)
-        assert values.min() > 0.3  # the smallest of a random square matrix starts near 0
+        assert values.min() > 0.3  # the smallest singular value of a random square matrix is near 0
         assert values.max() < 1.3
         # Y = U D V^T: the same singular vectors, so U^T Y V is diagonal.
         d = u.mT @ y @ vh.mT
@@ -24,19 +24,20 @@ def test_orthogonalised_matrices_are_near_their_polar_factor() -> None:
         torch.testing.assert_close(off, torch.zeros_like(off), atol=1e-4, rtol=0)
 
 
-def test_matrices_are_orthogonalised_each_for_itself() -> None:
+def test_each_matrix_of_a_batch_is_orthogonalized_on_its_own() -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 6, 10)
-    torch.testing.assert_close(orthogonalise(x), torch.cat([orthogonalise(m[None]) for m in x]))
+    torch.testing.assert_close(orthogonalize(x), torch.cat([orthogonalize(m[None]) for m in x]))
 
 
-def gradients(params: list[nn.Parameter], seed: int) -> None:
+def set_gradients(params: list[nn.Parameter], seed: int) -> None:
+    """Set normal random gradients."""
     generator = torch.Generator().manual_seed(seed)
     for p in params:
         p.grad = torch.randn(p.shape, generator=generator)
 
 
-def test_square_matrices_move_as_with_pytorchs_muon() -> None:
+def test_square_matrices_are_updated_as_by_pytorchs_muon() -> None:
     torch.manual_seed(0)
     ours = nn.Parameter(torch.randn(24, 24))
     theirs = nn.Parameter(ours.detach().clone())
@@ -44,8 +45,8 @@ def test_square_matrices_move_as_with_pytorchs_muon() -> None:
     b = torch.optim.Muon([theirs], lr=0.1, momentum=0.9, weight_decay=0.1, adjust_lr_fn="original")
     for step in range(5):
         before = ours.detach().clone()
-        gradients([ours], step)
-        gradients([theirs], step)
+        set_gradients([ours], step)
+        set_gradients([theirs], step)
         a.step()
         b.step()
         moved, expected = (ours - before).flatten(), (theirs - before).flatten()
@@ -55,7 +56,7 @@ def test_square_matrices_move_as_with_pytorchs_muon() -> None:
             theirs.copy_(ours)
 
 
-def test_all_but_hidden_matrices_move_as_with_adamw() -> None:
+def test_other_parameters_are_updated_as_by_adamw() -> None:
     torch.manual_seed(0)
     ours = [nn.Parameter(torch.randn(5, 4)), nn.Parameter(torch.randn(7))]
     theirs = copy.deepcopy(ours)
@@ -66,30 +67,64 @@ def test_all_but_hidden_matrices_move_as_with_adamw() -> None:
     a = Muon(groups(ours), lr=1.0, adamw_lr=0.02, betas=(0.8, 0.9), weight_decay=0.3)
     b = torch.optim.AdamW(groups(theirs), lr=0.02, betas=(0.8, 0.9), weight_decay=0.3, fused=True)
     for step in range(3):
-        gradients(ours, step)
-        gradients(theirs, step)
+        set_gradients(ours, step)
+        set_gradients(theirs, step)
         a.step()
         b.step()
     for p, q in zip(ours, theirs, strict=True):
         assert torch.equal(p, q)
 
 
-def test_query_key_and_value_are_orthogonalised_apart() -> None:
+@pytest.mark.parametrize("stacked", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 5), (5, 8)])
+def test_a_stacked_matrix_is_updated_exactly_as_its_parts(stacked: int, shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    stacked = nn.Parameter(torch.zeros(24, 8))
-    apart = [nn.Parameter(torch.zeros(8, 8)) for _ in range(3)]
-    a = Muon([{"params": [stacked], "hidden": True}], lr=1.0)
-    b = Muon([{"params": apart, "hidden": True}], lr=1.0)
-    gradients([stacked], 0)
-    assert stacked.grad is not None
-    for p, grad in zip(apart, stacked.grad.split(8), strict=True):
-        p.grad = grad.clone()
-    a.step()
-    b.step()
-    torch.testing.assert_close(stacked.detach(), torch.cat([p.detach() for p in apart]))
+    whole = nn.Parameter(torch.randn(stacked * shape[0], shape[1]))
+    parts = [nn.Parameter(part.clone()) for part in whole.detach().chunk(stacked)]
+    a = Muon([{"params": [whole], "hidden": True, "stacked": [stacked]}], lr=0.1, weight_decay=0.2)
+    b = Muon([{"params": parts, "hidden": True, "stacked": [1] * stacked}], lr=0.1, weight_decay=0.2)
+    for step in range(3):
+        set_gradients([whole], step)
+        assert whole.grad is not None
+        for part, gradient in zip(parts, whole.grad.chunk(stacked), strict=True):
+            part.grad = gradient.clone()
+        a.step()
+        b.step()
+    assert torch.equal(whole, torch.cat(tuple(parts)))
 
 
-def test_a_saved_state_goes_on_exactly() -> None:
+@pytest.mark.parametrize("declared", [{"stacked": [1]}, {}], ids=["declares 1", "declares nothing"])
+def test_a_matrix_of_3n_rows_and_n_columns_is_not_split_unless_declared_as_stacked(
+    declared: dict[str, list[int]],
+) -> None:
+    matrix = nn.Parameter(torch.zeros(24, 8))
+    set_gradients([matrix], 0)
+    assert matrix.grad is not None
+    Muon([{"params": [matrix], "hidden": True, **declared}], lr=1.0).step()
+    # All singular values of the update are near that of an orthogonalized matrix, times sqrt(24 / 8). Three parts that
+    # are orthogonalized on their own would not be orthogonal to each other.
+    direction = orthogonalize(matrix.grad.mT[None])[0].mT
+    torch.testing.assert_close(matrix.detach(), -math.sqrt(3) * direction)
+    parts = torch.cat([orthogonalize(part[None])[0] for part in matrix.grad.chunk(3)])
+    assert not torch.allclose(matrix.detach(), -parts, atol=0.1)
+
+
+def test_each_matrix_uses_its_own_stacked_count() -> None:
+    """Matrices of one group with different counts are updated as in groups of their own."""
+    torch.manual_seed(0)
+    shapes, counts = [(24, 8), (24, 8), (8, 8), (32, 8)], [3, 1, 1, 4]
+    together = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    alone = copy.deepcopy(together)
+    set_gradients(together, 0)
+    set_gradients(alone, 0)
+    Muon([{"params": together, "hidden": True, "stacked": counts}]).step()
+    for p, count in zip(alone, counts, strict=True):
+        Muon([{"params": [p], "hidden": True, "stacked": [count]}]).step()
+    for p, q in zip(together, alone, strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_updates_after_loading_a_saved_state_are_bit_identical() -> None:
     def make() -> tuple[Transformer, Muon]:
         torch.manual_seed(0)
         model = Transformer("abc", 5, n_layer=1, n_embd=8)
@@ -99,19 +134,19 @@ def test_a_saved_state_goes_on_exactly() -> None:
     for step in range(6):
         if step == 3:
             weights, state = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-        gradients(list(model.parameters()), step)
+        set_gradients(list(model.parameters()), step)
         optimizer.step()
     other, resumed = make()
     other.load_state_dict(weights)
     resumed.load_state_dict(state)
     for step in range(3, 6):
-        gradients(list(other.parameters()), step)
+        set_gradients(list(other.parameters()), step)
         resumed.step()
     for p, q in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(p, q)
 
 
-def test_groups_tell_hidden_matrices_from_embeddings_head_and_vectors() -> None:
+def test_a_transformers_groups_are_hidden_matrices_then_embeddings_and_head_then_vectors() -> None:
     model = Transformer("abc", 5, n_layer=2, n_embd=8, tied=False)
     hidden, outer, vectors = model.parameter_groups()
     assert hidden["hidden"]
@@ -125,6 +160,6 @@ def test_groups_tell_hidden_matrices_from_embeddings_head_and_vectors() -> None:
 
 @pytest.mark.parametrize("name", ["lr", "adamw_lr", "momentum", "weight_decay"])
 @pytest.mark.parametrize("value", [-1.0, math.nan])
-def test_an_option_out_of_its_range_is_refused_by_name(name: str, value: float) -> None:
+def test_an_option_out_of_range_raises_an_error_that_names_it(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 0"):
         Muon([{"params": [nn.Parameter(torch.zeros(2, 2))], "hidden": True}], **{name: value})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The architectures: one file each, all on one base class."""
+"""The architectures, one per file, all on one base class."""
 
 from sequentia.models.base import LanguageModel
 from sequentia.models.bigram import Bigram
@@ -16,6 +16,6 @@ ARCHITECTURES: dict[str, type[LanguageModel]] = {
     cls.__name__: cls
     for cls in (Bigram, BigramCounts, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer, TransformerEnsemble)
 }
-"""Every architecture by its name: what a checkpoint may name, and what the tests run over."""
+"""Every architecture by name: what a checkpoint may name, and what the shared tests run on."""
 
 __all__ = ["ARCHITECTURES", "LanguageModel", *ARCHITECTURES]

@@ -1,22 +1,23 @@
 """What all architectures share: loss, metrics, optimizer, sampling.
 
 Dimensions, here and in every architecture:
-    B  lines in a batch      T  positions in a row      V  vocabulary, the boundary token included
-    C  channels              H  heads                   D  channels of a head
+    B  rows of a batch, each with one line or several      T  positions in a row      V  vocabulary, boundary included
+    C  channels                                            H  heads                   D  channels per head
 """
 
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from sequentia.checkpoint import mark
 from sequentia.errors import UserError
 from sequentia.metrics import CharacterNLL, bits_per_char
 from sequentia.sampling import generate
@@ -24,27 +25,14 @@ from sequentia.schedule import WarmupDecay
 from sequentia.vocabulary import Vocabulary, shorten
 
 State = tuple[Tensor, ...]
-"""What `step` remembers of a line, each tensor with the batch first."""
-
-
-KEY = "sequentia"
-"""Key of what this package adds to Lightning's checkpoint."""
-
-MAY_CHANGE = {"context_length", "dropout", "regularisation", "smoothing", "init_seed"}
-"""Hyperparameters that may change under the same weights: what the model computes stays, or changes as told.
-
-Weights whose shape follows from the context length hold it fast all the same.
-"""
-
-FORMAT = 1
-"""Number of the checkpoint's layout; a reader refuses any other by name."""
+"""What `step` remembers of each line; the first dimension of every tensor is the batch."""
 
 
 def check_sizes(**sizes: int) -> None:
-    """Refuse a size below 1.
+    """Check that every size is at least 1.
 
     Raises:
-        UserError: It names the option of the model.
+        UserError: A size is below 1; the message names the option.
     """
     for name, size in sizes.items():
         if size < 1:
@@ -52,17 +40,17 @@ def check_sizes(**sizes: int) -> None:
 
 
 def check_dropout(dropout: float) -> None:
-    """Refuse a share that is none.
+    """Check that a dropout probability is in [0, 1).
 
     Raises:
-        UserError: It lies outside [0, 1).
+        UserError: It is out of range.
     """
     if not 0 <= dropout < 1:
-        raise UserError(f"model.dropout must lie in [0, 1), got {dropout}")
+        raise UserError(f"model.dropout must be in [0, 1), got {dropout}")
 
 
 class Batch(Protocol):
-    """What a training or evaluation step reads of a batch; `sequentia.data.Batch` is one."""
+    """What a training or evaluation step reads from a batch; `sequentia.data.Batch` is one."""
 
     @property
     def context(self) -> Tensor:
@@ -74,31 +62,36 @@ class Batch(Protocol):
 
     @property
     def position(self) -> Tensor | None:
-        """Place of each token in its line, `(B, T)` long; None where each row is one line."""
+        """Index of each token in its line, `(B, T)` long; None if each row is one line."""
 
     @property
     def total(self) -> float:
-        """Predicted characters that the sum of losses is divided by."""
+        """Number of predicted characters that the summed loss is divided by."""
 
 
 class LanguageModel(LightningModule, ABC):
-    """Base of all architectures: a distribution over the next character, given those before it in the line.
+    """Base class of all architectures: the distribution of the next character given the characters before it.
 
-    A subclass defines `forward` and `step`, calls `self.save_hyperparameters()` in `__init__`, and works with every
-    command.
+    A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
+    command then works with it. What the framework must know about an architecture, the subclass declares:
+    `max_positions`, `hidden_matrices`, `may_change`, `plots_bigrams` and `pair_counts`.
 
     Args:
-        vocabulary: The characters, each once, ascending by code point. With the boundary token they make V.
-        context_length: Positions that the longest line takes: its characters and the boundary that starts it.
+        vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
+            token.
+        context_length: Positions that the longest line takes: its characters and the boundary token that starts it.
 
     Attributes:
-        optimizer: Makes the optimizer from parameter groups; AdamW unless set.
-        lr_scheduler: Makes the schedule, stepped once an optimizer step, from the optimizer; None keeps the rate
-            constant.
+        optimizer: Makes the optimizer from parameter groups; AdamW by default.
+        lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
+        may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
+        plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
     lr_scheduler: Callable[..., LRScheduler] | None
+    may_change: ClassVar[frozenset[str]] = frozenset()
+    plots_bigrams: ClassVar[bool] = False
 
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__()
@@ -109,15 +102,20 @@ class LanguageModel(LightningModule, ABC):
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_current_fx_name":  # Lightning sets it 40 times a step, and PyTorch asks each time what it is
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
     @property
     def max_positions(self) -> int | None:
-        """Positions that the model can read in one line; None if there is no limit."""
+        """Number of positions of a line that the model can read; None if unlimited."""
+        return None
+
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        """Weight matrices between embedding and head, each with the number of matrices stacked along its rows.
+
+        Muon orthogonalizes exactly these; query, key and value projections in one matrix count as 3.
+        """
+        return {}
+
+    def pair_counts(self) -> Tensor | None:
+        """Counts of character pairs `(V, V)` for the heat map; None if the model does not count pairs."""
         return None
 
     @abstractmethod
@@ -125,9 +123,9 @@ class LanguageModel(LightningModule, ABC):
         """Logits of the next token at every position.
 
         Args:
-            context: `(B, T)` long, each row the boundary token and then the characters of a line.
-            position: `(B, T)` long, where rows hold several lines: the place of each token in its own line. A 0 starts
-                a line; nothing before it is seen from it or after it. None where each row is one line.
+            context: `(B, T)` long. Every line starts with the boundary token.
+            position: Index of each token in its line, `(B, T)` long, if rows hold several lines: a 0 starts a line, and
+                no token affects another line. None if each row is one line.
 
         Returns:
             `(B, T, V)`.
@@ -138,39 +136,39 @@ class LanguageModel(LightningModule, ABC):
         """Logits of the next token, one token at a time.
 
         Args:
-            token: `(B,)` long. The first of a line is the boundary token.
-            state: What the last step returned; None at the start of a line.
+            token: `(B,)` long. The first token of a line is the boundary token.
+            state: The state that the previous step returned; None at the start of a line.
 
         Returns:
             Logits `(B, V)`, and the state for the next step.
         """
 
     def nll_sum(self, batch: Batch) -> Tensor:
-        """Sum of the softmax cross-entropy over all targets of a batch but the padded ones, in nats; a scalar."""
+        """Summed softmax cross-entropy of all targets except padding, in nats; a scalar."""
         logits = self(batch.context, batch.position)
-        # Under mixed precision the logits are bfloat16, too coarse to normalise in.
+        # Mixed precision gives bfloat16 logits, which are too coarse to normalize.
         return F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten(), reduction="sum")
 
     def training_loss(self, batch: Batch) -> Tensor:
-        """Mean loss over the predicted characters of a batch, a scalar; an architecture may add a regulariser."""
+        """Mean NLL per predicted character, a scalar; an architecture may add a regularization term."""
         return self.nll_sum(batch) / batch.total
 
     def training_step(self, batch: Batch) -> Tensor | None:
-        """What the optimizer minimises, a scalar."""
+        """The loss to minimize, a scalar."""
         loss = self.training_loss(batch)
-        # `log` costs as much as a small model's whole step: call it only where Lightning writes what it gets.
-        every = self.trainer.log_every_n_steps  # 0 logs none
+        # `log` costs as much as a step of a small model, so it is called only if Lightning writes to the logger.
+        every = self.trainer.log_every_n_steps  # 0 disables logging
         if every and (self.trainer.global_step + 1) % every == 0:
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]
             self.log_dict({"train/loss": loss.detach(), "lr": lr}, batch_size=1)
         return loss
 
     def validation_step(self, batch: Batch) -> None:
-        """Add a batch to the validation figures."""
+        """Add a batch to the validation metrics."""
         self.val_nll.update(self.nll_sum(batch), int(batch.total))
 
     def test_step(self, batch: Batch) -> None:
-        """Add a batch to the test figures."""
+        """Add a batch to the test metrics."""
         self.test_nll.update(self.nll_sum(batch), int(batch.total))
 
     def on_validation_epoch_end(self) -> None:
@@ -181,65 +179,65 @@ class LanguageModel(LightningModule, ABC):
         """Log NLL, bits per character and perplexity of the test lines."""
         self._log_nll("test", self.test_nll)
 
-    def _log_nll(self, side: str, metric: CharacterNLL) -> None:
+    def _log_nll(self, split: str, metric: CharacterNLL) -> None:
         nll = metric.compute()
         metric.reset()
-        values = {f"{side}/loss": nll, f"{side}/bits_per_char": bits_per_char(nll), f"{side}/perplexity": nll.exp()}
-        # The metric is summed over all processes already; Lightning wants to hear that it is the same in all.
+        values = {f"{split}/loss": nll, f"{split}/bits_per_char": bits_per_char(nll), f"{split}/perplexity": nll.exp()}
+        # `compute` already sums over all processes; without sync_dist Lightning warns that it might not.
         self.log_dict({name: value.float() for name, value in values.items()}, sync_dist=True)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for the optimizer, in groups.
+        """Trainable parameters in groups for the optimizer.
 
-        Hidden weight matrices, marked `hidden` for optimizers that treat them apart; embeddings and head; and vectors
-        (biases, gains), which weight decay leaves alone.
+        First the hidden matrices, marked `hidden`, with the number of matrices that each stacks in `stacked`; then
+        embeddings and head; then vectors (biases, gains), which are exempt from weight decay.
         """
-        outer = {m.weight for m in self.modules() if isinstance(m, nn.Embedding)}
-        outer |= {m.weight for name, m in self.named_modules() if name.split(".")[-1] == "head"}
+        hidden = self.hidden_matrices()
         parameters = [p for p in self.parameters() if p.requires_grad]
+        matrices = [p for p in parameters if p in hidden]
+        others = [p for p in parameters if p not in hidden]
         groups = [
-            {"params": [p for p in parameters if p.ndim >= 2 and p not in outer], "hidden": True},
-            {"params": [p for p in parameters if p.ndim >= 2 and p in outer], "hidden": False},
-            {"params": [p for p in parameters if p.ndim < 2], "hidden": False, "weight_decay": 0.0},
+            {"params": matrices, "hidden": True, "stacked": [hidden[p] for p in matrices]},
+            {"params": [p for p in others if p.ndim >= 2], "hidden": False},
+            {"params": [p for p in others if p.ndim < 2], "hidden": False, "weight_decay": 0.0},
         ]
         return [group for group in groups if group["params"]]
 
     def configure_optimizers(self) -> Any:
-        """The optimizer and the schedule.
+        """The optimizer and the learning-rate schedule.
 
-        A schedule that takes `total_steps` is stepped with the optimizer, and gets the run's length if it has none;
-        any other is stepped once an epoch.
+        A schedule that takes `total_steps` is stepped once per optimizer step and gets the length of the run unless it
+        was given one; any other schedule is stepped once per epoch.
 
         Raises:
-            UserError: One of them refuses its options.
+            UserError: The optimizer or the schedule rejects its options.
         """
         parameter = None
         if self.lr_scheduler is not None:
             parameter = inspect.signature(self.lr_scheduler).parameters.get("total_steps")
-        wanted = parameter is not None and parameter.default is None
-        options = {"total_steps": int(self.trainer.estimated_stepping_batches)} if wanted else {}
+        length_missing = parameter is not None and parameter.default is None
+        options = {"total_steps": int(self.trainer.estimated_stepping_batches)} if length_missing else {}
         try:
             optimizer = self.optimizer(self.parameter_groups())
             scheduler = None if self.lr_scheduler is None else self.lr_scheduler(optimizer, **options)
         except (ValueError, TypeError) as error:
-            raise UserError(f"the options of the optimizer or its schedule are no good: {error}") from error
+            raise UserError(f"invalid options of the optimizer or the lr_scheduler: {error}") from error
         if scheduler is None:
             return optimizer
         if parameter is not None:
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-        # A schedule over epochs, as Lightning takes them.
         monitor = getattr(scheduler, "monitor", "val/loss")
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Name the architecture: hyperparameters, vocabulary and weights are in Lightning's own keys."""
-        checkpoint[KEY] = {"format": FORMAT, "architecture": type(self).__name__}
+        """Record the architecture; hyperparameters, vocabulary and weights are under Lightning's own keys."""
+        mark(checkpoint, type(self).__name__)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were learnt on another vocabulary.
+        """Refuse weights that were trained on another vocabulary.
 
         Raises:
-            UserError: The checkpoint's vocabulary is not this model's.
+            UserError: The checkpoint's vocabulary differs from this model's.
         """
         self.check_vocabulary(Vocabulary(checkpoint["hyper_parameters"]["vocabulary"]))
 
@@ -247,23 +245,14 @@ class LanguageModel(LightningModule, ABC):
         """Refuse a vocabulary that is not this model's.
 
         Raises:
-            UserError: It differs.
+            UserError: The vocabularies differ.
         """
         if other != self.vocabulary:
             raise UserError(
-                f"the model's vocabulary is {shorten(self.vocabulary.characters)!r}, not "
-                f"{shorten(other.characters)!r}: checkpoint and data do not belong together"
+                f"the checkpoint does not match the data: the model's vocabulary is "
+                f"{shorten(self.vocabulary.characters)!r}, not {shorten(other.characters)!r}"
             )
 
     def sample(self, num_samples: int, **options: Any) -> list[str]:
-        """New lines: `sequentia.sampling.generate` in a list. Options are its arguments."""
+        """A list of new lines; `options` are those of `sequentia.sampling.generate`."""
         return [sample.text for sample in generate(self, num_samples, **options)]
-
-
-def not_finite(model: torch.nn.Module) -> str | None:
-    """Name of a weight that is no number, or, among those that are trained, infinite; None if all is well."""
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        bad = ~tensor.isfinite() if tensor.requires_grad else tensor.isnan()
-        if bad.any():
-            return name
-    return None

@@ -1,4 +1,6 @@
-"""Bigram: the next character depends on the last one alone."""
+"""Bigram: the next character depends only on the last one."""
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -8,30 +10,33 @@ from sequentia.models.base import Batch, LanguageModel, State
 
 
 class Bigram(LanguageModel):
-    """A `(V, V)` table of logits, trained by gradient descent: row, the last token; column, the next.
+    """A table of logits `(V, V)`, trained by gradient descent: the row is the last token, the column the next one.
 
     Source: Shannon, "A mathematical theory of communication", 1948, section 3.
 
     Args:
-        init_seed: Seed of an initial table of normal random numbers; without it all logits start at 0.
-        regularisation: Weight of the mean square of the table in the training loss, which pulls all probabilities
-            toward equal ones: the gradient's form of smoothing.
+        init_seed: Seed of a table initialized with normal random numbers; by default all logits start at 0.
+        regularization: Weight of the table's mean square in the training loss. It pulls all probabilities toward
+            uniform, as smoothing does for counts.
 
     Raises:
-        UserError: An option is out of its range.
+        UserError: An option is out of range.
     """
 
+    may_change: ClassVar = frozenset({"context_length", "init_seed", "regularization"})
+    plots_bigrams: ClassVar = True
+
     def __init__(
-        self, vocabulary: str, context_length: int, init_seed: int | None = None, regularisation: float = 0.0
+        self, vocabulary: str, context_length: int, init_seed: int | None = None, regularization: float = 0.0
     ) -> None:
         super().__init__(vocabulary, context_length)
         if init_seed is not None and not 0 <= init_seed < 2**64:
-            raise UserError(f"model.init_seed must lie in [0, 2^64), got {init_seed}")
-        if not 0 <= regularisation < float("inf"):
-            raise UserError(f"model.regularisation must be a number, at least 0, got {regularisation}")
+            raise UserError(f"model.init_seed must be in [0, 2^64), got {init_seed}")
+        if not 0 <= regularization < float("inf"):
+            raise UserError(f"model.regularization must be finite and at least 0, got {regularization}")
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
-        self.regularisation = regularisation
+        self.regularization = regularization
         self.logits = nn.Embedding(size, size)
         if init_seed is None:
             nn.init.zeros_(self.logits.weight)
@@ -46,6 +51,6 @@ class Bigram(LanguageModel):
 
     def training_loss(self, batch: Batch) -> Tensor:
         loss = super().training_loss(batch)
-        if self.regularisation == 0:
+        if self.regularization == 0:
             return loss
-        return loss + self.regularisation * self.logits.weight.square().mean()
+        return loss + self.regularization * self.logits.weight.square().mean()

@@ -1,6 +1,6 @@
-"""BigramCounts: the bigram's table by counting."""
+"""BigramCounts: the bigram table by counting."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,29 +14,34 @@ from sequentia.models.base import Batch, LanguageModel, State
 class BigramCounts(LanguageModel):
     """Relative frequencies of pairs, counted in one pass over the training lines, without an optimizer.
 
-    Row, the last token; column, the next. Without smoothing this is the table of maximum likelihood, which `Bigram`
-    comes to by gradient descent. With it, it is the mean of the posterior under a Dirichlet prior: Laplace's rule of
-    succession at 1.
+    The row is the last token, the column the next one. Without smoothing this is the maximum-likelihood table, to which
+    `Bigram` converges by gradient descent. With smoothing it is the posterior mean under a Dirichlet prior; smoothing 1
+    is Laplace's rule of succession.
 
     Args:
-        smoothing: Added to every count. At 0 a pair never seen has probability 0 and infinite NLL; all that follows a
-            token never seen is equally likely.
+        smoothing: Added to every count. With 0, a pair that never occurs has probability 0 and an infinite NLL, and
+            the row of a token that never occurs is uniform.
 
     Raises:
-        UserError: The smoothing is negative or no number.
+        UserError: The smoothing is negative, infinite or NaN.
     """
 
+    may_change: ClassVar = frozenset({"context_length", "smoothing"})
+    plots_bigrams: ClassVar = True
     counts: Tensor
 
     def __init__(self, vocabulary: str, context_length: int, smoothing: float = 1.0) -> None:
         super().__init__(vocabulary, context_length)
         if not 0 <= smoothing < float("inf"):
-            raise UserError(f"model.smoothing must be a number, at least 0, got {smoothing}")
+            raise UserError(f"model.smoothing must be finite and at least 0, got {smoothing}")
         self.save_hyperparameters(logger=False)
         self.automatic_optimization = False
         size = len(self.vocabulary)
         self.smoothing = smoothing
         self.register_buffer("counts", torch.zeros(size, size, dtype=torch.long))
+
+    def pair_counts(self) -> Tensor:
+        return self.counts
 
     def _logits(self, counts: Tensor) -> Tensor:
         """Logits `(N, V)` from rows of counts `(N, V)`."""
@@ -52,32 +57,32 @@ class BigramCounts(LanguageModel):
     def mean_nll(self) -> Tensor:
         """Mean NLL of all pairs counted so far, in nats per character; a scalar."""
         log_probs = self._logits(self.counts).double().log_softmax(1)
-        seen = self.counts > 0
-        return -(self.counts[seen] * log_probs[seen]).sum() / self.counts.sum()
+        occurs = self.counts > 0
+        return -(self.counts[occurs] * log_probs[occurs]).sum() / self.counts.sum()
 
     def setup(self, stage: str) -> None:
-        """Keep DistributedDataParallel away: it averages gradients, and refuses a model that has none."""
+        """Bypass DistributedDataParallel, which refuses a model without gradients."""
         if isinstance(self.trainer.strategy, DDPStrategy):
             self.trainer.strategy.configure_ddp = lambda: None
 
     def configure_optimizers(self) -> Any:
-        """None."""
-        return []  # a plain None brings a warning
+        """No optimizer."""
+        return []  # None would make Lightning warn
 
     def training_step(self, batch: Batch) -> None:
-        """Count the pairs of a batch, over all processes; the first epoch is the one pass."""
+        """Count the pairs of a batch over all processes; only the first epoch counts."""
         if self.trainer.current_epoch > 0:
             return
         size, kept = len(self.vocabulary), batch.target >= 0
         pairs = batch.context[kept] * size + batch.target[kept]
-        # At each step, not at the end: then a checkpoint in the middle of the pass is of what all have counted.
+        # Summed over processes at every step, not at the end, so that a checkpoint in mid-epoch has all counts.
         self.counts += self.trainer.strategy.reduce(pairs.bincount(minlength=size**2), reduce_op="sum").view(size, size)
-        # A step for max_steps, checkpoints and logs is a batch counted. Lightning knows them by the optimizer's steps.
+        # Lightning counts steps (for max_steps, checkpoints and logs) by optimizer steps; here a step is a batch.
         steps = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         steps.increment_ready()
         steps.increment_completed()
 
     def on_train_epoch_end(self) -> None:
-        """Log the NLL of the lines counted, and end the run: more passes would count all lines again."""
+        """Log the NLL of the counted lines, and end the run: another epoch would have nothing to count."""
         self.log("train/loss", self.mean_nll().float(), sync_dist=True)
         self.trainer.should_stop = True

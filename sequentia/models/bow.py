@@ -1,23 +1,23 @@
-"""Bag of words: the next character depends on the mean of those before it."""
+"""BagOfWords: the next character depends on the mean of the characters before it."""
 
 import torch
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State, check_sizes
-from sequentia.models.packing import positions, seen
+from sequentia.models.packing import causal_mask, positions
 
 
 class BagOfWords(LanguageModel):
-    """The running mean of token and position embeddings, added to the last of them, and one tanh MLP.
+    """The running mean of token and position embeddings, added to the last embedding, and a tanh MLP.
 
     Both are residual branches: `x + mean(x)`, then `x + MLP(x)`. The mean knows which tokens came before and how many,
-    not in which order.
+    but not in which order.
 
-    Source: the bag-of-words model of Karpathy's makemore, 2022; in form a Transformer block whose attention is uniform.
+    Source: the bag-of-words model of Karpathy's makemore, 2022; it is a Transformer block with uniform attention.
 
     Args:
         n_embd: Channels of the embeddings.
-        n_hidden: Units of the MLP.
+        n_hidden: Hidden units of the MLP.
 
     Raises:
         UserError: A size is below 1.
@@ -38,11 +38,14 @@ class BagOfWords(LanguageModel):
     def max_positions(self) -> int:
         return self.context_length
 
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        return {self.expand.weight: 1, self.proj.weight: 1}
+
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         position = positions(context, position)
         x = self.token_embedding(context) + self.position_embedding(position)  # (B, T, C)
-        # A product with the averaging matrix, not a difference of prefix sums: those lose digits along the row.
-        weight = seen(position).to(x.dtype) / (position + 1)[:, :, None]  # (B, T, T), rows sum to 1
+        # A matrix product instead of a difference of prefix sums, which loses digits along the row.
+        weight = causal_mask(position).to(x.dtype) / (position + 1)[:, :, None]  # (B, T, T), rows sum to 1
         return self._read(x, weight @ x)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -55,7 +58,7 @@ class BagOfWords(LanguageModel):
         return self._read(x, total / position[:, None]), (total, position)
 
     def _read(self, x: Tensor, mean: Tensor) -> Tensor:
-        """Logits from the embeddings and their running means, both `(..., C)`."""
+        """Logits `(..., V)` from the embeddings and their running means, both `(..., C)`."""
         x = x + mean
         x = x + self.proj(torch.tanh(self.expand(x)))
         return self.head(x)

@@ -1,7 +1,7 @@
 """CNN: dilated causal convolutions."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -9,26 +9,28 @@ from torch import Tensor, nn
 
 from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
-from sequentia.models.kernels import Dropout
+from sequentia.models.dropout import Dropout
 from sequentia.models.packing import positions
 
 
 class CNN(LanguageModel):
-    """WaveNet: gated convolutions over two taps, the present and one `dilation` tokens back, with residual and skip.
+    """WaveNet: gated convolutions with two taps, now and `dilation` tokens earlier, with residuals and skips.
 
-    Dilations double from layer to layer, 1, 2, 4, ..., and start again from 1 before one would reach beyond the longest
-    line. Before the start of a line each layer reads zeros.
+    Dilations double from layer to layer, 1, 2, 4, ..., and restart at 1 before one would exceed the longest line.
+    Before the start of a line every layer reads zeros.
 
     Source: van den Oord et al., "WaveNet: a generative model for raw audio", 2016.
 
     Args:
-        n_layer: Number of dilated layers; n of them see the last 2^n tokens until the dilations start again.
-        n_embd: Channels, the same everywhere.
-        dropout: Share of the gated outputs set to zero in training.
+        n_layer: Number of dilated layers. The first n of them see the last 2^n tokens, until the dilations restart.
+        n_embd: Channels of all layers.
+        dropout: Probability with which a gated output is set to zero in training.
 
     Raises:
-        UserError: An option is out of its range.
+        UserError: An option is out of range.
     """
+
+    may_change: ClassVar = frozenset({"context_length", "dropout"})
 
     def __init__(
         self, vocabulary: str, context_length: int, n_layer: int = 4, n_embd: int = 64, dropout: float = 0.0
@@ -40,27 +42,32 @@ class CNN(LanguageModel):
         size = len(self.vocabulary)
         self.dilations = _dilations(n_layer, context_length)
         self.embedding = nn.Embedding(size, n_embd)
-        # A convolution with two taps is one matrix product with both side by side: filter and gate of a layer at once.
+        # A convolution with two taps is one matrix product with both taps concatenated; it stacks signal and gate.
         self.gates = nn.ModuleList(nn.Linear(2 * n_embd, 2 * n_embd) for _ in range(n_layer))
-        self.residuals = nn.ModuleList(nn.Linear(n_embd, n_embd) for _ in range(n_layer - 1))  # none reads the last
-        # The sum of all layers' skip connections is one product with their outputs side by side.
+        self.residuals = nn.ModuleList(nn.Linear(n_embd, n_embd) for _ in range(n_layer - 1))  # unused after the last
+        # The sum of all skip connections is one product with the concatenated outputs of the layers.
         self.skip = nn.Linear(n_layer * n_embd, n_embd)
         self.mix = nn.Linear(n_embd, n_embd)
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_embd, size)
 
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        stacked = [(gates, 2) for gates in self.gates]  # signal and gate
+        single = [(layer, 1) for layer in (*self.residuals, self.skip, self.mix)]
+        return {cast(nn.Linear, layer).weight: n for layer, n in (*stacked, *single)}
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were learnt with other dilations.
+        """Refuse weights that were trained with other dilations.
 
         Raises:
-            UserError: See above, and `LanguageModel`.
+            UserError: The dilations or the vocabularies differ.
         """
         super().on_load_checkpoint(checkpoint)
         before = checkpoint["hyper_parameters"]["context_length"]
         if _dilations(len(self.dilations), before) != self.dilations:
             raise UserError(
-                f"the longest line had {before - 1} characters, now it has {self.context_length - 1}, for which a CNN "
-                "of this depth has other dilations: set --data.max_length, or start a new run"
+                f"the longest line had {before - 1} characters and now has {self.context_length - 1}, which gives a "
+                "CNN of this depth other dilations: set --data.max_length, or start a new run"
             )
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
@@ -75,7 +82,7 @@ class CNN(LanguageModel):
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         x = self.embedding(token)  # (B, C)
-        # Of each layer the last inputs, as many as its dilation: `(B, dilation, C)`, oldest first.
+        # The last inputs of each layer, as many as its dilation: (B, dilation, C), oldest first.
         inputs = [x.new_zeros(len(x), d, x.shape[1]) for d in self.dilations] if state is None else list(state)
 
         def back(i: int, x: Tensor) -> Tensor:
@@ -98,5 +105,5 @@ class CNN(LanguageModel):
 
 
 def _dilations(n_layer: int, context_length: int) -> list[int]:
-    cycle = (context_length - 1).bit_length()  # layers until all of the longest line is seen
+    cycle = (context_length - 1).bit_length()  # layers until the whole longest line is seen
     return [2 ** (i % cycle) for i in range(n_layer)]

@@ -1,30 +1,34 @@
-"""MLP: the next character depends on a fixed number of those before it."""
+"""MLP: the next character depends on a fixed number of characters before it."""
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
-from sequentia.models.kernels import Dropout
+from sequentia.models.dropout import Dropout
 from sequentia.models.packing import positions
 from sequentia.vocabulary import BOUNDARY
 
 
 class MLP(LanguageModel):
-    """The embeddings of the last tokens side by side, and one tanh layer.
+    """The concatenated embeddings of the last tokens, and one tanh layer.
 
-    Before the start of a line stand boundary tokens.
+    Boundary tokens fill the window before the start of a line.
 
-    Source: Bengio et al., "A neural probabilistic language model", 2003, without its optional direct connections.
+    Source: Bengio et al., "A neural probabilistic language model", 2003, without the optional direct connections.
 
     Args:
         window: Number of tokens read: the last one and those before it.
         n_embd: Channels of an embedding.
         n_hidden: Units of the tanh layer.
-        dropout: Share of the tanh layer's units set to zero in training.
+        dropout: Probability with which a unit of the tanh layer is set to zero in training.
 
     Raises:
-        UserError: An option is out of its range.
+        UserError: An option is out of range.
     """
+
+    may_change: ClassVar = frozenset({"context_length", "dropout"})
 
     def __init__(
         self,
@@ -46,10 +50,13 @@ class MLP(LanguageModel):
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        return {self.hidden.weight: 1}
+
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         back = torch.arange(self.window, device=context.device)  # 0 is the last token
-        place = torch.arange(context.shape[1], device=context.device)
-        window = context[:, (place[:, None] - back).clamp(min=0)]  # (B, T, window)
+        column = torch.arange(context.shape[1], device=context.device)
+        window = context[:, (column[:, None] - back).clamp(min=0)]  # (B, T, window)
         in_line = positions(context, position)[:, :, None] >= back
         return self._read(window.where(in_line, BOUNDARY))
 

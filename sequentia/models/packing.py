@@ -1,6 +1,6 @@
-"""Rows that hold several lines one behind the other: which tokens belong together.
+"""Rows that hold several lines: which tokens belong to the same line.
 
-`position` `(B, T)` is the place of each token in its own line, as in `LanguageModel.forward`.
+`position` `(B, T)` is the index of each token in its own line, as in `LanguageModel.forward`.
 """
 
 from typing import NamedTuple
@@ -10,32 +10,32 @@ from torch import Tensor
 
 
 def positions(context: Tensor, position: Tensor | None) -> Tensor:
-    """`position`, or, where it is None and each row of `context` one line, that of such rows; `(B, T)` long."""
+    """`position`, or 0, 1, 2, ... in each row if it is None and each row of `context` is one line; `(B, T)` long."""
     if position is not None:
         return position
     return torch.arange(context.shape[1], device=context.device).expand_as(context)
 
 
-def seen(position: Tensor) -> Tensor:
-    """Whether each token may look at each other one: of its own line, and not later; `(B, T, T)` bool."""
-    place = torch.arange(position.shape[1], device=position.device)  # (T,), of each token in its row
-    start = place - position  # (B, T): where in the row each token's line starts
+def causal_mask(position: Tensor) -> Tensor:
+    """Whether each token may read each other token: only the same line, and no later token; `(B, T, T)` bool."""
+    column = torch.arange(position.shape[1], device=position.device)  # (T,)
+    start = column - position  # (B, T): column at which each token's line starts
     same_line = start[:, :, None] == start[:, None, :]
-    return same_line & (place[:, None] >= place)
+    return same_line & (column[:, None] >= column)
 
 
 class TimeOrder(NamedTuple):
-    """The order of tokens in a `torch.nn.utils.rnn.PackedSequence`: first tokens of all lines, then all second ones.
+    """The token order of `torch.nn.utils.rnn.PackedSequence`: the first tokens of all lines, then all second ones.
 
-    Within each time, lines stand by falling length: those that go on are always the first.
+    Within a time step, longer lines come first, so that the lines that continue are always the first ones.
 
     Attributes:
-        to: Place of each token, the rows one behind the other, in that order; `(B * T,)` long.
-        batch_sizes: Number of lines that have a token at each time, on the CPU as PackedSequence wants it; long.
+        slots: Index in that order of each token of the flattened rows; `(B * T,)` long.
+        batch_sizes: Number of lines that have a token at each time step; long, on the CPU as PackedSequence requires.
         lines: Number of lines.
     """
 
-    to: Tensor
+    slots: Tensor
     batch_sizes: Tensor
     lines: int
 
@@ -46,7 +46,7 @@ def time_order(position: Tensor) -> TimeOrder:
     Example:
         >>> rows = torch.tensor([[0, 1, 0, 1, 2]])  # lines "ab" and "cde"
         >>> order = time_order(rows)
-        >>> "".join("abcde"[i] for i in order.to.argsort())
+        >>> "".join("abcde"[i] for i in order.slots.argsort())
         'cadbe'
         >>> order.batch_sizes
         tensor([2, 2, 1])
@@ -57,5 +57,5 @@ def time_order(position: Tensor) -> TimeOrder:
     rank = torch.empty_like(length)
     rank[length.argsort(descending=True, stable=True)] = torch.arange(len(length), device=length.device)
     batch_sizes = time.bincount()
-    before = batch_sizes.cumsum(0) - batch_sizes  # tokens of earlier times
+    before = batch_sizes.cumsum(0) - batch_sizes  # tokens of earlier time steps
     return TimeOrder(before[time] + rank[line], batch_sizes.cpu(), len(length))

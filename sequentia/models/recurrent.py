@@ -1,35 +1,40 @@
-"""What the recurrent architectures share: all but the recurrence itself."""
+"""What RNN, GRU and LSTM share: everything but the recurrence itself."""
 
 from abc import abstractmethod
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
-from sequentia.models.kernels import Dropout
+from sequentia.models.dropout import Dropout
 from sequentia.models.packing import time_order
 
 
 class Recurrent(LanguageModel):
-    """Embedding, recurrent layers that run over each line from a learned start state, and a linear head.
+    """Embedding, recurrent layers that run along each line from a learned initial state, and a linear head.
 
-    Weights start as in PyTorch: embeddings normal, all others uniform within 1/sqrt(n_hidden).
+    Initial weights are PyTorch's: embeddings normal, the others uniform within 1/sqrt(n_hidden).
 
     Args:
         n_layer: Number of recurrent layers.
         n_embd: Channels of the embedding.
         n_hidden: Units of a recurrent layer.
-        dropout: Share of activations set to zero in training, on the way into, between and out of the layers but not
-            along the line (Zaremba et al., "Recurrent neural network regularization", 2014).
+        dropout: Probability with which an activation is set to zero in training: at the input, between layers and at
+            the output, but not along the line (Zaremba et al., "Recurrent neural network regularization", 2014).
 
     Raises:
-        UserError: An option is out of its range.
+        UserError: An option is out of range.
+
+    Attributes:
+        n_states: Vectors that a layer carries along the line.
+        n_gates: Matrices that a layer's weights stack along their rows.
     """
 
-    n_states = 1
-    """Vectors that a layer carries along the line."""
+    may_change: ClassVar = frozenset({"context_length", "dropout"})
+    n_states: ClassVar = 1
+    n_gates: ClassVar = 1
 
     def __init__(
         self,
@@ -46,26 +51,29 @@ class Recurrent(LanguageModel):
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.embedding = nn.Embedding(size, n_embd)
-        # PyTorch warns of dropout between layers where there is but one.
+        # PyTorch warns about dropout between layers if there is only one.
         self.layers = self.make_layers(n_embd, n_hidden, n_layer, dropout if n_layer > 1 else 0.0)
-        # Flat, so that weight decay takes it for the vectors that it is.
+        # One flat vector: weight decay, which applies to matrices only, must not pull the initial state to zero.
         self.start = nn.Parameter(torch.zeros(self.n_states * n_layer * n_hidden))
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
     @abstractmethod
     def make_layers(self, n_embd: int, n_hidden: int, n_layer: int, dropout: float) -> nn.RNNBase:
-        """PyTorch's module, batch first."""
+        """PyTorch's recurrent module, batch first."""
+
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        return {weight: self.n_gates for weight in self.layers.parameters() if weight.ndim == 2}
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        if position is None:  # each row is one line: nothing to sort, and nothing that an export could not follow
+        if position is None:  # each row is one line: no sorting needed, and ONNX can trace it
             y, _ = self._run(self.dropout(self.embedding(context)), self._start(context.shape[0]))
             return self.head(self.dropout(y))
         order = time_order(position)
-        tokens = torch.empty_like(context).flatten().scatter(0, order.to, context.flatten())
+        tokens = torch.empty_like(context).flatten().scatter(0, order.slots, context.flatten())
         packed = PackedSequence(self.dropout(self.embedding(tokens)), order.batch_sizes)
         y, _ = self._run(packed, self._start(order.lines))
-        return self.head(self.dropout(y.data))[order.to].view(*context.shape, -1)
+        return self.head(self.dropout(y.data))[order.slots].view(*context.shape, -1)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         if state is None:
@@ -78,7 +86,10 @@ class Recurrent(LanguageModel):
         return tuple(start.expand(-1, lines, -1, -1))
 
     def _run(self, x: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
-        """The layers from `state`, each `(B, layers, C)`; PyTorch has the layers first, and a lone state bare."""
+        """Run the layers from `state`, each tensor `(B, layers, C)`.
+
+        PyTorch puts the layers first, and takes a single state without a tuple.
+        """
         states = tuple(tensor.transpose(0, 1).contiguous() for tensor in state)
         y, after = self.layers(x, states if self.n_states > 1 else states[0])
         after = cast(State, after if self.n_states > 1 else (after,))

@@ -6,9 +6,9 @@ from sequentia.models.recurrent import Recurrent
 
 
 class RNN(Recurrent):
-    """A hidden state `h = tanh(W x + b + U h' + c)` of the token x and the state h' before it.
+    """A hidden state `h = tanh(W x + b + U h' + c)` of the token x and the previous state h'.
 
-    Source: Mikolov et al., "Recurrent neural network based language model", 2010, with tanh for its sigmoid; the
+    Source: Mikolov et al., "Recurrent neural network based language model", 2010, with tanh instead of the sigmoid; the
     recurrence is Elman's ("Finding structure in time", 1990).
     """
 

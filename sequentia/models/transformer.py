@@ -1,20 +1,20 @@
 """Transformer: GPT-2's architecture at any size."""
 
 import math
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.models import block_kernel
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
-from sequentia.models.kernels import Dropout, attention, gelu
-from sequentia.models.packing import positions, seen
+from sequentia.models.dropout import Dropout
+from sequentia.models.packing import causal_mask, positions
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention with GPT-2's packed query, key and value matrix."""
+    """Causal multi-head self-attention; query, key and value projections are one matrix, as in GPT-2."""
 
     def __init__(self, n_embd: int, n_head: int) -> None:
         super().__init__()
@@ -23,28 +23,27 @@ class Attention(nn.Module):
         self.proj = nn.Linear(n_embd, n_embd)
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value of each head: `(B, T, C)` -> three of `(B, H, T, D)`."""
+        """Queries, keys and values of all heads: `(B, T, C)` -> three of `(B, H, T, D)`."""
         B, T, C = x.shape
         q, k, v = self.qkv(x).view(B, T, 3, self.n_head, C // self.n_head).permute(2, 0, 3, 1, 4)
         return q, k, v
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         q, k, v = self.heads(x)
-        y = attention(q, k, v, mask)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # softmax(q k^T / sqrt(D) + mask) v
         return self.proj(y.transpose(1, 2).flatten(2))  # (B, H, T, D) -> (B, T, C)
 
     def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """One position `(B, 1, C)` against the cache `(B, H, t, D)` of those before; returns the longer cache."""
+        """One position `(B, 1, C)`, given the keys and values `(B, H, t, D)` of earlier ones; returns them extended."""
         q, k, v = self.heads(x)
         keys = k if keys is None else torch.cat((keys, k), 2)
         values = v if values is None else torch.cat((values, v), 2)
-        # Written out: for a single query PyTorch's fused kernel is slower.
-        y = (q @ keys.mT / math.sqrt(q.shape[-1])).softmax(-1) @ values  # (B, H, 1, t) @ (B, H, t, D)
+        y = F.scaled_dot_product_attention(q, keys, values)
         return self.proj(y.transpose(1, 2).flatten(2)), keys, values
 
 
 class Block(nn.Module):
-    """Pre-norm residual block: attention, then a 4x wider MLP with tanh-approximated GELU."""
+    """Pre-norm residual block: attention, then an MLP of 4 C hidden units with tanh-approximated GELU."""
 
     def __init__(self, n_embd: int, n_head: int, dropout: float) -> None:
         super().__init__()
@@ -56,26 +55,17 @@ class Block(nn.Module):
         self.dropout = Dropout(dropout)
 
     def mlp(self, x: Tensor) -> Tensor:
-        """The second half of the block, `(B, T, C)` to the same."""
-        return self.dropout(self.proj(gelu(self.expand(self.norm2(x)))))
+        """`(B, T, C)` -> `(B, T, C)`."""
+        return self.proj(F.gelu(self.expand(x), approximate="tanh"))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        if block_kernel.usable(x, mask):
-            return self._at_once(x, mask)
         x = x + self.dropout(self.attention(self.norm1(x), mask))
-        return x + self.mlp(x)
-
-    def _at_once(self, x: Tensor, mask: Tensor) -> Tensor:
-        """The same as a single function, for speed: forward hooks of the layers inside are not called."""
-        layers = (self.norm1, self.attention.qkv, self.attention.proj, self.norm2, self.expand, self.proj)
-        parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        share = self.dropout.share if self.training else 0.0
-        return block_kernel.block(x, mask, self.attention.n_head, share, *parameters)
+        return x + self.dropout(self.mlp(self.norm2(x)))
 
     def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         y, keys, values = self.attention.step(self.norm1(x), keys, values)
         x = x + y
-        return x + self.mlp(x), keys, values
+        return x + self.mlp(self.norm2(x)), keys, values
 
 
 class Transformer(LanguageModel):
@@ -87,14 +77,17 @@ class Transformer(LanguageModel):
 
     Args:
         n_layer: Number of blocks.
-        n_head: Attention heads of a block.
+        n_head: Attention heads per block.
         n_embd: Channels; a multiple of `n_head`.
-        dropout: Share of activations set to zero in training: embeddings and residual branches (not attention weights).
-        tied: Whether the output head shares the token embedding's matrix.
+        dropout: Probability with which an activation of the embeddings and residual branches (not an attention weight)
+            is set to zero in training.
+        tied: Whether the output head shares the matrix of the token embedding.
 
     Raises:
-        UserError: A size is out of its range.
+        UserError: An option is out of range.
     """
+
+    may_change: ClassVar = frozenset({"dropout"})
 
     def __init__(
         self,
@@ -121,36 +114,52 @@ class Transformer(LanguageModel):
         self.head = nn.Linear(n_embd, size, bias=False)
         if tied:
             self.head.weight = self.token_embedding.weight
-        self._initialise()
+        self._init_weights()
 
-    def _initialise(self) -> None:
-        """GPT-2's: normal with deviation 0.02, biases 0; projections onto the residual stream scaled by 1/sqrt(2N)."""
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif parameter.ndim == 2:
-                residual = name.endswith("proj.weight")
-                nn.init.normal_(parameter, std=0.02 / (math.sqrt(2 * len(self.blocks)) if residual else 1.0))
+    def _init_weights(self) -> None:
+        """GPT-2's: normal with deviation 0.02, residual projections scaled by 1/sqrt(2 n_layer), biases 0, gains 1."""
+        residual = {proj.weight for block in self._blocks() for proj in (block.attention.proj, block.proj)}
+        for parameter in self.parameters():
+            if parameter.ndim == 2:
+                scale = 1 / math.sqrt(2 * len(self.blocks)) if parameter in residual else 1.0
+                nn.init.normal_(parameter, std=0.02 * scale)
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def _blocks(self) -> list[Block]:
+        return [cast(Block, block) for block in self.blocks]
 
     @property
     def max_positions(self) -> int:
         return self.context_length
 
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        return {
+            weight: stacked
+            for block in self._blocks()
+            for weight, stacked in (
+                (block.attention.qkv.weight, 3),
+                (block.attention.proj.weight, 1),
+                (block.expand.weight, 1),
+                (block.proj.weight, 1),
+            )
+        }
+
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         position = positions(context, position)
-        # Added to the scores, the same for all heads: (B, 1, T, T).
-        mask = torch.zeros((), device=context.device).where(seen(position), -math.inf)[:, None]
-        x = self.dropout(self.token_embedding(context) + self.position_embedding(position))
+        mask = torch.zeros((), device=context.device).where(causal_mask(position), -math.inf)[:, None]  # (B, 1, T, T)
+        x = self.dropout(self.token_embedding(context) + self.position_embedding(position))  # (B, T, C)
         for block in self.blocks:
             x = block(x, mask)
         return self.head(self.norm(x))
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        position = 0 if state is None else state[0].shape[2]  # tokens in the cache
+        position = 0 if state is None else state[0].shape[2]  # number of tokens in the cache
         x = (self.token_embedding(token) + self.position_embedding.weight[position])[:, None]  # (B, 1, C)
-        caches: list[Tensor] = []
-        for i, block in enumerate(self.blocks):
+        cache: list[Tensor] = []
+        for i, block in enumerate(self._blocks()):
             keys, values = (None, None) if state is None else state[2 * i : 2 * i + 2]
-            x, keys, values = cast(Block, block).step(x, keys, values)
-            caches += keys, values
-        return self.head(self.norm(x))[:, 0], tuple(caches)
+            x, keys, values = block.step(x, keys, values)
+            cache += keys, values
+        return self.head(self.norm(x))[:, 0], tuple(cache)

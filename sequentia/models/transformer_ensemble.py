@@ -1,7 +1,7 @@
-"""Transformers side by side, whose probabilities are averaged."""
+"""TransformerEnsemble: several Transformers whose probabilities are averaged."""
 
 import math
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +11,26 @@ from sequentia.models.transformer import Transformer
 
 
 class TransformerEnsemble(LanguageModel):
-    """Transformers that differ in their first weights and their dropout alone; the mean of their probabilities.
+    """Transformers that differ only in initial weights and dropout; the mean of their probabilities.
 
-    On data so small that one model learns it by heart before it has learnt what can be learnt from it, each strays in
-    another direction, and the mean stays nearer to the truth than a larger model does.
+    On small data each model overfits in its own direction before it has learned all there is to learn; the mean of
+    several is more accurate than one larger model.
 
     Source: Hansen & Salamon, "Neural network ensembles", 1990.
 
     Args:
-        n_members: Number of transformers.
-        n_layer: Blocks of each; this and what follows as in `Transformer`.
-        n_head: Attention heads of a block.
-        n_embd: Channels.
-        dropout: Share of activations set to zero in training.
-        tied: Whether the output head shares the token embedding's matrix.
+        n_members: Number of Transformers.
+        n_layer: Number of blocks of each; this and the following options as in `Transformer`.
+        n_head: Attention heads per block.
+        n_embd: Channels; a multiple of `n_head`.
+        dropout: Probability with which an activation is set to zero in training.
+        tied: Whether the output head shares the matrix of the token embedding.
 
     Raises:
-        UserError: A size is out of its range.
+        UserError: An option is out of range.
     """
+
+    may_change: ClassVar = frozenset({"dropout"})
 
     def __init__(
         self,
@@ -44,15 +46,21 @@ class TransformerEnsemble(LanguageModel):
         super().__init__(vocabulary, context_length)
         check_sizes(n_members=n_members)
         self.save_hyperparameters(logger=False)
-        sizes = (n_layer, n_head, n_embd, dropout, tied)
-        self.members = nn.ModuleList(Transformer(vocabulary, context_length, *sizes) for _ in range(n_members))
+        options = (n_layer, n_head, n_embd, dropout, tied)
+        self.members = nn.ModuleList(Transformer(vocabulary, context_length, *options) for _ in range(n_members))
+
+    def _members(self) -> list[Transformer]:
+        return [cast(Transformer, member) for member in self.members]
 
     @property
     def max_positions(self) -> int:
         return self.context_length
 
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        return {weight: n for member in self._members() for weight, n in member.hidden_matrices().items()}
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the members, which training calls one by one; options are `torch.compile`'s."""
+        """Compile the members, which training calls one by one; the options are those of `torch.compile`."""
         for member in self.members:
             member.compile(*args, **kwargs)
 
@@ -60,19 +68,19 @@ class TransformerEnsemble(LanguageModel):
         return self._mean([member(context, position) for member in self.members])
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        share = 0 if state is None else len(state) // len(self.members)
+        size = 0 if state is None else len(state) // len(self.members)  # tensors in a member's state
         logits: list[Tensor] = []
         after: list[Tensor] = []
-        for i, member in enumerate(self.members):
-            theirs = None if state is None else state[i * share : (i + 1) * share]
-            stepped, reached = cast(Transformer, member).step(token, theirs)
-            logits.append(stepped)
-            after += reached
+        for i, member in enumerate(self._members()):
+            before = None if state is None else state[i * size : (i + 1) * size]
+            member_logits, member_state = member.step(token, before)
+            logits.append(member_logits)
+            after += member_state
         return self._mean(logits), tuple(after)
 
     def training_loss(self, batch: Batch) -> Tensor:
-        """The mean of the members' own losses: trained for their mean's, they would all become one model."""
-        losses = [cast(Transformer, member).nll_sum(batch) for member in self.members]
+        """The mean of the members' own losses; the loss of the mean would make all members alike."""
+        losses = [member.nll_sum(batch) for member in self._members()]
         return torch.stack(losses).mean() / batch.total
 
     def _mean(self, logits: list[Tensor]) -> Tensor:

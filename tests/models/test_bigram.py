@@ -22,23 +22,23 @@ def train(model: Bigram, corpus: Corpus, steps: int, lr: float) -> float:
 
 @pytest.fixture
 def counted_nll(corpus: Corpus) -> float:
-    """NLL of relative frequencies, by counting."""
+    """NLL of the relative frequencies of pairs, counted in plain Python."""
     lines = [f".{corpus.line(i)}." for i in range(len(corpus))]
     pairs = [line[i : i + 2] for line in lines for i in range(len(line) - 1)]
     first = [pair[0] for pair in pairs]
     return float(-np.mean([np.log(pairs.count(pair) / first.count(pair[0])) for pair in pairs]))
 
 
-def test_gradient_descent_comes_to_the_counted_model(corpus: Corpus, counted_nll: float) -> None:
+def test_gradient_descent_converges_to_the_counted_model(corpus: Corpus, counted_nll: float) -> None:
     model = Bigram(corpus.vocabulary.characters, corpus.longest + 1)
     assert train(model, corpus, 3000, lr=20.0) == pytest.approx(counted_nll, abs=1e-3)
 
 
-def test_regularisation_pulls_the_table_toward_uniform(corpus: Corpus, counted_nll: float) -> None:
+def test_regularization_pulls_the_table_toward_uniform(corpus: Corpus, counted_nll: float) -> None:
     spreads, nlls = [], []
-    for regularisation in (0.0, 0.1, 1.0, 1000.0):
-        model = Bigram(corpus.vocabulary.characters, corpus.longest + 1, regularisation=regularisation)
-        # Above a rate of V^2 / 1000 the strongest regulariser's own steps would overshoot.
+    for regularization in (0.0, 0.1, 1.0, 1000.0):
+        model = Bigram(corpus.vocabulary.characters, corpus.longest + 1, regularization=regularization)
+        # With a learning rate above V^2 / 1000 the strongest regularization would overshoot.
         nlls.append(train(model, corpus, 1000, lr=0.1))
         probs = model.logits.weight.detach().softmax(1)
         spreads.append(float((probs - 1 / len(corpus.vocabulary)).abs().max()))
@@ -48,9 +48,9 @@ def test_regularisation_pulls_the_table_toward_uniform(corpus: Corpus, counted_n
     assert nlls[-1] == pytest.approx(np.log(len(corpus.vocabulary)), abs=0.02)
 
 
-def test_the_regulariser_is_the_weighted_mean_square_and_no_part_of_the_nll(corpus: Corpus) -> None:
+def test_regularization_adds_the_weighted_mean_square_to_the_loss_and_not_to_the_nll(corpus: Corpus) -> None:
     batch = make_batch(corpus, np.arange(len(corpus)))
-    model = Bigram(corpus.vocabulary.characters, corpus.longest + 1, init_seed=1, regularisation=0.01)
+    model = Bigram(corpus.vocabulary.characters, corpus.longest + 1, init_seed=1, regularization=0.01)
     nll = model.nll_sum(batch) / batch.total
     expected = nll + 0.01 * (model.logits.weight**2).mean()
     torch.testing.assert_close(model.training_loss(batch), expected)
@@ -58,7 +58,7 @@ def test_the_regulariser_is_the_weighted_mean_square_and_no_part_of_the_nll(corp
     assert torch.equal(plain.training_loss(batch), nll)
 
 
-def test_the_initial_table_is_zero_or_of_its_seed_alone() -> None:
+def test_the_initial_table_is_zero_or_determined_by_init_seed() -> None:
     assert not Bigram("abc", 4).logits.weight.any()
     for seed in (0, 2147483647):
         expected = torch.randn((27, 27), generator=torch.Generator().manual_seed(seed))
@@ -70,12 +70,12 @@ def test_the_initial_table_is_zero_or_of_its_seed_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"init_seed": -1}, r"model.init_seed must lie in \[0, 2\^64\), got -1"),
-        ({"init_seed": 2**64}, r"model.init_seed must lie in"),
-        ({"regularisation": -0.1}, r"model.regularisation must be a number, at least 0, got -0.1"),
-        ({"regularisation": float("nan")}, r"model.regularisation must be a number"),
+        ({"init_seed": -1}, r"model.init_seed must be in \[0, 2\^64\), got -1"),
+        ({"init_seed": 2**64}, r"model.init_seed must be in"),
+        ({"regularization": -0.1}, r"model.regularization must be finite and at least 0, got -0.1"),
+        ({"regularization": float("nan")}, r"model.regularization must be finite"),
     ],
 )
-def test_an_option_out_of_range_is_refused_by_name(options: dict, message: str) -> None:
+def test_an_option_out_of_range_raises_an_error_that_names_it(options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Bigram("abc", 4, **options)

@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sequentia.checkpoint import load_model, read_checkpoint
+from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
 from sequentia.errors import UserError
+from sequentia.loading import load_model
 from sequentia.models import BigramCounts
 
 LINES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 
 
 def brute_force(lines: list[str]) -> dict[str, int]:
-    """Number of each pair, the boundary shown as `.`."""
+    """Number of occurrences of each pair; the boundary is shown as `.`."""
     pairs: dict[str, int] = {}
     for line in lines:
         text = f".{line}."
@@ -26,14 +27,14 @@ def brute_force(lines: list[str]) -> dict[str, int]:
 
 
 def as_pairs(model: BigramCounts) -> dict[str, int]:
-    """The model's counts in the same form."""
-    names = "." + model.vocabulary.characters
-    return {names[i] + names[j]: int(model.counts[i, j]) for i, j in model.counts.nonzero().tolist()}
+    """The model's counts in the form of `brute_force`."""
+    names, counts = "." + model.vocabulary.characters, model.pair_counts()
+    return {names[i] + names[j]: int(counts[i, j]) for i, j in counts.nonzero().tolist()}
 
 
 @pytest.fixture
 def fit(write: Callable[..., str], tmp_path: Path) -> Callable[..., BigramCounts]:
-    """Run `sequentia fit` on LINES, three a batch; returns the model of last.ckpt."""
+    """Run `sequentia fit` on LINES in batches of three; returns the model of last.ckpt."""
 
     def fit(*options: str, lines: list[str] = LINES, expect: int = 0) -> BigramCounts:
         arguments = ["--model", "BigramCounts", "--data.path", write(lines), "--data.batch_size", "3"]
@@ -48,7 +49,7 @@ def fit(write: Callable[..., str], tmp_path: Path) -> Callable[..., BigramCounts
     return fit
 
 
-def test_one_pass_counts_every_pair_once(fit: Callable[..., BigramCounts], tmp_path: Path) -> None:
+def test_an_epoch_counts_every_pair_once(fit: Callable[..., BigramCounts], tmp_path: Path) -> None:
     assert as_pairs(fit()) == brute_force(LINES)
     run = tmp_path / "runs" / "version_0"
     best = load_model(run / "best.ckpt")
@@ -57,18 +58,18 @@ def test_one_pass_counts_every_pair_once(fit: Callable[..., BigramCounts], tmp_p
     assert read_checkpoint(run / "last.ckpt")["global_step"] == 4  # batches
 
 
-def test_more_epochs_count_no_pair_again(fit: Callable[..., BigramCounts], tmp_path: Path) -> None:
+def test_further_epochs_count_nothing(fit: Callable[..., BigramCounts], tmp_path: Path) -> None:
     assert as_pairs(fit("--trainer.max_epochs", "3")) == brute_force(LINES)
     assert as_pairs(fit("--trainer.max_epochs", "5", "--ckpt_path", "last")) == brute_force(LINES)
 
 
-def test_max_steps_counts_so_many_batches(fit: Callable[..., BigramCounts]) -> None:
+def test_max_steps_is_the_number_of_batches_counted(fit: Callable[..., BigramCounts]) -> None:
     model = fit("--trainer.max_steps", "2")
     lines_counted = int(model.counts[:, 0].sum())  # each line ends once
     assert lines_counted == 6
 
 
-def test_a_pass_broken_off_and_resumed_counts_every_pair_once(
+def test_an_interrupted_and_resumed_epoch_counts_every_pair_once(
     fit: Callable[..., BigramCounts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = BigramCounts.training_step
@@ -86,7 +87,7 @@ def test_a_pass_broken_off_and_resumed_counts_every_pair_once(
     assert as_pairs(resumed) == brute_force(LINES)
 
 
-def test_the_runs_training_loss_is_the_nll_of_what_was_counted(
+def test_the_logged_training_loss_is_the_nll_of_the_counted_lines(
     fit: Callable[..., BigramCounts], tmp_path: Path
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -102,7 +103,7 @@ def test_the_runs_training_loss_is_the_nll_of_what_was_counted(
     assert logged.value == pytest.approx(nll, rel=1e-6)
 
 
-def test_an_unseen_pair_among_the_validation_lines_is_an_infinite_loss_and_the_run_ends_well(
+def test_without_smoothing_an_unseen_validation_pair_gives_an_infinite_loss_and_no_error(
     fit: Callable[..., BigramCounts], write: Callable[..., str], tmp_path: Path
 ) -> None:
     fit("--model.smoothing", "0", "--data.val_path", write(["ooze"], "val.txt"))
@@ -113,7 +114,7 @@ def test_an_unseen_pair_among_the_validation_lines_is_an_infinite_loss_and_the_r
 
 @pytest.fixture
 def counted() -> BigramCounts:
-    """A model over "ab" whose row of b is empty."""
+    """A model of "ab" that never counted the token b (row 2)."""
     model = BigramCounts("ab", 4, smoothing=0.0)
     model.counts.copy_(torch.tensor([[1, 2, 0], [3, 0, 1], [0, 0, 0]]))
     return model
@@ -133,7 +134,7 @@ def test_smoothing_is_added_to_every_count(counted: BigramCounts, smoothing: flo
     )
 
 
-def test_without_smoothing_an_unseen_pair_is_impossible_and_an_unseen_row_uniform(counted: BigramCounts) -> None:
+def test_without_smoothing_an_unseen_pair_has_probability_0_and_an_unseen_row_is_uniform(counted: BigramCounts) -> None:
     expected = torch.tensor([[1 / 3, 2 / 3, 0], [3 / 4, 0, 1 / 4], [1 / 3, 1 / 3, 1 / 3]], dtype=torch.float64)
     found = log_probs(counted)
     torch.testing.assert_close(found.exp(), expected, atol=1e-7, rtol=1e-6)
@@ -142,13 +143,13 @@ def test_without_smoothing_an_unseen_pair_is_impossible_and_an_unseen_row_unifor
     assert set("".join(counted.sample(200, seed=1))) == {"a", "b"}
 
 
-def test_no_impossible_pair_is_ever_drawn(counted: BigramCounts) -> None:
+def test_a_pair_of_probability_0_is_never_sampled(counted: BigramCounts) -> None:
     counted.counts[2, 0] = 1
     for text in counted.sample(500, seed=1):
         assert set(brute_force([text])) <= {"..", ".a", "a.", "ab", "b."}
 
 
 @pytest.mark.parametrize("smoothing", [-1.0, math.nan, math.inf])
-def test_a_smoothing_that_is_no_number_or_negative_is_refused(smoothing: float) -> None:
-    with pytest.raises(UserError, match=r"model.smoothing must be a number, at least 0"):
+def test_a_negative_infinite_or_nan_smoothing_raises(smoothing: float) -> None:
+    with pytest.raises(UserError, match=r"model.smoothing must be finite and at least 0"):
         BigramCounts("ab", 4, smoothing=smoothing)

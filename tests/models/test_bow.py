@@ -6,12 +6,12 @@ import torch
 from sequentia.errors import UserError
 from sequentia.models import BagOfWords, LanguageModel
 
-OffStart = Callable[[LanguageModel], LanguageModel]
+Perturb = Callable[[LanguageModel], LanguageModel]
 
 
 @torch.no_grad()
-def test_forward_equals_an_explicit_averaging_matrix(off_start: OffStart, line: list[int]) -> None:
-    model = off_start(BagOfWords("abcd", 9, n_embd=6, n_hidden=10))
+def test_forward_equals_an_explicit_averaging_matrix(perturb: Perturb, line: list[int]) -> None:
+    model = perturb(BagOfWords("abcd", 9, n_embd=6, n_hidden=10))
     w = model.state_dict()
     x = torch.stack(
         [w["token_embedding.weight"][token] + w["position_embedding.weight"][t] for t, token in enumerate(line)]
@@ -27,19 +27,28 @@ def test_forward_equals_an_explicit_averaging_matrix(off_start: OffStart, line: 
 
 
 @torch.no_grad()
-def test_the_order_of_earlier_tokens_does_not_matter(off_start: OffStart, line: list[int]) -> None:
-    model = off_start(BagOfWords("abcd", 9))
+def test_the_order_of_earlier_tokens_does_not_change_the_logits(perturb: Perturb, line: list[int]) -> None:
+    model = perturb(BagOfWords("abcd", 9))
     logits = model(torch.tensor([line]))[0, -1]
     torch.testing.assert_close(model(torch.tensor([[*line[-2::-1], line[-1]]]))[0, -1], logits)
-    other = model(torch.tensor([[line[-1], *line[1:-1], line[0]]]))[0, -1]  # another one last
+    # The same tokens, but with another one last.
+    other = model(torch.tensor([[line[-1], *line[1:-1], line[0]]]))[0, -1]
     assert not torch.allclose(other, logits)
 
 
-def test_it_reads_no_line_longer_than_the_context_length() -> None:
-    assert BagOfWords("abcd", 9).max_positions == 9
+def test_a_line_longer_than_the_context_length_raises() -> None:
+    model = BagOfWords("abcd", 9)
+    assert model(torch.zeros(1, 9, dtype=torch.long)).shape == (1, 9, 5)
+    with pytest.raises(IndexError):
+        model(torch.zeros(1, 10, dtype=torch.long))
+
+
+def test_hidden_matrices_are_the_two_of_the_mlp() -> None:
+    model = BagOfWords("abcd", 9)
+    assert model.hidden_matrices() == {model.expand.weight: 1, model.proj.weight: 1}
 
 
 @pytest.mark.parametrize("name", ["n_embd", "n_hidden"])
-def test_a_size_below_1_is_refused_by_name(name: str) -> None:
+def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
     with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
         BagOfWords("abcd", 9, **{name: 0})

@@ -1,33 +1,44 @@
-"""What holds for every architecture, now and to come: each in ARCHITECTURES is tested as it stands there."""
+"""Laws that hold for every architecture in ARCHITECTURES, including future ones."""
 
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 
-from sequentia.checkpoint import load_model
+from sequentia import sampling
+from sequentia.checkpoint import read_checkpoint
 from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, LanguageModel, Transformer, TransformerEnsemble
+from sequentia.loading import load_model
+from sequentia.models import ARCHITECTURES, Bigram, BigramCounts, LanguageModel, Transformer, TransformerEnsemble
+from sequentia.scoring import score
 
 
-def build(architecture: str, vocabulary: str, context_length: int) -> LanguageModel:
-    """An architecture with its default sizes and all weights off their initial values, some of which are zero."""
+def build(architecture: str, vocabulary: str, context_length: int, **options: Any) -> LanguageModel:
+    """An architecture of default size with noise added to all weights, some of which are initially zero."""
     torch.manual_seed(1)
-    model = ARCHITECTURES[architecture](vocabulary, context_length)
+    model = ARCHITECTURES[architecture](vocabulary, context_length, **options)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
         for buffer in model.buffers():  # counts
             buffer.random_(0, 100)
     return model.eval()
+
+
+def options_of(architecture: str) -> dict[str, Any]:
+    """The arguments of an architecture and their defaults."""
+    parameters = inspect.signature(ARCHITECTURES[architecture]).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -41,7 +52,7 @@ def model(architecture: str, corpus: Corpus) -> LanguageModel:
 
 
 def line_nll(model: LanguageModel, batch: Batch) -> dict[tuple[int, ...], float]:
-    """NLL of each line of a batch, by the line's tokens."""
+    """NLL of each line of a batch; the key is the line's context."""
     logits = model(batch.context, batch.position)
     nll = F.cross_entropy(logits.transpose(1, 2), batch.target, reduction="none")
     found: dict[tuple[int, ...], float] = {}
@@ -55,7 +66,7 @@ def line_nll(model: LanguageModel, batch: Batch) -> dict[tuple[int, ...], float]
 
 
 @torch.no_grad()
-def test_later_tokens_change_no_earlier_logits(model: LanguageModel) -> None:
+def test_later_tokens_do_not_change_earlier_logits(model: LanguageModel) -> None:
     length = model.context_length
     context = torch.randint(1, len(model.vocabulary), (3, length))
     context[:, 0] = 0
@@ -79,7 +90,7 @@ def test_step_by_step_logits_equal_forwards(model: LanguageModel) -> None:
 
 
 @torch.no_grad()
-def test_a_step_takes_up_any_subset_of_the_lines(model: LanguageModel) -> None:
+def test_a_step_continues_any_subset_of_the_lines_in_any_order(model: LanguageModel) -> None:
     context = torch.randint(1, len(model.vocabulary), (4, 3))
     context[:, 0] = 0
     keep = torch.tensor([3, 1])
@@ -92,23 +103,28 @@ def test_a_step_takes_up_any_subset_of_the_lines(model: LanguageModel) -> None:
 
 
 @torch.no_grad()
-def test_a_step_costs_the_same_however_many_came_before(model: LanguageModel) -> None:
-    if isinstance(model, Transformer | TransformerEnsemble):
-        pytest.skip("attention looks at all earlier tokens, so its state is all of them")
-    state, sizes = None, set()
+def test_only_a_transformers_state_grows_with_the_number_of_steps(model: LanguageModel) -> None:
+    state, sizes = None, []
     for _ in range(model.context_length):
         _, state = model.step(torch.tensor([1, 2]), state)
-        sizes.add(tuple(tensor.shape for tensor in state))
-    assert len(sizes) == 1
+        sizes.append(sum(tensor.numel() for tensor in state))
+    if isinstance(model, Transformer | TransformerEnsemble):  # the keys and values of all tokens so far
+        assert sizes == [sizes[0] * (t + 1) for t in range(model.context_length)]
+    else:
+        assert len(set(sizes)) == 1
 
 
 @torch.no_grad()
-def test_a_model_without_a_limit_reads_lines_longer_than_all_it_knew(model: LanguageModel) -> None:
-    if model.max_positions is not None:
-        assert model.max_positions == model.context_length
-        pytest.skip("this architecture has a weight for each position")
+def test_a_model_reads_longer_lines_than_in_training_or_raises_if_its_positions_are_limited(
+    model: LanguageModel,
+) -> None:
     context = torch.randint(1, len(model.vocabulary), (2, 3 * model.context_length))
     context[:, 0] = 0
+    if model.max_positions is not None:
+        assert model(context[:, : model.max_positions]).isfinite().all()
+        with pytest.raises(IndexError):
+            model(context[:, : model.max_positions + 1])
+        return
     logits, state = model(context), None
     assert logits.isfinite().all()
     for t in range(context.shape[1]):
@@ -116,15 +132,25 @@ def test_a_model_without_a_limit_reads_lines_longer_than_all_it_knew(model: Lang
         torch.testing.assert_close(stepped, logits[:, t], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("longest", [5, 1_020])
-def test_lines_as_long_as_the_longest_that_was_read_can_be_drawn(architecture: str, longest: int) -> None:
+def test_a_text_longer_than_the_training_lines_scores_inf_if_positions_are_limited(model: LanguageModel) -> None:
+    longest, character = model.context_length - 1, model.vocabulary.characters[0]
+    fits, exceeds = score(model, [longest * character, (longest + 1) * character])
+    assert math.isfinite(fits.nll)
+    assert math.isfinite(exceeds.nll) == (model.max_positions is None)
+
+
+@pytest.mark.parametrize("longest", [5, 20])
+def test_samples_can_be_as_long_as_the_longest_training_line(
+    architecture: str, longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "UNLIMITED_MAX_LENGTH", 10)  # 1,000 steps would be slow
     model = ARCHITECTURES[architecture]("a", longest + 1)
     (text,) = model.sample(1, seed=0, min_length=longest, max_length=longest)
     assert text == longest * "a"
 
 
 @torch.no_grad()
-def test_packing_and_batch_composition_change_no_lines_nll(model: LanguageModel, corpus: Corpus) -> None:
+def test_packing_and_batch_composition_do_not_change_a_lines_nll(model: LanguageModel, corpus: Corpus) -> None:
     every = line_nll(model, make_batch(corpus, np.arange(len(corpus))))
     assert len(every) == len(corpus)
     assert sum(every.values()) == pytest.approx(
@@ -139,13 +165,13 @@ def test_packing_and_batch_composition_change_no_lines_nll(model: LanguageModel,
 
 
 @torch.no_grad()
-def test_padding_behind_a_line_changes_nothing(model: LanguageModel) -> None:
+def test_padding_does_not_change_the_logits_before_it(model: LanguageModel) -> None:
     context = torch.randint(1, len(model.vocabulary), (2, 4))
     padded = F.pad(context, (0, model.context_length - 4))
     torch.testing.assert_close(model(padded)[:, :4], model(context), atol=1e-5, rtol=1e-5)
 
 
-def test_gradients_of_a_packed_batch_are_those_of_its_lines(model: LanguageModel, corpus: Corpus) -> None:
+def test_gradients_of_a_packed_batch_equal_the_sum_of_its_lines_gradients(model: LanguageModel, corpus: Corpus) -> None:
     def gradients(batches: list[Batch]) -> list[Tensor]:
         model.zero_grad()
         for batch in batches:
@@ -160,13 +186,109 @@ def test_gradients_of_a_packed_batch_are_those_of_its_lines(model: LanguageModel
     torch.testing.assert_close(packed, alone, atol=1e-4, rtol=1e-4)
 
 
+def output_layer(model: LanguageModel) -> list[Tensor]:
+    """The weights that, if zero, make all logits equal, whatever the other weights are."""
+    if isinstance(model, Bigram):
+        return [model.logits.weight]
+    if isinstance(model, BigramCounts):
+        return [model.counts]
+    if isinstance(model, TransformerEnsemble):
+        members = [member for member in model.members if isinstance(member, Transformer)]
+        return [parameter for member in members for parameter in member.head.parameters()]
+    return list(model.head.parameters())
+
+
 @torch.no_grad()
-def test_a_zeroed_output_layer_gives_ln_v(model: LanguageModel, corpus: Corpus) -> None:
-    output = model.head if hasattr(model, "head") else model
-    for weights in (*output.parameters(), *output.buffers()):
-        weights.zero_()
+def test_a_zeroed_output_layer_gives_an_nll_of_ln_v(model: LanguageModel, corpus: Corpus) -> None:
+    uniform = math.log(len(corpus.vocabulary))
     batch = make_batch(corpus, np.arange(len(corpus)))
-    assert float(model.nll_sum(batch)) / batch.total == pytest.approx(math.log(len(corpus.vocabulary)), rel=1e-6)
+    assert abs(float(model.nll_sum(batch)) / batch.total - uniform) > 1e-3
+    for weights in output_layer(model):
+        weights.zero_()
+    assert float(model.nll_sum(batch)) / batch.total == pytest.approx(uniform, rel=1e-6)
+
+
+class TestDeclarations:
+    """What an architecture declares to the framework, derived independently from its modules and its behavior."""
+
+    # With this vocabulary V is 29, which is no other size of any architecture: a parameter with a dimension of 29 is
+    # a token embedding, a head or a table of bigrams.
+    VOCABULARY = "abcdefghijklmnopqrstuvwxyzäö"
+    VARIANTS: ClassVar = [
+        pytest.param((name, variant), id="-".join([name, *variant]))
+        for name in ARCHITECTURES
+        for variant in ({}, {"tied": False}, {"n_layer": 2})
+        if variant.keys() <= options_of(name).keys()
+    ]
+
+    @pytest.fixture(params=VARIANTS)
+    def model(self, request: pytest.FixtureRequest) -> LanguageModel:
+        name, options = request.param
+        return build(name, self.VOCABULARY, 17, **options)
+
+    def test_hidden_matrices_are_all_matrices_except_embeddings_and_head(self, model: LanguageModel) -> None:
+        embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+        expected = {
+            name
+            for name, p in model.named_parameters()
+            if p.requires_grad and p.ndim == 2 and len(model.vocabulary) not in p.shape and id(p) not in embeddings
+        }
+        names = {id(p): name for name, p in model.named_parameters()}
+        assert {names[id(p)] for p in model.hidden_matrices()} == expected
+
+    def test_hidden_matrices_divide_into_the_number_that_they_stack(self, model: LanguageModel) -> None:
+        for parameter, stacked in model.hidden_matrices().items():
+            assert stacked >= 1
+            assert len(parameter) % stacked == 0
+
+    @pytest.mark.parametrize("frozen", [False, True])
+    def test_parameter_groups_partition_the_trainable_parameters(self, model: LanguageModel, frozen: bool) -> None:
+        if frozen:
+            for parameter in list(model.parameters())[::3]:
+                parameter.requires_grad_(False)
+        groups = model.parameter_groups()
+        grouped = [id(p) for group in groups for p in group["params"]]
+        assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+        hidden = {id(p): stacked for p, stacked in model.hidden_matrices().items()}
+        for group in groups:
+            assert group["hidden"] == (id(group["params"][0]) in hidden)
+            if group["hidden"]:
+                assert group["stacked"] == [hidden[id(p)] for p in group["params"]]
+            for parameter in group["params"]:
+                assert (id(parameter) in hidden) == group["hidden"]
+                # Matrices have the optimizer's weight decay.
+                assert group.get("weight_decay") == (0 if parameter.ndim < 2 else None)
+
+    @torch.no_grad()
+    def test_plots_bigrams_is_true_if_the_logits_depend_on_the_last_token_only(self, model: LanguageModel) -> None:
+        context = torch.randint(1, len(model.vocabulary), (4, model.context_length))
+        changed = context.flip(0)
+        changed[:, -1] = context[:, -1]
+        assert torch.equal(model(changed)[:, -1], model(context)[:, -1]) == model.plots_bigrams
+
+    def test_pair_counts_are_those_of_the_model_that_counts(self, model: LanguageModel) -> None:
+        counts = model.pair_counts()
+        if isinstance(model, BigramCounts):
+            assert counts is not None
+            assert torch.equal(counts, model.counts)
+        else:
+            assert counts is None
+
+    @torch.no_grad()
+    def test_options_that_may_change_keep_the_meaning_of_the_weights(self, architecture: str) -> None:
+        options = options_of(architecture) | {"context_length": 17}
+        changes_logits = {"smoothing"}  # its purpose: the counts stay
+        assert ARCHITECTURES[architecture].may_change <= options.keys()
+        model = build(architecture, self.VOCABULARY, 17)
+        context = torch.randint(1, len(model.vocabulary), (4, 17))
+        for name in ARCHITECTURES[architecture].may_change:
+            value = options[name]
+            changed = 1 if value is None else value + 0.5 if isinstance(value, float) else value + 1
+            arguments: dict[str, Any] = {"context_length": 17, name: changed}
+            other = build(architecture, self.VOCABULARY, **arguments)
+            other.load_state_dict(model.state_dict())
+            if name not in changes_logits:
+                assert torch.equal(other(context), model(context)), name
 
 
 class TestSampling:
@@ -174,7 +296,7 @@ class TestSampling:
     def small(self, architecture: str) -> LanguageModel:
         return build(architecture, "abc", 4)
 
-    def test_frequencies_follow_the_probabilities(self, small: LanguageModel) -> None:
+    def test_frequencies_match_the_probabilities(self, small: LanguageModel) -> None:
         draws = 20_000
         counts: dict[str, int] = {}
         for text in small.sample(draws, seed=3, max_length=2, batch_size=draws):
@@ -201,7 +323,7 @@ class TestSampling:
         assert small.sample(50, seed=7) != small.sample(50, seed=8)
 
     @torch.no_grad()
-    def test_low_temperature_and_top_1_equal_argmax(self, small: LanguageModel) -> None:
+    def test_low_temperature_top_k_1_and_low_top_p_equal_argmax(self, small: LanguageModel) -> None:
         longest, text, token, state = 3, "", torch.tensor([0]), None
         while len(text) < longest:
             logits, state = small.step(token, state)
@@ -214,14 +336,14 @@ class TestSampling:
         for options in near_argmax:
             assert small.sample(5, seed=1, max_length=longest, **options) == [text] * 5
 
-    def test_prompt_and_length_bounds_are_kept(self, small: LanguageModel) -> None:
+    def test_samples_start_with_the_prompt_and_keep_the_length_bounds(self, small: LanguageModel) -> None:
         for text in small.sample(200, seed=1, prompt="b", min_length=2, max_length=3):
             assert text.startswith("b")
             assert 2 <= len(text) <= 3
 
 
 def save(model: LanguageModel, path: Path) -> None:
-    """Write a checkpoint as a Trainer does."""
+    """Save a checkpoint with a Trainer."""
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     trainer.strategy.connect(model)
     trainer.save_checkpoint(path)
@@ -239,7 +361,17 @@ def test_a_checkpoint_round_trip_changes_no_logit(model: LanguageModel, tmp_path
     assert torch.equal(loaded(context), model(context))
 
 
-def test_data_with_another_vocabulary_is_refused(model: LanguageModel, write: Callable[..., str]) -> None:
-    other = read_corpus([write(["xyz", "zyx"], "other.txt")])
+def test_a_checkpoint_or_data_of_another_vocabulary_is_refused(
+    architecture: str, model: LanguageModel, write: Callable[..., str], tmp_path: Path
+) -> None:
+    save(model, tmp_path / "a.ckpt")
+    checkpoint = read_checkpoint(tmp_path / "a.ckpt")
+    model.on_load_checkpoint(checkpoint)
+    characters = model.vocabulary.characters
+    replaced = chr(ord(characters[-1]) + 1)  # the same size, so that all weights would fit
+    other = build(architecture, characters[:-1] + replaced, model.context_length)
     with pytest.raises(UserError, match="vocabulary"):
-        model.check_vocabulary(other.vocabulary)
+        other.on_load_checkpoint(checkpoint)
+    data = read_corpus([write(["xyz", "zyx"], "other.txt")])
+    with pytest.raises(UserError, match="vocabulary"):
+        model.check_vocabulary(data.vocabulary)

@@ -6,8 +6,8 @@ from sequentia.models import LSTM, LanguageModel
 
 
 @torch.no_grad()
-def test_forward_equals_a_cell_loop(off_start: Callable[[LanguageModel], LanguageModel], line: list[int]) -> None:
-    model = off_start(LSTM("abcd", 9, n_layer=2, n_embd=5, n_hidden=6))
+def test_forward_equals_a_cell_loop(perturb: Callable[[LanguageModel], LanguageModel], line: list[int]) -> None:
+    model = perturb(LSTM("abcd", 9, n_layer=2, n_embd=5, n_hidden=6))
     w = model.state_dict()
     start = w["start"].view(2, 2, 6)
     h, c, logits = list(start[0]), list(start[1]), []
@@ -22,10 +22,21 @@ def test_forward_equals_a_cell_loop(off_start: Callable[[LanguageModel], Languag
     torch.testing.assert_close(model(torch.tensor([line]))[0], torch.stack(logits))
 
 
-def test_forget_gates_start_open_and_no_other_gate_does() -> None:
+def test_only_forget_gates_start_with_a_bias_of_1() -> None:
     w = LSTM("abcd", 9, n_layer=2, n_hidden=6).state_dict()
     for layer in range(2):
         bias = w[f"layers.bias_ih_l{layer}"]
         assert (bias[6:12] == 1).all()
         assert (bias[:6].abs() < 1).all()
         assert (bias[12:].abs() < 1).all()
+
+
+def test_each_weight_matrix_stacks_four() -> None:
+    model = LSTM("abcd", 9, n_layer=2)
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert {names[id(p)]: stacked for p, stacked in model.hidden_matrices().items()} == {
+        "layers.weight_ih_l0": 4,
+        "layers.weight_hh_l0": 4,
+        "layers.weight_ih_l1": 4,
+        "layers.weight_hh_l1": 4,
+    }

@@ -6,13 +6,13 @@ import torch
 from sequentia.errors import UserError
 from sequentia.models import MLP, LanguageModel
 
-OffStart = Callable[[LanguageModel], LanguageModel]
+Perturb = Callable[[LanguageModel], LanguageModel]
 
 
 @pytest.mark.parametrize("window", [1, 3, 20])
 @torch.no_grad()
-def test_forward_equals_an_explicit_window_and_product(window: int, off_start: OffStart, line: list[int]) -> None:
-    model = off_start(MLP("abcd", 9, window=window, n_embd=5, n_hidden=7))
+def test_forward_equals_an_explicit_window_and_product(window: int, perturb: Perturb, line: list[int]) -> None:
+    model = perturb(MLP("abcd", 9, window=window, n_embd=5, n_hidden=7))
     w = model.state_dict()
     logits = []
     for t in range(len(line)):
@@ -24,8 +24,8 @@ def test_forward_equals_an_explicit_window_and_product(window: int, off_start: O
 
 
 @torch.no_grad()
-def test_the_window_is_all_that_it_sees(off_start: OffStart, line: list[int]) -> None:
-    model = off_start(MLP("abcd", 9, window=3))
+def test_logits_depend_on_the_tokens_in_the_window_only(perturb: Perturb, line: list[int]) -> None:
+    model = perturb(MLP("abcd", 9, window=3))
     logits = model(torch.tensor([line]))[0]
     for back in range(6):
         changed = torch.tensor([line])
@@ -33,20 +33,25 @@ def test_the_window_is_all_that_it_sees(off_start: OffStart, line: list[int]) ->
         assert torch.equal(model(changed)[0, 6], logits[6]) == (back >= 3)
 
 
-def test_dropout_acts_in_training_alone(line: list[int]) -> None:
+def test_dropout_is_active_only_in_training_mode(line: list[int]) -> None:
     model, context = MLP("abcd", 9, dropout=0.5), torch.tensor([line])
     assert not torch.equal(model(context), model(context))
     model.eval()
     assert torch.equal(model(context), model(context))
 
 
+def test_the_only_hidden_matrix_is_the_tanh_layers() -> None:
+    model = MLP("abcd", 9)
+    assert model.hidden_matrices() == {model.hidden.weight: 1}
+
+
 @pytest.mark.parametrize("name", ["window", "n_embd", "n_hidden"])
-def test_a_size_below_1_is_refused_by_name(name: str) -> None:
+def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
     with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
         MLP("abcd", 9, **{name: 0})
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0])
-def test_a_dropout_that_is_no_share_is_refused(dropout: float) -> None:
-    with pytest.raises(UserError, match=r"model.dropout must lie in \[0, 1\)"):
+def test_a_dropout_outside_0_to_1_raises(dropout: float) -> None:
+    with pytest.raises(UserError, match=r"model.dropout must be in \[0, 1\)"):
         MLP("abcd", 9, dropout=dropout)

@@ -13,7 +13,9 @@ def architecture(request: pytest.FixtureRequest) -> type[Recurrent]:
     return request.param
 
 
-def test_the_start_state_is_learnt_from_zero_and_not_decayed(architecture: type[Recurrent], line: list[int]) -> None:
+def test_the_initial_state_starts_at_zero_is_learned_and_has_no_weight_decay(
+    architecture: type[Recurrent], line: list[int]
+) -> None:
     torch.manual_seed(1)
     model = architecture("abcd", 9, n_layer=2)
     assert not model.start.any()
@@ -25,9 +27,10 @@ def test_the_start_state_is_learnt_from_zero_and_not_decayed(architecture: type[
     assert group["weight_decay"] == 0
 
 
-def test_lines_packed_in_a_row_each_begin_at_the_start_state(architecture: type[Recurrent]) -> None:
+def test_each_line_of_a_packed_row_starts_from_the_initial_state(architecture: type[Recurrent]) -> None:
     torch.manual_seed(1)
     model = architecture("abcd", 9).eval()
+    torch.nn.init.normal_(model.start)  # at zero, a line that ignores it would pass
     context = torch.tensor([[0, 3, 1, 0, 2, 0, 0]])
     position = torch.tensor([[0, 1, 2, 0, 1, 0, 0]])
     logits = model(context, position)[0]
@@ -36,7 +39,7 @@ def test_lines_packed_in_a_row_each_begin_at_the_start_state(architecture: type[
 
 
 @pytest.mark.parametrize("n_layer", [1, 2])
-def test_dropout_acts_in_training_alone(architecture: type[Recurrent], n_layer: int, line: list[int]) -> None:
+def test_dropout_is_active_only_in_training_mode(architecture: type[Recurrent], n_layer: int, line: list[int]) -> None:
     model, context = architecture("abcd", 9, n_layer=n_layer, dropout=0.5), torch.tensor([line])
     assert not torch.equal(model(context), model(context))
     model.eval()
@@ -44,6 +47,6 @@ def test_dropout_acts_in_training_alone(architecture: type[Recurrent], n_layer: 
 
 
 @pytest.mark.parametrize("name", ["n_layer", "n_embd", "n_hidden"])
-def test_a_size_below_1_is_refused_by_name(architecture: type[Recurrent], name: str) -> None:
+def test_a_size_below_1_raises_an_error_that_names_the_option(architecture: type[Recurrent], name: str) -> None:
     with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
         architecture("abcd", 9, **{name: 0})

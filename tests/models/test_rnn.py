@@ -6,8 +6,8 @@ from sequentia.models import RNN, LanguageModel
 
 
 @torch.no_grad()
-def test_forward_equals_a_cell_loop(off_start: Callable[[LanguageModel], LanguageModel], line: list[int]) -> None:
-    model = off_start(RNN("abcd", 9, n_layer=2, n_embd=5, n_hidden=6))
+def test_forward_equals_a_cell_loop(perturb: Callable[[LanguageModel], LanguageModel], line: list[int]) -> None:
+    model = perturb(RNN("abcd", 9, n_layer=2, n_embd=5, n_hidden=6))
     w = model.state_dict()
     h, logits = list(w["start"].view(2, 6)), []
     for token in line:
@@ -17,3 +17,8 @@ def test_forward_equals_a_cell_loop(off_start: Callable[[LanguageModel], Languag
             x = h[i] = torch.tanh(own + w[f"layers.weight_hh_l{i}"] @ h[i] + w[f"layers.bias_hh_l{i}"])
         logits.append(w["head.weight"] @ x + w["head.bias"])
     torch.testing.assert_close(model(torch.tensor([line]))[0], torch.stack(logits))
+
+
+def test_hidden_matrices_are_not_stacked() -> None:
+    model = RNN("abcd", 9)
+    assert model.hidden_matrices() == {model.layers.weight_ih_l0: 1, model.layers.weight_hh_l0: 1}

@@ -26,14 +26,15 @@ def model(request: pytest.FixtureRequest) -> Transformer:
 
 @pytest.fixture
 def gpt2(model: Transformer, monkeypatch: pytest.MonkeyPatch) -> "GPT2LMHeadModel":
-    """The reference implementation with the model's weights; its linear layers hold their matrices transposed."""
+    """The reference implementation with the model's weights; its linear layers store their matrices transposed."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from transformers import GPT2Config, GPT2LMHeadModel
 
+    options = SIZES | {"attn_implementation": "eager"}
     config = GPT2Config(
         vocab_size=7,
         n_positions=11,
-        **SIZES,
+        **options,
         bos_token_id=0,
         eos_token_id=0,
         tie_word_embeddings=model.head.weight is model.token_embedding.weight,
@@ -59,19 +60,19 @@ def gpt2(model: Transformer, monkeypatch: pytest.MonkeyPatch) -> "GPT2LMHeadMode
             weight = ours[f"blocks.{i}.{name}.weight"]
             weights[f"transformer.h.{i}.{theirs}.weight"] = weight if weight.ndim == 1 else weight.T
             weights[f"transformer.h.{i}.{theirs}.bias"] = ours[f"blocks.{i}.{name}.bias"]
-    reference = GPT2LMHeadModel._from_config(config, attn_implementation="eager")
+    reference = GPT2LMHeadModel(config)
     reference.load_state_dict(weights)
     return reference.eval()
 
 
 @torch.no_grad()
-def test_logits_are_gpt2s(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
+def test_logits_equal_gpt2s(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
     context = torch.randint(0, 7, (4, 11))
     torch.testing.assert_close(model(context), gpt2(context).logits, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
-def test_logits_of_packed_lines_are_gpt2s_of_each(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
+def test_logits_of_packed_lines_equal_gpt2s_of_each_line(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
     context = torch.randint(1, 7, (1, 11))
     context[0, [0, 4, 9]] = 0
     position = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1]])
@@ -81,7 +82,7 @@ def test_logits_of_packed_lines_are_gpt2s_of_each(model: Transformer, gpt2: "GPT
 
 
 @torch.no_grad()
-def test_weights_start_as_gpt2s() -> None:
+def test_initial_weights_are_distributed_as_gpt2s() -> None:
     torch.manual_seed(1)
     n_layer = 8
     model = Transformer("".join(map(chr, range(256, 512))), 128, n_layer=n_layer, n_head=4, n_embd=128)
@@ -91,15 +92,15 @@ def test_weights_start_as_gpt2s() -> None:
         elif parameter.ndim == 1:
             assert (parameter == 1).all(), name
         else:
-            # Two projections a block add to the residual stream: its variance stays that of one.
+            # Each block adds two projections to the residual stream; the scale keeps its variance that of one.
             residual = name.endswith((".attention.proj.weight", ".proj.weight"))
             std = 0.02 / math.sqrt(2 * n_layer) if residual else 0.02
-            # 16,384 numbers at least: their deviation is known to half a percent.
+            # At least 16,384 numbers, whose standard deviation is known to half a percent.
             assert float(parameter.std()) == pytest.approx(std, rel=0.03), name
             assert float(parameter.mean()) == pytest.approx(0, abs=0.03 * std), name
 
 
-def test_a_tied_head_is_the_token_embedding_and_an_untied_one_is_not() -> None:
+def test_a_tied_head_is_the_token_embedding_and_an_untied_head_is_not() -> None:
     tied, untied = (Transformer("abc", 4, tied=tied) for tied in (True, False))
     assert tied.head.weight is tied.token_embedding.weight
     assert not torch.equal(untied.head.weight, untied.token_embedding.weight)
@@ -107,7 +108,7 @@ def test_a_tied_head_is_the_token_embedding_and_an_untied_one_is_not() -> None:
     assert sizes[1] - sizes[0] == 4 * 64
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_is_active_only_in_training_mode() -> None:
     torch.manual_seed(1)
     model, context = Transformer("abc", 8, dropout=0.5), torch.randint(0, 4, (2, 8))
     assert not torch.equal(model(context), model(context))
@@ -118,16 +119,31 @@ def test_dropout_acts_in_training_alone() -> None:
     torch.testing.assert_close(without(context), model(context))
 
 
-def test_it_reads_no_line_longer_than_the_context_length() -> None:
-    assert Transformer("abc", 9).max_positions == 9
+def test_a_line_longer_than_the_context_length_raises() -> None:
+    model = Transformer("abc", 9)
+    assert model(torch.zeros(1, 9, dtype=torch.long)).shape == (1, 9, 4)
+    with pytest.raises(IndexError):
+        model(torch.zeros(1, 10, dtype=torch.long))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_hidden_matrices_are_those_of_the_blocks_and_qkv_stacks_three(tied: bool) -> None:
+    model = Transformer("abc", 9, n_layer=1, tied=tied)
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert {names[id(p)]: stacked for p, stacked in model.hidden_matrices().items()} == {
+        "blocks.0.attention.qkv.weight": 3,
+        "blocks.0.attention.proj.weight": 1,
+        "blocks.0.expand.weight": 1,
+        "blocks.0.proj.weight": 1,
+    }
 
 
 @pytest.mark.parametrize("name", ["n_layer", "n_head", "n_embd"])
-def test_a_size_below_1_is_refused_by_name(name: str) -> None:
+def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
     with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
         Transformer("abc", 4, **{name: 0})  # type: ignore[arg-type]
 
 
-def test_channels_that_no_number_of_heads_divides_are_refused() -> None:
+def test_n_embd_that_is_not_a_multiple_of_n_head_raises() -> None:
     with pytest.raises(UserError, match=r"model.n_embd must be a multiple of model.n_head, got 10 and 4"):
         Transformer("abc", 4, n_embd=10, n_head=4)

@@ -26,23 +26,23 @@ def members(ensemble: TransformerEnsemble) -> list[Transformer]:
 
 
 @torch.no_grad()
-def test_probabilities_are_the_mean_of_the_members(ensemble: TransformerEnsemble) -> None:
+def test_probabilities_are_the_mean_of_the_members_probabilities(ensemble: TransformerEnsemble) -> None:
     context = torch.tensor([[0, 1, 2], [0, 2, 1]])
     expected = sum(member(context).double().softmax(-1) for member in members(ensemble)) / 3
     torch.testing.assert_close(ensemble(context).double().softmax(-1), expected, rtol=1e-5, atol=1e-7)
 
 
 @torch.no_grad()
-def test_the_mean_is_at_least_as_likely_as_the_members_are_on_average(
+def test_the_nll_of_the_ensemble_is_below_the_mean_nll_of_its_members(
     ensemble: TransformerEnsemble, corpus: Corpus
 ) -> None:
-    """Jensen's inequality, of every line."""
+    """Jensen's inequality, for each line."""
     for i in range(len(corpus)):
         batch = make_batch(corpus, torch.tensor([i]).numpy())
         assert ensemble.nll_sum(batch) < ensemble.training_loss(batch) * batch.total
 
 
-def test_each_member_learns_as_if_it_were_alone(ensemble: TransformerEnsemble, corpus: Corpus) -> None:
+def test_gradients_of_a_member_are_those_of_training_it_alone(ensemble: TransformerEnsemble, corpus: Corpus) -> None:
     batch = make_batch(corpus, torch.arange(len(corpus)).numpy())
     ensemble.training_loss(batch).backward()
     for member in members(ensemble):
@@ -53,23 +53,35 @@ def test_each_member_learns_as_if_it_were_alone(ensemble: TransformerEnsemble, c
         torch.testing.assert_close([3 * gradient for gradient in together], alone)
 
 
-def test_members_start_apart(corpus: Corpus) -> None:
+def test_members_have_different_initial_weights(corpus: Corpus) -> None:
     a, b = members(TransformerEnsemble(corpus.vocabulary.characters, corpus.longest + 1, 2))
     assert not torch.equal(a.token_embedding.weight, b.token_embedding.weight)
 
 
-def test_untied_heads_are_no_hidden_matrices(corpus: Corpus) -> None:
-    model = TransformerEnsemble(corpus.vocabulary.characters, corpus.longest + 1, 2, tied=False)
-    hidden = {id(p) for p in model.parameter_groups()[0]["params"]}
-    assert not any(id(member.head.weight) in hidden for member in members(model))
+@pytest.mark.parametrize("tied", [True, False])
+def test_hidden_matrices_are_those_of_the_members(corpus: Corpus, tied: bool) -> None:
+    model = TransformerEnsemble(corpus.vocabulary.characters, corpus.longest + 1, 2, tied=tied)
+    ours = [(id(p), stacked) for p, stacked in model.hidden_matrices().items()]
+    theirs = [(id(p), stacked) for member in members(model) for p, stacked in member.hidden_matrices().items()]
+    assert sorted(ours) == sorted(theirs)
+    assert len(ours) == 2 * 4 * 4
+    heads_and_embeddings = {id(p) for m in members(model) for p in (m.head.weight, m.token_embedding.weight)}
+    assert not heads_and_embeddings & {key for key, _ in ours}
 
 
-def test_no_members_are_refused(corpus: Corpus) -> None:
-    with pytest.raises(UserError, match="n_members"):
+def test_a_line_longer_than_the_context_length_raises(ensemble: TransformerEnsemble) -> None:
+    longest = ensemble.context_length
+    assert ensemble(torch.zeros(1, longest, dtype=torch.long)).shape == (1, longest, len(ensemble.vocabulary))
+    with pytest.raises(IndexError):
+        ensemble(torch.zeros(1, longest + 1, dtype=torch.long))
+
+
+def test_an_ensemble_without_members_raises(corpus: Corpus) -> None:
+    with pytest.raises(UserError, match=r"model.n_members must be at least 1, got 0"):
         TransformerEnsemble(corpus.vocabulary.characters, 5, 0)
 
 
-def test_compiling_reaches_what_training_calls(ensemble: TransformerEnsemble, corpus: Corpus) -> None:
+def test_compile_compiles_the_members_that_training_calls(ensemble: TransformerEnsemble, corpus: Corpus) -> None:
     batch = make_batch(corpus, torch.arange(3).numpy())
     ensemble.eval()
     with torch.no_grad():

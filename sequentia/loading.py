@@ -1,0 +1,75 @@
+"""Checkpoint -> model. The checkpoint is not trusted: nothing that it names is imported or called."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sequentia.checkpoint import KEY, read_checkpoint, refused, shown
+from sequentia.errors import UserError
+from sequentia.models import ARCHITECTURES, LanguageModel
+
+
+def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
+    """The model that a checkpoint from `read_checkpoint` describes, with its weights, in evaluation mode.
+
+    The model is first built without memory and compared with the weights, so that forged sizes cost nothing.
+
+    Raises:
+        UserError: The architecture is unknown, the hyperparameters are not its own, or the weights do not match them.
+    """
+    name = checkpoint[KEY]["architecture"]
+    if name not in ARCHITECTURES:
+        raise refused(path, f"its architecture {shown(name)} is not one of sequentia's")
+    architecture = ARCHITECTURES[name]
+    options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
+    unknown = set(options) - set(inspect.signature(architecture).parameters)
+    if unknown:
+        raise refused(path, f"unknown hyperparameters {shown(sorted(unknown))}")
+    mismatch = "its weights do not match its hyperparameters"
+    limit = 2 * len(weights) + 100  # parameters that a module may register before some are tied
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal limit
+        limit -= 1
+        if limit < 0:
+            raise UserError(mismatch)
+
+    try:
+        counting = nn.modules.module.register_module_parameter_registration_hook(count)
+        try:
+            with torch.device("meta"):
+                expected = _layout(architecture(**options).state_dict())
+        finally:
+            counting.remove()
+        if expected != _layout(weights):
+            raise UserError(mismatch)
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
+            model = architecture(**options)
+        model.load_state_dict(weights)
+    except UserError as error:
+        raise refused(path, str(error)) from error
+    except Exception as error:
+        raise refused(path, f"its hyperparameters are not those of a {name}") from error
+    for key, weight in weights.items():
+        if weight.isnan().any() or weight.isposinf().any():  # a logit of -inf is valid: probability zero
+            raise refused(path, f"its weights {key} are infinite or NaN")
+    return model.eval()
+
+
+def _layout(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    """Shape of each weight, and whether it is floating point; the precision may differ."""
+    return {name: (weight.shape, weight.is_floating_point()) for name, weight in weights.items()}
+
+
+def load_model(path: str | Path) -> LanguageModel:
+    """The model of a checkpoint file, on the CPU, in evaluation mode.
+
+    Raises:
+        UserError: The file is not a checkpoint of this package, or is damaged; see `read_checkpoint` and
+            `build_model`.
+    """
+    path = Path(path)
+    return build_model(read_checkpoint(path), path)
