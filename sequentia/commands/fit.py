@@ -1,4 +1,4 @@
-"""`sequentia fit`, `validate` and `test`: what comes of a run, told by its exit code and at most one line."""
+"""`sequentia fit`, `validate` and `test`: training and evaluation on LightningCLI."""
 
 import errno
 import signal
@@ -11,11 +11,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
+from sequentia.training.checkpointing import SaveConfig
 from sequentia.training.cli import TrainingCLI
-from sequentia.training.interrupt import Interrupted
-from sequentia.training.messages import plain_messages
-from sequentia.training.parsing import first_cause
-from sequentia.training.saving import SaveConfig
+from sequentia.training.messages import parser_message, plain_messages
+from sequentia.training.stopping import Interrupted
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -25,26 +24,26 @@ def run(name: str, arguments: list[str]) -> int:
     plain_messages()
     try:
         with ExitStack() as held:
-            _train(name, arguments, held)
+            _run(name, arguments, held)
     except ArgumentError as error:
-        raise UserError(first_cause(error)) from error
+        raise UserError(parser_message(error)) from error
     except Interrupted as stop:
-        # Rank 0 alone tells how it ended: its launcher takes another process's code for a crash.
+        # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
         return 0 if rank_zero_only.rank else 128 + stop.signum
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
     except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes 1 of it
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns it into exit code 1
             return 128 + signal.SIGINT
         raise
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
-        raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; make room") from error
+        raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; free some space") from error
     return 0
 
 
-def _train(name: str, arguments: list[str], held: ExitStack) -> None:
+def _run(name: str, arguments: list[str], held: ExitStack) -> None:
     TrainingCLI(
         held,
         LanguageModel,
@@ -56,7 +55,7 @@ def _train(name: str, arguments: list[str], held: ExitStack) -> None:
             "num_sanity_val_steps": 0,
             "enable_model_summary": False,
             "callbacks": [],
-            "check_val_every_n_epoch": None,  # validation is counted in steps, however many make an epoch
+            "check_val_every_n_epoch": None,  # the validation interval is counted in steps across epochs
         },
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,

@@ -1,1 +1,1 @@
-"""What Lightning's trainer needs beside model and data: checkpoints, exact resume, progress, samples."""
+"""What surrounds Lightning's trainer: the command line, checkpoints, exact resume, stopping, progress, TensorBoard."""

@@ -1,5 +1,6 @@
-"""best.ckpt and last.ckpt."""
+"""What a run saves and when: best.ckpt, last.ckpt and config.yaml, each written as a whole or not at all."""
 
+import io
 import os
 import shutil
 import time
@@ -10,30 +11,81 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from sequentia.runs import BEST, LAST
-from sequentia.training.saving import replacing
+from sequentia.errors import UserError
+from sequentia.files import replacing
+from sequentia.runs import BEST, CONFIG, LAST
+from sequentia.training.distributed import any_process
 
 _INTERVAL = timedelta(minutes=1)
 
 
-class RunCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, which writes `best.ckpt` (lowest validation NLL) and `last.ckpt` to a run.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old file and replaces it when the new one is complete on disk.
 
-    `last.ckpt` is written between two steps only, after everything that belongs to the first of them (validation, its
-    log, the schedule) is done. There a run can go on as if it had never stopped.
+    Lightning's own implementation writes to the system's temporary directory first. Moving from there may mean copying,
+    and a crash then leaves half a checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            UserError: The file cannot be written; the previous one is unchanged.
+        """
+        Path(path).parent.mkdir(parents=True, exist_ok=True)  # other callbacks may save outside the run directory
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with (
+            replacing(Path(path), "free some space, or set --trainer.default_root_dir") as temporary,
+            temporary.open("wb") as file,
+        ):
+            file.write(content.getbuffer())
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the run's config.yaml when training starts.
 
     Args:
-        monitor: Figure that the best checkpoint has lowest (or highest, see `mode`).
+        run: The run directory.
+    """
+
+    def __init__(self, *args: Any, run: Path, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.run = run
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write nothing yet: a run that cannot resume with these options keeps its config.yaml."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write it, whichever logger is used."""
+        if trainer.is_global_zero and not trainer.fast_dev_run:
+            text = self.parser.dump(self.config, skip_none=False)
+            with replacing(self.run / CONFIG) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Lightning's ModelCheckpoint, writing `best.ckpt` (lowest validation NLL) and `last.ckpt` to a run directory.
+
+    `last.ckpt` is written only between two steps, when everything that belongs to the first of them (validation, its
+    log entries, the learning-rate schedule) is complete. A run resumed from there is bit-identical to an uninterrupted
+    one.
+
+    Args:
+        monitor: Metric by which the best checkpoint is chosen: the lowest, or the highest if `mode` is max.
         filename: Name of the best checkpoint.
-        save_top_k: How many of the best to keep; with more than one (or all, -1) they are called `best-step=N.ckpt`,
-            and best.ckpt is the best of them. 0 keeps none.
+        save_top_k: Number of best checkpoints to keep. If more than one (or all, -1), they are named
+            `best-step=N.ckpt`, and best.ckpt is the best of them. 0 keeps none.
         save_last: Whether to write last.ckpt.
-        every_n_train_steps: Write last.ckpt after so many steps.
-        train_time_interval: Write last.ckpt after so much time; one minute unless another interval is given.
-        every_n_epochs: Look for a new best only in every n-th epoch.
-        enable_version_counter: Whether a file that is in the way gets a number instead of being replaced.
+        every_n_train_steps: Interval in steps at which last.ckpt is written.
+        train_time_interval: Interval in time at which last.ckpt is written; one minute if no interval is given.
+        every_n_epochs: Interval in epochs at which best.ckpt is updated.
+        enable_version_counter: Whether a best checkpoint whose name is taken gets a version number instead of replacing
+            the file.
     """
 
     def __init__(
@@ -48,123 +100,130 @@ class RunCheckpoint(ModelCheckpoint):
         save_top_k: int = 1,
         **kwargs: Any,
     ) -> None:
+        if every_n_train_steps is not None and every_n_train_steps < 0:
+            raise UserError(f"checkpoint.every_n_train_steps must be at least 0, got {every_n_train_steps}")
         if save_top_k not in (0, 1) and filename == Path(BEST).stem:
             filename += "-{step}"
-        if not (every_n_train_steps or every_n_epochs or train_time_interval):
-            train_time_interval = _INTERVAL
+        kwargs["save_on_train_epoch_end"] = False
+        # Lightning's part is the best checkpoints, chosen after each validation; last.ckpt is written here.
         super().__init__(
             monitor=monitor,
             filename=filename,
-            save_last=save_last,
-            every_n_train_steps=every_n_train_steps,
-            train_time_interval=train_time_interval,
-            every_n_epochs=every_n_epochs,
+            save_last=False,
+            every_n_epochs=every_n_epochs or 1,
             enable_version_counter=enable_version_counter,
             save_top_k=save_top_k,
             **kwargs,
         )
-        self._validated = False
+        self.writes_last = save_last
+        self.interval_in_steps = every_n_train_steps
+        self.interval_in_time = train_time_interval or (None if every_n_train_steps else _INTERVAL)
+        self._last_step = -1  # at which last.ckpt was written
+        self._last_time = time.monotonic()
+        self._validated = False  # since last.ckpt was written
 
     @property
     def state_key(self) -> str:
-        """The same whatever the options: how often to save may change when a run goes on."""
+        """Independent of the options, unlike Lightning's: a resumed run may save at other intervals."""
         return type(self).__name__
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write last.ckpt before the first step: a run killed at any moment has one."""
-        self._last_time_checked = time.monotonic()
+        """Write last.ckpt before the first step, so that a run killed at any moment has one."""
+        self._last_time = time.monotonic()
         self._steps = trainer.estimated_stepping_batches
-        here = Path(self.dirpath or "") / LAST
-        if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != here:  # a new run, or a branch of one
+        last = Path(self.dirpath or "") / LAST
+        if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != last:  # unless this run resumes from it
             self.write_last(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Write last.ckpt if it is due: the last step is complete, the next has not begun."""
+        """Write last.ckpt if it is due: the last step is complete and the next has not begun."""
         if batch_idx % trainer.accumulate_grad_batches:
-            return  # gradients gathered so far are in no checkpoint
+            return  # a checkpoint does not hold accumulated gradients
         if self._due(trainer):
             self.write_last(trainer)
 
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Have the model validated after the last step, whatever the interval. Nothing is saved here."""
+        if trainer.global_step == self._steps:
+            trainer.should_stop = True  # makes Lightning validate once more
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write best.ckpt if the model just validated is the best."""
+        """Write best.ckpt if the model just validated is the best so far."""
         if trainer.fast_dev_run or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self._validated = True
-        if self._every_n_epochs < 1 or (trainer.current_epoch + 1) % self._every_n_epochs == 0:
-            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+        previous = self.best_model_path
+        super().on_validation_end(trainer, pl_module)
+        if trainer.is_global_zero and self.save_top_k not in (0, 1) and self.best_model_path != previous:
+            # The same file under a second name; checkpoints are replaced, never modified.
+            with replacing(Path(self.dirpath or "") / BEST) as temporary:
+                try:
+                    os.link(self.best_model_path, temporary)
+                except OSError:  # a file system without hard links
+                    shutil.copy(self.best_model_path, temporary)
+
+    def on_train_epoch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: see `on_train_batch_start`."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt."""
         self.write_last(trainer)
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """Have the model of the last step validated, whatever the interval; nothing is saved before that."""
-        if trainer.global_step == self._steps:
-            trainer.should_stop = True  # what makes Lightning look at the model once more
-
-    def on_train_epoch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: see `on_train_batch_start`."""
-
     def state_dict(self) -> dict[str, Any]:
-        """What was best so far, by which figure."""
+        """The best checkpoints so far, and the metric that ranks them."""
         return super().state_dict() | {"mode": self.mode}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what was best so far, wherever the run's directory lies by now."""
+        """Restore the best checkpoints so far, also if the run directory has been moved."""
         if (state_dict["monitor"], state_dict["mode"]) != (self.monitor, self.mode):
-            return  # what was best by another figure is not comparable
-        here = Path(self.dirpath or "")
-        best = {str(here / Path(path).name): score for path, score in state_dict["best_k_models"].items()}
+            return  # scores of another metric are not comparable
+        directory = Path(self.dirpath or "")
+        best = {str(directory / Path(path).name): score for path, score in state_dict["best_k_models"].items()}
         if not all(path.endswith(self.FILE_EXTENSION) and Path(path).is_file() for path in best):
-            return  # another run's checkpoint: its best is not in this directory
+            return  # a checkpoint of another run: its best ones are not in this directory
         self.best_k_models = best
         self.best_model_score = state_dict["best_model_score"]
         self.current_score = state_dict["current_score"]
         self.kth_value = state_dict["kth_value"]
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
             path = state_dict[name]
-            setattr(self, name, str(here / Path(path).name) if path else "")
-
-    def _update_best_and_save(
-        self, current: torch.Tensor, trainer: Trainer, monitor_candidates: dict[str, torch.Tensor]
-    ) -> None:
-        super()._update_best_and_save(current, trainer, monitor_candidates)
-        best = Path(self.best_model_path)
-        if trainer.is_global_zero and self.save_top_k != 1 and best.is_file():
-            # The same file under a second name: checkpoints are replaced, never written into.
-            with replacing(best.with_name(BEST)) as temporary:
-                try:
-                    os.link(best, temporary)
-                except OSError:  # a file system without hard links
-                    shutil.copy(best, temporary)
+            setattr(self, name, str(directory / Path(path).name) if path else "")
 
     def _due(self, trainer: Trainer) -> bool:
         step = trainer.global_step
         if self._validated:
             return True
-        if step == self._last_global_step_saved:
+        if step == self._last_step:
             return False
-        if self._every_n_train_steps and step % self._every_n_train_steps == 0:
+        if self.interval_in_steps and step % self.interval_in_steps == 0:
             return True
-        if self._train_time_interval is None:
+        if self.interval_in_time is None:
             return False
-        due = time.monotonic() - (self._last_time_checked or 0) >= self._train_time_interval.total_seconds()
         # The clocks of several processes differ, but all must save together.
-        return trainer.strategy.reduce_boolean_decision(due, all=False) if trainer.world_size > 1 else due
+        return any_process(trainer, time.monotonic() - self._last_time >= self.interval_in_time.total_seconds())
 
     def write_last(self, trainer: Trainer) -> None:
-        """Write last.ckpt, and best.ckpt too where nothing is held out to tell which is best.
+        """Write last.ckpt, and best.ckpt too if nothing is held out to tell which checkpoint is best.
 
-        To be called between two steps, with no gradients gathered.
+        Must be called between two steps, without accumulated gradients.
         """
         if trainer.fast_dev_run:
             return
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 logger.experiment.flush()  # a resumed run does not log again what came before its checkpoint
-        candidates = self._monitor_candidates(trainer)
+        names = []
         if self.save_top_k and not (trainer.enable_validation and sum(trainer.num_val_batches)):
-            self._save_checkpoint(trainer, str(Path(self.dirpath or "") / BEST))
-        self._save_last_checkpoint(trainer, candidates)
+            names.append(BEST)
+        if self.writes_last:
+            names.append(LAST)
+        for name in names:
+            path = str(Path(self.dirpath or "") / name)
+            if name == LAST:
+                self.last_model_path = path  # before saving: it is part of the saved state
+            trainer.save_checkpoint(path, self.save_weights_only)
+            for logger in trainer.loggers:
+                logger.after_save_checkpoint(self)
+        self._last_step = trainer.global_step
+        self._last_time = time.monotonic()
         self._validated = False
-        self._last_time_checked = time.monotonic()

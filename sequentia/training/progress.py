@@ -8,29 +8,28 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-_REFRESH = 0.2  # seconds between two drawings
+_REFRESH = 0.2  # seconds between two updates
 
 
 class RunProgress(ProgressBar):
-    """Steps done, time left, and the latest training and validation loss.
+    """Completed steps, remaining time, and the latest training and validation loss.
 
-    Where stderr is no terminal, each validation writes one plain line instead.
+    If stderr is not a terminal, one line is printed per validation instead.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._bar: tqdm | None = None
-        self._drawn = 0.0
+        self._updated = 0.0
+        self._enabled = True
 
     def disable(self) -> None:
-        """Draw nothing: Lightning asks for this in all processes but the first."""
+        """Print nothing; Lightning calls this in all processes but the first."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Draw again."""
+        """Print again."""
         self._enabled = True
-
-    _enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
@@ -46,13 +45,13 @@ class RunProgress(ProgressBar):
             )
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Move the bar, a few times a second."""
+        """Advance the bar, a few times per second."""
         if self._bar is None:
             return
         now = time.monotonic()
-        if now - self._drawn >= _REFRESH:
-            self._drawn = now
-            self._draw(trainer)
+        if now - self._updated >= _REFRESH:
+            self._updated = now
+            self._update(self._bar, trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the new validation loss."""
@@ -61,22 +60,21 @@ class RunProgress(ProgressBar):
         if self._bar is None:
             print(f"step {trainer.global_step}  {_losses(trainer)}", file=sys.stderr, flush=True)
         else:
-            self._draw(trainer)
+            self._update(self._bar, trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar."""
         if self._bar is not None:
-            self._draw(trainer)
+            self._update(self._bar, trainer)
             self._close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Close the bar, so that the message stands on a line of its own."""
+        """Close the bar, so that the error message starts on a new line."""
         self._close()
 
-    def _draw(self, trainer: Trainer) -> None:
-        assert self._bar is not None
-        self._bar.set_postfix_str(_losses(trainer), refresh=False)
-        self._bar.update(trainer.global_step - self._bar.n)
+    def _update(self, bar: tqdm, trainer: Trainer) -> None:
+        bar.set_postfix_str(_losses(trainer), refresh=False)
+        bar.update(trainer.global_step - bar.n)
 
     def _close(self) -> None:
         if self._bar is not None:

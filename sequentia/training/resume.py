@@ -1,10 +1,12 @@
-"""A resumed run goes on bit by bit as if it had never stopped.
+"""A resumed run is bit-identical to an uninterrupted one, and is refused if it cannot be.
 
-Three things make a step: the weights and optimizer state, which Lightning's checkpoint holds; the batch, which is a
-function of epoch and batch number (see `sequentia.data.batches`); and random numbers (dropout), which are made a
-function of seed and step here. So only Lightning's own counters have to be right.
+A step is made of three things: the weights and the optimizer's state, which Lightning's checkpoint holds; the batch,
+which is a function of epoch and batch number (`sequentia.data.batches`); and random numbers (dropout), which are a
+function of seed and step. So only Lightning's own progress counters have to be right.
 """
 
+import reprlib
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -15,22 +17,53 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from sequentia.checkpoint import KEY
 from sequentia.errors import UserError
+from sequentia.models import LanguageModel
 from sequentia.schedule import WarmupDecay
 
 
-class ExactResume(Callback):
-    """Seeds every step by its number, and writes Lightning's progress so that it resumes at exactly that step.
+def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
+    """Refuse to resume with weights of another architecture, size or vocabulary.
 
-    Lightning's own progress depends on the hook that a checkpoint was saved in, and some hooks resume by skipping a
-    validation or repeating a step. Here all of them are brought to one form: so many epochs done, so many batches of
-    the present one done, nothing half done.
+    Raises:
+        UserError: The message names what differs.
+    """
+    model.on_load_checkpoint(checkpoint)
+    theirs, ours = checkpoint["hyper_parameters"], model.hparams
+    architecture = checkpoint[KEY]["architecture"]
+    if architecture != type(model).__name__:
+        raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {type(model).__name__}")
+    changed = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
+    same_shapes = shapes == {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
+    if not same_shapes or set(changed) - model.may_change:
+        differences = ", ".join(f"{name} {reprlib.repr(theirs[name])} (not {ours[name]})" for name in changed)
+        raise UserError(f"the checkpoint's model has {differences}: give the run's own config.yaml, or start a new run")
+
+
+def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """One text for each option of a run's configuration whose value changed, with its dotted name."""
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from changes(before, value, f"{prefix}{name}.")
+        elif value != before:
+            yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}"
+
+
+class ExactResume(Callback):
+    """Seeds every step by its number, and saves Lightning's progress so that a run resumes at exactly that step.
+
+    Lightning's own counters depend on the hook in which a checkpoint is saved, and from some hooks a run resumes by
+    skipping a validation or repeating a step. Here they are normalized: so many epochs complete, so many batches of the
+    current epoch complete, nothing half done.
 
     Args:
         seed: Seed of the run.
 
     Attributes:
-        under_way: Whether a step was done since the start, so that the checkpoint is known to be good.
+        under_way: Whether a step has completed since the start, so that the checkpoint is known to be valid.
     """
 
     def __init__(self, seed: int) -> None:
@@ -38,15 +71,15 @@ class ExactResume(Callback):
         self.under_way = False
         self._resumed = False
         self._options: dict[str, Any] = {}
-        self._options_before: dict[str, Any] = {}
+        self._previous_options: dict[str, Any] = {}
         self._loaded: dict[str, Any] | None = None
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the checkpoint until the optimizer is there, which its state must fit."""
+        """Keep the checkpoint until the optimizer exists, with which it is compared."""
         self._loaded = checkpoint
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the options that this start made optimizer and schedule with, before those of the checkpoint come.
+        """Record the options of optimizer and schedule before Lightning overwrites them with the checkpoint's.
 
         Raises:
             UserError: The checkpoint's optimizer or schedule is of another class, or its state does not fit.
@@ -57,22 +90,22 @@ class ExactResume(Callback):
         if self._loaded is None or not isinstance(self._loaded.get("loops"), dict):
             raise UserError(f"{trainer.ckpt_path} has no training state: give a run's last.ckpt, or start a new run")
         for what in ("optimizer", "lr_scheduler"):
-            now, before = (options[what]["class_path"] for options in (self._options, self._options_before))
+            now, before = (options[what]["class_path"] for options in (self._options, self._previous_options))
             if now != before:
                 raise UserError(
-                    f"the checkpoint's {what} is {before}, the options ask for {now}: its state does not fit; "
+                    f"the checkpoint's {what} is {before}, but the options ask for {now}, which cannot use its state; "
                     f"give --{what} {before}, or start a new run"
                 )
-
         for optimizer, state in zip(trainer.optimizers, self._loaded["optimizer_states"], strict=True):
             if not _fits(optimizer, state):
                 raise UserError(
-                    f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another, or start a new run"
+                    f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another checkpoint, or "
+                    "start a new run"
                 )
         self._loaded = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the options of this start win over those the checkpoint restored."""
+        """Apply the options that differ from the checkpoint's, which Lightning has just restored."""
         self._resumed = trainer.ckpt_path is not None
         if not self._resumed:
             return
@@ -80,68 +113,64 @@ class ExactResume(Callback):
         for scheduler, now, before in zip(
             schedulers,
             self._options["lr_scheduler"]["states"],
-            self._options_before["lr_scheduler"]["states"],
+            self._previous_options["lr_scheduler"]["states"],
             strict=True,
         ):
-            # The state of a fresh schedule is its options, and counters that are the same in every fresh schedule.
+            # The state of a new schedule is its options, and counters that start the same in all of them.
             vars(scheduler).update({k: v for k, v in now.items() if before.get(k) != v and k != "_last_lr"})
         for group, now, before in zip(
             [group for optimizer in trainer.optimizers for group in optimizer.param_groups],
             self._options["optimizer"]["groups"],
-            self._options_before["optimizer"]["groups"],
+            self._previous_options["optimizer"]["groups"],
             strict=True,
         ):
             changed = {name: value for name, value in now.items() if before.get(name) != value}
             if "lr" in changed:
-                # Where a schedule has brought the rate, as a share of its base, it stays.
-                follows = any(isinstance(scheduler, WarmupDecay) for scheduler in schedulers)  # its own curve already
-                changed["lr"] = group["lr"] if follows else group["lr"] * now["lr"] / before["lr"]
+                # A schedule has scaled the rate; the scale stays. WarmupDecay has already computed it for the new base.
+                scaled = any(isinstance(scheduler, WarmupDecay) for scheduler in schedulers)
+                changed["lr"] = group["lr"] if scaled else group["lr"] * now["lr"] / before["lr"]
             group.update(changed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The options that optimizer and schedule were made with."""
+        """The options of optimizer and schedule."""
         return {"options": self._options}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the options that the run had so far."""
-        self._options_before = state_dict["options"]
+        """Take the options that the run has had so far."""
+        self._previous_options = state_dict["options"]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the step."""
         loop = trainer.fit_loop.epoch_loop
         if self._resumed:
-            # Lightning counts the steps for its loggers apart, and adds one where it resumes.
+            # Lightning counts the steps for its loggers separately, and adds one when it resumes after a validation.
             loop._batches_that_stepped = trainer.global_step
             self._resumed = False
         key = [self.seed, loop.batch_progress.total.ready, trainer.global_rank]
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-        # torch.manual_seed seeds devices that are not there too, each by a formatted traceback: 1.5 ms a step.
+        # torch.manual_seed also seeds devices that do not exist, formatting a traceback for each: 1.5 ms per step.
         torch.default_generator.manual_seed(seed)
         if pl_module.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Note that all of the checkpoint was good for a step."""
+        """Note that a step completed with everything that the checkpoint restored."""
         self.under_way = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Bring Lightning's progress to the one form."""
+        """Normalize Lightning's progress."""
         fit = checkpoint["loops"]["fit_loop"]
         batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
-        done = batches["current"]["completed"]
-        if batches["total"]["completed"] < batches["total"]["processed"]:
-            done += 1  # saved in a hook at the batch's end, before Lightning counts it
-        total = batches["total"]["processed"]
+        done, total = batches["current"]["processed"], batches["total"]["processed"]
         epoch = epochs["current"]["processed"]
         if epoch and epoch == epochs["current"]["started"]:
-            epoch -= 1  # Lightning closes the epoch at the run's end, finished or not
+            epoch -= 1  # when a run ends, Lightning closes the epoch whether or not it is complete
         if done == trainer.num_training_batches:
             epoch, done = epoch + 1, 0
         _set(batches["total"], total, total)
         _set(batches["current"], done, done)
         batches["is_last_batch"] = False
-        # An epoch of which no batch is done has not started.
-        for progress in (epochs["total"], epochs["current"]):
+        for progress in (epochs["total"], epochs["current"]):  # an epoch without a complete batch has not started
             _set(progress, epoch + (done > 0), epoch)
         validation = fit["epoch_loop.val_loop.batch_progress"]
         for progress in (validation["total"], validation["current"]):
@@ -149,7 +178,7 @@ class ExactResume(Callback):
         validation["is_last_batch"] = False
         optimizer = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
         for progress in (fit["epoch_loop.scheduler_progress"], optimizer["step"], optimizer["zero_grad"]):
-            # What was counted since the epoch or process began: nothing depends on it.
+            # Counts since the start of the epoch or process, which nothing depends on.
             progress["current"].update(dict.fromkeys(progress["current"], 0))
         fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
 
@@ -160,7 +189,7 @@ def _set(progress: dict[str, int], started: int, done: int) -> None:
 
 
 def _options(trainer: Trainer) -> dict[str, Any]:
-    """Classes and options of optimizer and schedule as they were made, in plain values."""
+    """Classes and options of optimizer and schedule, as plain values."""
     optimizers, schedulers = trainer.optimizers, [config.scheduler for config in trainer.lr_scheduler_configs]
     return {
         "optimizer": {
@@ -179,9 +208,9 @@ def _options(trainer: Trainer) -> dict[str, Any]:
 
 
 def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
-    """Whether each tensor of an optimizer's saved state has its parameter's form.
+    """Whether each tensor of an optimizer's saved state has the shape of its parameter.
 
-    PyTorch does not look, and fused kernels would read and write beside the tensors.
+    PyTorch does not check, and fused kernels would read and write out of bounds.
     """
     numbers = [number for group in state["param_groups"] for number in group["params"]]
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -196,16 +225,16 @@ def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
                 return False
             if tensor.ndim != parameter.ndim or tensor.isnan().any():
                 return False
-            # A dimension may be averaged away, as Adafactor's are.
-            if any(mine not in (1, its) for mine, its in zip(tensor.shape, parameter.shape, strict=True)):
+            # Some optimizers, such as Adafactor, reduce a dimension to size 1.
+            if any(size not in (1, wanted) for size, wanted in zip(tensor.shape, parameter.shape, strict=True)):
                 return False
     return True
 
 
-def _class_path(made: object) -> str:
-    return f"{type(made).__module__}.{type(made).__qualname__}"
+def _class_path(instance: object) -> str:
+    return f"{type(instance).__module__}.{type(instance).__qualname__}"
 
 
 def _state(scheduler: LRScheduler | ReduceLROnPlateau) -> dict[str, Any]:
-    # What WarmupDecay's options make of it is no state: it follows them by itself.
+    # WarmupDecay follows its options by itself: none of them are state.
     return {} if isinstance(scheduler, WarmupDecay) else scheduler.state_dict()

@@ -1,15 +1,15 @@
-"""Processes that tests of runs share: they are slow to start."""
+"""Processes that the tests of runs share, because they are slow to start."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.training.runs import ForkServer, Straight
+from tests.training.runs import ForkServer, Uninterrupted
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread_in_processes() -> Iterator[None]:
-    """Runs are the same to the bit with the same number of threads alone; forked ones have one."""
+    """Runs are bit-identical only with the same number of threads, and forked ones have one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
@@ -23,5 +23,5 @@ def fit() -> Iterator[ForkServer]:
 
 
 @pytest.fixture(scope="session")
-def straight(fit: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Straight:
-    return Straight(fit, tmp_path_factory.mktemp("runs"))
+def uninterrupted(fit: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    return Uninterrupted(fit, tmp_path_factory.mktemp("runs"))

@@ -1,13 +1,14 @@
-"""Runs `sequentia` in fresh processes that have Lightning imported already, and kills them where they are told to.
+"""Runs `sequentia` in processes that have Lightning imported already, and kills them at a given point.
 
-Importing takes seconds, so a hundred kills would take long. This process imports once and forks for each run; a fork is
-a process of its own, which SIGKILL ends as it ends any other. Requests come as lines of JSON on stdin:
+Importing takes seconds, too long for a hundred kills. This process imports once and forks for each run; a fork is a
+separate process, which SIGKILL ends like any other. Requests are lines of JSON on stdin:
 
-    arguments  what stands behind `sequentia`
-    cwd        where it runs
+    arguments  the arguments of `sequentia`
+    cwd        its working directory
     log        file for its stdout and stderr
-    kill       null, or where it is killed: {"after": seconds}, or {"call": name, "count": n}: just before the n-th
-               call of a function in CALLS
+    kill       null, {"after": seconds}, or {"call": name, "count": n}: kill just before the n-th call of a function
+               in CALLS or of a hook of Lightning's callbacks
+    signal     optional, {"hook": name, "count": n, "signum": number}: send a signal in the n-th call of a hook
 
 The answer is a line with the exit code, negative for a signal.
 """
@@ -25,7 +26,7 @@ from typing import Any
 import torch
 from lightning.pytorch.trainer import call
 
-import sequentia.commands.fit  # noqa: F401 (all that takes time)
+import sequentia.commands.fit  # noqa: F401 (the slow import)
 from sequentia.cli import main
 
 
@@ -34,7 +35,7 @@ def die() -> None:
 
 
 def patch(owner: Any, name: str, before: Callable[..., bool]) -> None:
-    """Call `before` with the arguments of each call of `owner.name`; where it returns True, the process dies."""
+    """Call `before` with the arguments of each call of `owner.name`; if it returns True, the process dies."""
     original = getattr(owner, name)
 
     def patched(*args: Any, **kwargs: Any) -> Any:
@@ -46,7 +47,7 @@ def patch(owner: Any, name: str, before: Callable[..., bool]) -> None:
 
 
 def kill_at(name: str, count: int) -> None:
-    """Die just before the `count`-th call of `name`: a function of CALLS, or a hook of Lightning's callbacks."""
+    """Die just before the `count`-th call of `name`: a function in CALLS or a hook of Lightning's callbacks."""
     left = count
 
     def counted(*args: Any, **kwargs: Any) -> bool:
@@ -61,7 +62,7 @@ def kill_at(name: str, count: int) -> None:
 
 
 def write_half(count: int) -> None:
-    """Die in the `count`-th write of a checkpoint, when half of it is in the file."""
+    """Die in the `count`-th write of a checkpoint, with half of it in the file."""
     left = count
     original = torch.save
 
@@ -145,5 +146,5 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    assert threading.active_count() == 1, "a fork takes one thread along alone"
+    assert threading.active_count() == 1, "a fork keeps only the thread that forks"
     serve()

@@ -1,4 +1,4 @@
-"""What the tests of runs share: starting them, and comparing what they leave behind."""
+"""What the tests of runs share: starting them, and comparing what they write."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from sequentia.checkpoint import read_checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LINES = [a + b + c for a in "bdklmnrstv" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]
-"""250 lines: about 13 batches an epoch."""
+"""250 lines: about 13 batches per epoch."""
 
 COMMON = (
     "--data.path lines.txt --data.batch_size 16 --trainer.accelerator cpu --trainer.log_every_n_steps 1 "
@@ -21,7 +21,7 @@ COMMON = (
 )
 SETTINGS = {
     "every 5 steps": "--trainer.max_steps 40 --trainer.val_check_interval 7 --checkpoint.every_n_train_steps 5",
-    "after validation alone": "--trainer.max_steps 40 --trainer.val_check_interval 6",
+    "after validation only": "--trainer.max_steps 40 --trainer.val_check_interval 6",
     "accumulating": (
         "--trainer.max_steps 15 --trainer.accumulate_grad_batches 3 --trainer.val_check_interval 7 "
         "--checkpoint.every_n_train_steps 2"
@@ -51,7 +51,7 @@ Curves = dict[str, list[tuple[int, float]]]
 
 
 class ForkServer:
-    """Starts `sequentia` in processes of its own; see fork_server.py."""
+    """Starts `sequentia` in separate processes; see fork_server.py."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -78,13 +78,13 @@ class ForkServer:
 
 
 def curves(run: Path) -> Curves:
-    """What TensorBoard shows of a run: for each tag its steps and values."""
+    """The scalars of a run in TensorBoard: steps and values of each tag."""
     events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
 def same(a: Any, b: Any, where: str = "") -> None:
-    """Assert that two trees of plain values and tensors are equal, bit by bit."""
+    """Assert that two trees of plain values and tensors are bit-identical."""
     assert type(a) is type(b), where
     if isinstance(a, dict):
         assert list(a) == list(b), where
@@ -102,11 +102,11 @@ def same(a: Any, b: Any, where: str = "") -> None:
 
 
 def same_checkpoints(a: Path, b: Path) -> None:
-    """Assert that two checkpoints hold the same, bit by bit: weights, optimizer, schedule, progress, best score."""
+    """Assert that two checkpoints are bit-identical: weights, optimizer, schedule, progress, best score."""
     one, other = read_checkpoint(a), read_checkpoint(b)
     for checkpoint, path in ((one, a), (other, b)):
         state = checkpoint["callbacks"]["RunCheckpoint"]
-        for name, value in state.items():  # the runs lie in different directories
+        for name, value in state.items():  # the run directories differ
             if isinstance(value, str):
                 state[name] = value.replace(str(path.parent.resolve()), "")
             elif isinstance(value, dict):
@@ -115,7 +115,7 @@ def same_checkpoints(a: Path, b: Path) -> None:
 
 
 def same_runs(a: Path, b: Path) -> None:
-    """Assert that two runs ended with the same checkpoints and curves, bit by bit, and left no temporary file."""
+    """Assert that the checkpoints and curves of two runs are bit-identical, and that no temporary file is left."""
     for name in ("last.ckpt", "best.ckpt"):
         assert (a / name).exists() == (b / name).exists(), name
         if (a / name).exists():
@@ -124,7 +124,7 @@ def same_runs(a: Path, b: Path) -> None:
     assert one == other
     for tag, curve in one.items():
         steps = [step for step, _ in curve]
-        if tag != "epoch":  # Lightning adds it to whatever it writes: twice where a step is validated
+        if tag != "epoch":  # Lightning logs it with every other metric: twice in a step with a validation
             assert steps == sorted(set(steps)), tag
     assert not [path.name for run in (a, b) for path in run.iterdir() if path.name.startswith(".")]
 
@@ -133,13 +133,13 @@ def arguments(setting: str) -> list[str]:
     return ["fit", "--config", str(CONFIGS / "transformer.yaml"), *COMMON.split(), *SETTINGS[setting].split()]
 
 
-class Straight:
-    """Runs that were never interrupted, each made when first asked for."""
+class Uninterrupted:
+    """Runs that were never interrupted, each trained when it is first needed."""
 
     def __init__(self, fit: ForkServer, root: Path) -> None:
         self.fit, self.root = fit, root
 
-    def place(self, name: str) -> Path:
+    def workdir(self, name: str) -> Path:
         """A new directory with the data."""
         cwd = self.root / name
         cwd.mkdir()
@@ -148,7 +148,7 @@ class Straight:
 
     def __call__(self, setting: str) -> Path:
         if not (self.root / setting).is_dir():
-            assert self.fit(self.place(setting), arguments(setting)) == 0
+            assert self.fit(self.workdir(setting), arguments(setting)) == 0
         return the_run(self.root / setting)
 
 

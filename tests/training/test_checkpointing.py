@@ -1,41 +1,53 @@
-"""Which files a run has, and when."""
+"""Which files a run writes and when, each as a whole or not at all."""
 
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sequentia.checkpoint import read_checkpoint
-from tests.training.runs import ForkServer, Straight, arguments, same_runs, the_run
+from sequentia.errors import UserError
+from sequentia.runs import locked
+from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
 
 EVERY = "every 5 steps"
 
 
-def test_a_trial_run_leaves_nothing_behind(fit: ForkServer, straight: Straight) -> None:
-    cwd = straight.place("trial")
+def test_a_trial_run_leaves_no_files(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("trial")
     assert fit(cwd, [*arguments(EVERY), "--trainer.fast_dev_run", "3"]) == 0, (cwd / "log").read_text()
     assert [path for path in (cwd / "checkpoints").rglob("*") if path.is_file()] == []
     assert fit(cwd, arguments(EVERY)) == 0
-    same_runs(the_run(cwd), straight(EVERY))
+    same_runs(the_run(cwd), uninterrupted(EVERY))
 
 
 @pytest.mark.parametrize("logger", [["False"], ["CSVLogger", "--trainer.logger.save_dir", "logs"]], ids=lambda x: x[0])
-def test_config_yaml_lies_with_the_checkpoints_whatever_the_logger(
-    fit: ForkServer, straight: Straight, logger: list[str]
+def test_config_yaml_is_saved_with_the_checkpoints_whatever_the_logger(
+    fit: ForkServer, uninterrupted: Uninterrupted, logger: list[str]
 ) -> None:
-    cwd = straight.place(f"logger {logger[0]}")
+    cwd = uninterrupted.workdir(f"logger {logger[0]}")
     assert fit(cwd, [*arguments(EVERY), "--trainer.logger", *logger]) == 0, (cwd / "log").read_text()
     assert {path.name for path in the_run(cwd).iterdir()} == {"config.yaml", "best.ckpt", "last.ckpt"}
     assert not (the_run(cwd).parent / "config.yaml").exists()
 
 
 def branch(cwd: Path, steps: str) -> list[str]:
-    """Arguments of a run that branches off from the best checkpoint of a run of 21 steps, the 8th step of its epoch."""
+    """Arguments of a new run from the best checkpoint of a run of 21 steps, the 8th step of its epoch."""
     return [*arguments(EVERY), "--trainer.max_steps", steps, "--ckpt_path", str(the_run(cwd) / "best.ckpt")]
 
 
-def test_a_branch_killed_before_its_first_step_goes_on_as_a_branch(fit: ForkServer, straight: Straight) -> None:
-    whole, killed = straight.place("branch"), straight.place("branch killed")
+def test_a_branch_killed_before_its_first_step_resumes_as_a_branch(
+    fit: ForkServer, uninterrupted: Uninterrupted
+) -> None:
+    whole, killed = uninterrupted.workdir("branch"), uninterrupted.workdir("branch killed")
     for cwd in (whole, killed):
         assert fit(cwd, [*arguments(EVERY), "--trainer.max_steps", "21"]) == 0
     assert fit(whole, branch(whole, "40")) == 0
@@ -49,18 +61,121 @@ def test_a_branch_killed_before_its_first_step_goes_on_as_a_branch(fit: ForkServ
 
 
 @pytest.mark.parametrize(("keep", "files"), [("2", {"best.ckpt", "last.ckpt"}), ("0", {"last.ckpt"})])
-def test_with_nothing_held_out_the_last_is_the_best_and_no_more_are_kept(
-    fit: ForkServer, straight: Straight, keep: str, files: set[str]
+def test_if_nothing_is_held_out_the_last_checkpoint_is_the_best_and_the_only_one(
+    fit: ForkServer, uninterrupted: Uninterrupted, keep: str, files: set[str]
 ) -> None:
-    cwd = straight.place(f"nothing held out, {keep} kept")
+    cwd = uninterrupted.workdir(f"nothing held out, {keep} kept")
     assert fit(cwd, [*arguments("nothing held out"), "--checkpoint.save_top_k", keep]) == 0
     assert {path.name for path in the_run(cwd).glob("*.ckpt")} == files
 
 
-def test_another_model_checkpoint_takes_nothing_from_the_run(fit: ForkServer, straight: Straight) -> None:
-    cwd = straight.place("two checkpoints")
+def test_a_second_model_checkpoint_does_not_affect_the_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("two checkpoints")
     other = ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.dirpath", "mine"]
     assert fit(cwd, [*arguments(EVERY), *other]) == 0, (cwd / "log").read_text()
     assert {path.name for path in the_run(cwd).iterdir()} > {"config.yaml", "best.ckpt", "last.ckpt"}
     assert not (cwd / "mine" / "config.yaml").exists()
     assert "best validation NLL" in (cwd / "log").read_text()
+
+
+def test_without_intervals_last_ckpt_is_written_every_minute_also_if_best_is_updated_by_epochs() -> None:
+    for every_n_epochs in (None, 2):
+        interval = RunCheckpoint(every_n_epochs=every_n_epochs).interval_in_time
+        assert interval is not None
+        assert interval.total_seconds() == 60
+    assert RunCheckpoint(every_n_train_steps=5).interval_in_time is None
+
+
+def test_a_negative_interval_is_refused() -> None:
+    with pytest.raises(UserError, match=r"checkpoint.every_n_train_steps must be at least 0, got -1"):
+        RunCheckpoint(every_n_train_steps=-1)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_previous_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+
+    def fail(*args: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    owner: Any = os if call == "fsync" else Path
+    monkeypatch.setattr(owner, call, fail)
+    with pytest.raises(
+        UserError, match=f"cannot write .*last.ckpt: {os.strerror(number)}; the previous file is intact"
+    ):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_file_system_leaves_the_previous_file(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(10)}, path)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*last\.ckpt: File too large; the previous file is intact"):
+            AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert len(torch.load(path, weights_only=True)["weights"]) == 10
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_one_line(uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("full")
+    # The n-th checkpoint exceeds the file size limit of its process.
+    script = (
+        "import resource, signal, sys, torch; from sequentia.cli import main\n"
+        "from sequentia.training import checkpointing\n"
+        "save = checkpointing.AtomicCheckpointIO.save_checkpoint; left = [4]\n"
+        "def full(*args, **kwargs):\n"
+        "    left[0] -= 1\n"
+        "    if left[0] == 0: resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
+        "    save(*args, **kwargs)\n"
+        "checkpointing.AtomicCheckpointIO.save_checkpoint = full; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", script, *arguments(EVERY)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "the previous file is intact; free some space, or set --trainer.default_root_dir" in last
+    run = the_run(cwd)
+    assert read_checkpoint(run / "last.ckpt")["global_step"] == 5
+    assert not list(run.glob(".*"))
+
+
+@pytest.mark.parametrize("root", ["a file", "/proc/sequentia"])
+def test_a_run_directory_that_cannot_be_created_is_reported_before_training(
+    fit: ForkServer, uninterrupted: Uninterrupted, root: str
+) -> None:
+    cwd = uninterrupted.workdir(f"no directory {root.count('/')}")
+    (cwd / "a file").write_text("in the way")
+    assert fit(cwd, [*arguments(EVERY), "--trainer.default_root_dir", root]) == 2
+    log = (cwd / "log").read_text()
+    assert log.startswith(f"sequentia: cannot create a run directory in {root}: ")
+    assert log.count("\n") == 1
+
+
+def test_only_one_process_at_a_time_writes_to_a_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("locked")
+    assert fit(cwd, arguments(EVERY), {"call": "on_train_batch_end", "count": 9}) == -9
+    with locked(the_run(cwd)):
+        assert fit(cwd, [*arguments(EVERY), "--ckpt_path", "last"]) == 2
+    assert "version_0 is in use by another process" in (cwd / "log").read_text()
+    assert fit(cwd, [*arguments(EVERY), "--ckpt_path", "last"]) == 0
+
+
+def test_a_failed_start_leaves_no_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("failed")
+    for mistake in (["--data.path", "nowhere.txt"], ["--trainer.accelerator", "quantum"]):
+        assert fit(cwd, [*arguments(EVERY), *mistake]) == 2
+    assert not list(cwd.glob("checkpoints/*/*"))

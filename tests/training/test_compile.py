@@ -1,17 +1,17 @@
-"""The option `--compile`: the same model under the same names."""
+"""The option `--compile`: the same model with the same names of weights."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from sequentia.checkpoint import load_model
 from sequentia.cli import main
+from sequentia.loading import load_model
 from sequentia.models import Transformer
 from tests.models.test_laws import save
 
 
-def test_a_compiled_models_checkpoint_is_that_of_the_model(tmp_path: Path) -> None:
+def test_the_checkpoint_of_a_compiled_model_is_that_of_the_model(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Transformer("abc", 5, n_layer=1, n_embd=8)
     names = list(model.state_dict())
@@ -19,7 +19,6 @@ def test_a_compiled_models_checkpoint_is_that_of_the_model(tmp_path: Path) -> No
     with torch.no_grad():
         expected = model(context)
         model.compile(backend="eager", dynamic=True)
-        # Compiled, attention and GELU are PyTorch's own: the same but for rounding.
         torch.testing.assert_close(model(context), expected)
     assert list(model.state_dict()) == names
     save(model, tmp_path / "a.ckpt")
@@ -29,7 +28,7 @@ def test_a_compiled_models_checkpoint_is_that_of_the_model(tmp_path: Path) -> No
 
 @pytest.mark.slow  # needs a C++ compiler, and half a minute
 @pytest.mark.filterwarnings("default")
-def test_a_compiled_run_ends_near_an_eager_one(tmp_path: Path) -> None:
+def test_a_compiled_run_ends_with_about_the_weights_of_an_eager_run(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "configs" / "transformer.yaml"
     options = ["--trainer.max_steps=10", "--model.n_layer=1", "--model.dropout=0", "--data.batch_size=16"]
     options += ["--trainer.accelerator=cpu", "--trainer.val_check_interval=10"]

@@ -1,4 +1,4 @@
-"""Two processes follow one at the same global batch, and go on bit by bit when all of them are killed."""
+"""Two processes reproduce a single one with the same global batch, and resume exactly after all of them are killed."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import Straight, arguments, curves, same_runs, the_run
+from tests.training.runs import Uninterrupted, arguments, curves, same_runs, the_run
 
 OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2"]
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # each start of two processes takes ten seconds
 
 
 def fit(cwd: Path, *options: str, kill: bool = False) -> int:
-    """Run it; with `kill`, all its processes die at the validation after step 28."""
+    """Run `sequentia fit`; with `kill`, all its processes die at the validation after step 28."""
     command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *OPTIONS, *options]
     with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None
@@ -27,8 +27,8 @@ def fit(cwd: Path, *options: str, kill: bool = False) -> int:
     return process.returncode
 
 
-def test_two_processes_follow_one_at_the_same_global_batch(straight: Straight) -> None:
-    one, two = straight.place("one process"), straight.place("two processes")
+def test_two_processes_reproduce_one_with_the_same_global_batch(uninterrupted: Uninterrupted) -> None:
+    one, two = uninterrupted.workdir("one process"), uninterrupted.workdir("two processes")
     assert fit(one, "--data.batch_size", "32") == 0
     assert fit(two, "--data.batch_size", "16", *TWO) == 0
     expected, got = curves(the_run(one)), curves(the_run(two))
@@ -38,8 +38,8 @@ def test_two_processes_follow_one_at_the_same_global_batch(straight: Straight) -
         assert [value for _, value in got[tag]] == pytest.approx([value for _, value in expected[tag]], abs=1e-5)
 
 
-def test_two_killed_processes_go_on_bit_by_bit(straight: Straight) -> None:
-    whole, killed = straight.place("two never killed"), straight.place("two killed")
+def test_two_killed_processes_resume_bit_identically(uninterrupted: Uninterrupted) -> None:
+    whole, killed = uninterrupted.workdir("two never killed"), uninterrupted.workdir("two killed")
     dropout = ["--model.dropout", "0.1"]
     assert fit(whole, *TWO, *dropout) == 0
     assert fit(killed, *TWO, *dropout, kill=True) == -9
@@ -47,16 +47,16 @@ def test_two_killed_processes_go_on_bit_by_bit(straight: Straight) -> None:
     same_runs(the_run(killed), the_run(whole))
 
 
-def test_sigterm_to_the_first_process_stops_both(straight: Straight) -> None:
-    cwd = straight.place("two stopped")
+def test_sigterm_to_the_first_process_stops_both(uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("two stopped")
     command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *TWO, "--trainer.max_steps", "100000"]
     with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None
-        told = []
+        lines = []
         for line in process.stderr:
-            told.append(line)
+            lines.append(line)
             if line.startswith("step 14 "):
                 process.send_signal(signal.SIGTERM)
     assert process.returncode == 143
-    assert "Traceback" not in "".join(told)
+    assert "Traceback" not in "".join(lines)
     assert (the_run(cwd) / "last.ckpt").is_file()

@@ -1,6 +1,6 @@
-"""A run killed at any moment and continued ends as one that was never interrupted, bit by bit.
+"""A run that is killed at any moment and resumed ends bit-identical to an uninterrupted one.
 
-All of the last and best checkpoint is compared (weights, optimizer, schedule, progress, scores), and all curves.
+The last and best checkpoints are compared completely (weights, optimizer, schedule, progress, scores), and all curves.
 """
 
 import random
@@ -10,39 +10,50 @@ from typing import Any
 
 import pytest
 
-from tests.training.runs import SETTINGS, ForkServer, Straight, arguments, curves, same_checkpoints, same_runs, the_run
+from tests.training.runs import (
+    SETTINGS,
+    ForkServer,
+    Uninterrupted,
+    arguments,
+    curves,
+    same_checkpoints,
+    same_runs,
+    the_run,
+)
 
 POINTS = [
     ("every 5 steps", [{"call": "on_train_batch_end", "count": 13}, {"call": "on_train_batch_end", "count": 9}]),
     ("every 5 steps", [{"call": "half", "count": 5}]),
-    ("after validation alone", [{"call": "on_validation_batch_start", "count": 3}]),
-    ("after validation alone", [{"call": "on_train_epoch_end", "count": 2}]),
+    ("after validation only", [{"call": "on_validation_batch_start", "count": 3}]),
+    ("after validation only", [{"call": "on_train_epoch_end", "count": 2}]),
     ("accumulating", [{"call": "on_train_batch_end", "count": 20}]),
     ("by epochs", [{"call": "on_train_epoch_start", "count": 3}]),
     ("nothing held out", [{"call": "fsync", "count": 7}]),
     ("the best two", [{"call": "replace", "count": 9}]),
     ("one cycle", [{"call": "on_train_end", "count": 1}]),
 ]
-"""The few that every test run tries; the slow test tries a hundred more."""
+"""Kill points of the default test run; the slow test draws a hundred more."""
 
 
-def kill_and_go_on(fit: ForkServer, straight: Straight, name: str, setting: str, kills: list[dict[str, Any]]) -> None:
-    expected = straight(setting)
-    cwd = straight.place(name)
+def kill_and_resume(
+    fit: ForkServer, uninterrupted: Uninterrupted, name: str, setting: str, kills: list[dict[str, Any]]
+) -> None:
+    expected = uninterrupted(setting)
+    cwd = uninterrupted.workdir(name)
     for i, kill in enumerate(kills):
-        go_on = ["--ckpt_path", "last"] if (cwd / "checkpoints").exists() else []
-        code = fit(cwd, arguments(setting) + go_on, kill)
+        resume = ["--ckpt_path", "last"] if (cwd / "checkpoints").exists() else []
+        code = fit(cwd, arguments(setting) + resume, kill)
         assert code in ((-9,) if "call" in kill and i == 0 else (-9, 0)), (cwd / "log").read_text()
-    go_on = ["--ckpt_path", "last"] if list(cwd.glob("checkpoints/*/*")) else []
-    assert fit(cwd, arguments(setting) + go_on) == 0, (cwd / "log").read_text()
+    resume = ["--ckpt_path", "last"] if list(cwd.glob("checkpoints/*/*")) else []
+    assert fit(cwd, arguments(setting) + resume) == 0, (cwd / "log").read_text()
     same_runs(the_run(cwd), expected)
 
 
 @pytest.mark.parametrize(("setting", "kills"), POINTS, ids=str)
-def test_a_killed_run_goes_on_bit_by_bit(
-    fit: ForkServer, straight: Straight, setting: str, kills: list[dict[str, Any]]
+def test_a_killed_run_resumes_bit_identically(
+    fit: ForkServer, uninterrupted: Uninterrupted, setting: str, kills: list[dict[str, Any]]
 ) -> None:
-    kill_and_go_on(fit, straight, f"killed {POINTS.index((setting, kills))}", setting, kills)
+    kill_and_resume(fit, uninterrupted, f"killed {POINTS.index((setting, kills))}", setting, kills)
 
 
 HOOKS = [
@@ -54,7 +65,9 @@ HOOKS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100))
-def test_a_run_killed_at_a_random_point_goes_on_bit_by_bit(fit: ForkServer, straight: Straight, seed: int) -> None:
+def test_a_run_killed_at_a_random_point_resumes_bit_identically(
+    fit: ForkServer, uninterrupted: Uninterrupted, seed: int
+) -> None:
     draw = random.Random(seed)
     setting = draw.choice(list(SETTINGS))
     hooks = [hook for hook in HOOKS if setting != "nothing held out" or "validation" not in hook]
@@ -65,17 +78,17 @@ def test_a_run_killed_at_a_random_point_goes_on_bit_by_bit(fit: ForkServer, stra
             kills.append({"after": draw.uniform(0, 1.5)})
         else:
             kills.append({"call": hook, "count": draw.randrange(1, 3 if "valid" in hook or "epoch" in hook else 9)})
-    kill_and_go_on(fit, straight, f"random {seed}", setting, kills)
+    kill_and_resume(fit, uninterrupted, f"random {seed}", setting, kills)
 
 
-def test_a_real_process_killed_in_mid_epoch_goes_on_bit_by_bit(straight: Straight) -> None:
-    expected = straight("every 5 steps")
-    cwd = straight.place("process")
+def test_a_separate_process_killed_in_mid_epoch_resumes_bit_identically(uninterrupted: Uninterrupted) -> None:
+    expected = uninterrupted("every 5 steps")
+    cwd = uninterrupted.workdir("process")
     command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps")]
     with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith("step 14 "):  # a validation
+            if line.startswith("step 14 "):  # at a validation
                 process.kill()
                 break
         process.stderr.read()
@@ -86,52 +99,54 @@ def test_a_real_process_killed_in_mid_epoch_goes_on_bit_by_bit(straight: Straigh
     same_runs(the_run(cwd), expected)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again_in_its_place(
-    fit: ForkServer, straight: Straight
+def test_a_run_killed_before_its_first_checkpoint_restarts_in_the_same_directory(
+    fit: ForkServer, uninterrupted: Uninterrupted
 ) -> None:
-    cwd = straight.place("before the first")
+    cwd = uninterrupted.workdir("before the first")
     assert fit(cwd, arguments("every 5 steps"), {"call": "save", "count": 1}) == -9
     assert not (the_run(cwd) / "last.ckpt").exists()
     assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 0
     assert "was stopped before its first checkpoint" in (cwd / "log").read_text()
-    same_runs(the_run(cwd), straight("every 5 steps"))
+    same_runs(the_run(cwd), uninterrupted("every 5 steps"))
 
 
-def test_nothing_to_go_on_with_is_a_mistake(fit: ForkServer, straight: Straight) -> None:
-    cwd = straight.place("nothing")
+def test_resuming_without_a_run_is_refused(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("nothing")
     assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 2
     assert (cwd / "log").read_text() == (
-        "sequentia: no run to go on with under checkpoints/transformer: leave out --ckpt_path to start one\n"
+        "sequentia: no run to resume under checkpoints/transformer: omit --ckpt_path to start one\n"
     )
     assert not (cwd / "checkpoints").exists()
 
 
-def test_a_complete_run_told_to_go_on_stays_as_it_is(fit: ForkServer, straight: Straight) -> None:
-    cwd = straight.place("complete")
+def test_resuming_a_complete_run_changes_nothing(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("complete")
     assert fit(cwd, arguments("every 5 steps")) == 0
     assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 0
-    same_runs(the_run(cwd), straight("every 5 steps"))
+    same_runs(the_run(cwd), uninterrupted("every 5 steps"))
 
 
-def test_a_complete_run_goes_on_to_a_larger_max_steps_as_the_longer_run(fit: ForkServer, straight: Straight) -> None:
+def test_a_run_extended_to_a_larger_max_steps_equals_the_longer_run(
+    fit: ForkServer, uninterrupted: Uninterrupted
+) -> None:
     constant = ["--lr_scheduler.decay", "none", "--lr_scheduler.warmup", "3"]
-    long, short = straight.place("long"), straight.place("short")
+    long, short = uninterrupted.workdir("long"), uninterrupted.workdir("short")
     assert fit(long, [*arguments("every 5 steps"), *constant]) == 0
-    # Ends where the longer run validates too: a run's last step always is, and would be a point more of the curve.
+    # The last step of a run is always validated, so the shorter runs end at steps that the longer one validates too.
     for steps, more in (("14", []), ("28", ["--ckpt_path", "last"]), ("40", ["--ckpt_path", "last"])):
         assert fit(short, [*arguments("every 5 steps"), *constant, "--trainer.max_steps", steps, *more]) == 0
     log = (short / "log").read_text()
-    assert "from here on trainer.max_steps is 28, so far it was 14" in log
+    assert "trainer.max_steps changed: 14 -> 28" in log
     same_runs(the_run(short), the_run(long))
 
 
-def test_the_last_step_is_validated_whatever_the_interval(straight: Straight) -> None:
-    steps = [step + 1 for step, _ in curves(straight("every 5 steps"))["val/loss"]]
+def test_the_last_step_is_validated_whatever_the_interval(uninterrupted: Uninterrupted) -> None:
+    steps = [step + 1 for step, _ in curves(uninterrupted("every 5 steps"))["val/loss"]]
     assert steps == [7, 14, 21, 28, 35, 40]
 
 
-def test_the_best_checkpoint_of_several_is_best_ckpt(straight: Straight) -> None:
-    run = straight("the best two")
+def test_the_best_checkpoint_of_several_is_best_ckpt(uninterrupted: Uninterrupted) -> None:
+    run = uninterrupted("the best two")
     scores = dict(curves(run)["val/perplexity"])
     kept = sorted(scores, key=scores.__getitem__)[:2]
     assert {path.name for path in run.glob("best-*")} == {f"best-step={step + 1}.ckpt" for step in kept}

@@ -1,4 +1,4 @@
-"""A run is as long as its data bears, unless told."""
+"""The length of a run follows from its data unless it is given."""
 
 import math
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from jsonargparse import Namespace
 
 from sequentia.cli import main
 from sequentia.data import CharDataModule
-from sequentia.training.length import set_length, usual_steps
+from sequentia.training.defaults import default_steps, set_length
 from tests.training.runs import LINES, curves
 
 
 def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]]:
-    """The trainer's part of a run's config.yaml, and the steps after which it was validated."""
+    """The trainer options in a run's config.yaml, and the steps after which it was validated."""
     common = ["--model", "Bigram", "--optimizer", "SGD", "--optimizer.lr", "1", "--data.path", path]
     trainer = ["--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(root)]
     assert main(["fit", *common, *trainer, *options]) == 0
@@ -25,16 +25,16 @@ def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]
 
 
 def test_the_packaged_names_get_the_longest_run() -> None:
-    assert usual_steps(182_000, 101) == 2_800
-    assert usual_steps(182_000_000, 101_000) == 2_800
+    assert default_steps(182_000, 101) == 2_800
+    assert default_steps(182_000_000, 101_000) == 2_800
 
 
 def test_a_sixteenth_of_the_data_gets_half_as_many_epochs() -> None:
-    whole, sixteenth = usual_steps(160_000, 80), usual_steps(10_000, 5)
+    whole, sixteenth = default_steps(160_000, 80), default_steps(10_000, 5)
     assert (whole / 80, sixteenth / 5) == (28, 14)
 
 
-def test_a_run_is_as_long_as_the_rule_says_and_tells_it(
+def test_a_run_has_the_default_length_and_logs_it(
     write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # 250 lines all for training, in batches of 16.
@@ -42,19 +42,19 @@ def test_a_run_is_as_long_as_the_rule_says_and_tells_it(
     held_out = ["--data.test_fraction=0", "--data.val_path", write(["ab", "ba"], "val.txt")]
     path = write(LINES)
     trainer, validated = run(path, tmp_path, "--data.batch_size=16", *held_out)
-    steps = usual_steps(characters, 16)
+    steps = default_steps(characters, 16)
     assert trainer["max_steps"] == steps == validated[-1]
     assert validated[:-1] == list(range(20, steps, 20))
-    assert f"{steps} steps, {steps / 16:.3g} times through the training lines" in capsys.readouterr().err
+    assert f"training for {steps} steps ({steps / 16:.3g} epochs)" in capsys.readouterr().err
 
 
-def test_a_given_length_and_interval_win(write: Callable[..., str], tmp_path: Path) -> None:
+def test_a_given_length_and_interval_override_the_defaults(write: Callable[..., str], tmp_path: Path) -> None:
     trainer, validated = run(write(LINES), tmp_path, "--trainer.max_steps=31", "--trainer.val_check_interval=7")
     assert trainer["max_steps"] == 31
     assert validated == [7, 14, 21, 28, 31]
 
 
-def test_gathered_gradients_make_fewer_steps_of_the_same_data(write: Callable[..., str], tmp_path: Path) -> None:
+def test_accumulated_gradients_make_fewer_steps_from_the_same_data(write: Callable[..., str], tmp_path: Path) -> None:
     # 32 batches, 8 steps an epoch.
     given = ["--data.batch_size=8", "--data.val_path", write(["ab"], "val.txt")]
     trainer, validated = run(write(LINES), tmp_path, "--trainer.accumulate_grad_batches=4", *given)
@@ -64,69 +64,69 @@ def test_gathered_gradients_make_fewer_steps_of_the_same_data(write: Callable[..
 
 
 @pytest.mark.parametrize("options", [[], ["--trainer.val_check_interval=1.0"]])
-def test_a_run_by_epochs_is_validated_after_each_and_tells_how_to_go_on(
+def test_a_run_in_epochs_is_validated_after_each_and_logs_how_to_resume(
     options: list[str], write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--trainer.max_epochs=3", "--data.batch_size=50", "--data.val_path", write(["ab"], "val.txt"), *options]
     trainer, validated = run(write(LINES), tmp_path, *given)
     assert trainer["max_steps"] == -1
     assert validated == [5, 10, 15]
-    told = capsys.readouterr().err
-    assert "15 steps, 3 times through the training lines: --trainer.max_epochs sets another length" in told
-    assert told.rstrip().endswith("last.ckpt --trainer.max_epochs 6")
+    err = capsys.readouterr().err
+    assert "training for 15 steps (3 epochs); --trainer.max_epochs changes the length" in err
+    assert err.rstrip().endswith("last.ckpt --trainer.max_epochs 6")
 
 
 @pytest.mark.parametrize(
     ("options", "batches", "steps_per_epoch"),
     [({"accumulate_grad_batches": 6}, 16, 3), ({"accumulate_grad_batches": 64}, 16, 1), ({"devices": 2}, 8, 8)],
 )
-def test_what_makes_fewer_steps_of_an_epoch_makes_a_run_of_fewer(
+def test_accumulation_and_more_processes_shorten_the_run_like_the_epoch(
     options: dict[str, int], batches: int, steps_per_epoch: int, write: Callable[..., str]
 ) -> None:
-    # 250 lines in batches of 16; the last gathered batches of an epoch make a step too.
+    # 250 lines in batches of 16; the last accumulated batches of an epoch also make a step.
     data = CharDataModule(write(LINES), val_path=write(["ab"], "val.txt"), batch_size=16)
     unset = {"max_steps": -1, "max_epochs": None, "val_check_interval": None, "check_val_every_n_epoch": None}
-    places = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
-    trainer = Namespace(unset | places | options)
+    processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
+    trainer = Namespace(unset | processes | options)
     set_length(trainer, data)
-    assert trainer.max_steps == usual_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
+    assert trainer.max_steps == default_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
     epochs, rest = divmod(20, steps_per_epoch)
     assert trainer.val_check_interval == epochs * batches + rest * trainer.accumulate_grad_batches
 
 
-def test_a_schedule_that_watches_a_figure_finds_it_after_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
+def test_a_schedule_that_monitors_a_metric_gets_it_after_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
     schedule = ["--lr_scheduler", "ReduceLROnPlateau", "--lr_scheduler.patience=0", "--lr_scheduler.threshold=9"]
     given = ["--lr_scheduler.monitor=val/perplexity", "--trainer.max_steps=20", "--trainer.log_every_n_steps=1"]
     _, validated = run(write(LINES), tmp_path, "--data.batch_size=50", *schedule, *given)
     epoch = validated[0]
     assert validated == list(range(epoch, 21, epoch))
-    # No perplexity is better by 900%, so each epoch lowers the rate.
+    # No perplexity improves by 900%, so each epoch lowers the rate.
     lr = [rate for _, rate in curves(tmp_path / "version_0")["lr"]]
     assert lr == pytest.approx([0.1 ** (i // epoch) for i in range(20)])
 
 
-def test_what_is_never_logged_trains_all_the_same(write: Callable[..., str], tmp_path: Path) -> None:
+def test_a_run_without_logging_trains(write: Callable[..., str], tmp_path: Path) -> None:
     run(write(LINES), tmp_path, "--trainer.max_steps=5", "--trainer.log_every_n_steps=0")
     assert "train/loss" not in curves(tmp_path / "version_0")
 
 
-def test_overfitting_takes_the_same_batches_in_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
+def test_overfit_batches_repeats_the_same_batches_in_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
     given = ["--data.batch_size=10", "--trainer.overfit_batches=1", "--trainer.max_steps=3", "--optimizer.lr=1e-9"]
     run(write(LINES), tmp_path, *given, "--lr_scheduler=null", "--trainer.log_every_n_steps=1")
     losses = [loss for _, loss in curves(tmp_path / "version_0")["train/loss"]]
     assert losses == pytest.approx([losses[0]] * 3, abs=1e-6)
 
 
-@pytest.mark.parametrize(("command", "side"), [("validate", "val"), ("test", "test")])
-def test_evaluating_on_nothing_is_a_mistake(
-    command: str, side: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("command", "split"), [("validate", "val"), ("test", "test")])
+def test_evaluating_without_lines_is_refused(
+    command: str, split: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(LINES)
     run(path, tmp_path, "--trainer.max_steps=1")
-    given = ["--data.path", path, f"--data.{side}_fraction=0", "--ckpt_path", str(tmp_path / "version_0")]
+    given = ["--data.path", path, f"--data.{split}_fraction=0", "--ckpt_path", str(tmp_path / "version_0")]
     capsys.readouterr()
     assert main([command, "--model", "Bigram", "--trainer.accelerator", "cpu", *given]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"data.txt has no {'validation' if side == 'val' else side} lines: give some with" in err
-    assert f"--data.{side}_fraction" in err.splitlines()[-1]
+    assert f"data.txt has no {'validation' if split == 'val' else split} lines: give some with" in err
+    assert f"--data.{split}_fraction" in err.splitlines()[-1]

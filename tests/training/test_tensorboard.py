@@ -1,11 +1,11 @@
-"""A bigram's run ends with a picture of its table."""
+"""What TensorBoard shows of a run besides curves."""
 
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
-def test_a_bigrams_run_has_one_picture_of_its_last_step(trained: Path) -> None:
+def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(trained: Path) -> None:
     events = EventAccumulator(str(trained))
     events.Reload()
     assert events.Tags()["images"] == ["bigrams"]

@@ -1,4 +1,4 @@
-"""Where a run is made: in which directory, on which device."""
+"""On which device a run trains."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ import yaml
 from sequentia.cli import main
 
 
-def test_apples_gpu_is_not_taken_unless_asked_for_and_then_refused(
+def test_apples_gpu_is_never_the_default_and_is_refused_if_requested(
     write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

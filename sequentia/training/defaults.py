@@ -1,0 +1,93 @@
+"""How long a run is and how often it is validated, unless the user says."""
+
+import logging
+import math
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+
+_STEPS = 2_800  # what the Transformer takes in a few minutes on two cores
+_EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
+_VALIDATIONS, _SHORTEST_INTERVAL = 14, 20
+
+log = logging.getLogger("sequentia")
+
+
+def default_steps(characters: int, steps_per_epoch: float) -> int:
+    """Default number of optimizer steps: fewer on less data, which a model overfits sooner.
+
+    The number of epochs that minimizes the validation NLL grows with the fourth root of the size of the data.
+
+    Args:
+        characters: Predicted characters of all training lines.
+        steps_per_epoch: Optimizer steps per epoch.
+    """
+    epochs = _EPOCHS * (characters / _CHARACTERS) ** 0.25
+    return min(_STEPS, math.ceil(epochs * steps_per_epoch))
+
+
+def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False) -> None:
+    """Fill in the trainer options on length and validation that are not given.
+
+    A run whose length is given in epochs is validated after each epoch.
+
+    Args:
+        trainer: Options of the Trainer, changed in place.
+        data: The data to train on.
+        each_epoch: Whether the learning-rate schedule needs a validation after each epoch.
+
+    Raises:
+        UserError: An option is out of range.
+    """
+    accumulated, interval = trainer.accumulate_grad_batches, trainer.val_check_interval
+    for name, value in (("accumulate_grad_batches", accumulated), ("val_check_interval", interval)):
+        if isinstance(value, int | float) and value <= 0:
+            raise UserError(f"trainer.{name} must be above 0, got {value}")
+    if trainer.max_steps == 0:
+        raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
+    by_epochs = trainer.max_epochs not in (None, -1)
+    batches = math.ceil(len(data.train_dataloader()) / _processes(trainer))
+    steps_per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+    steps = default_steps(int(data.corpus.num_targets(data.split.train).sum()), steps_per_epoch)
+    if trainer.max_steps == -1 and not by_epochs:
+        trainer.max_steps = steps
+    if trainer.check_val_every_n_epoch is not None:
+        limit = trainer.overfit_batches or trainer.limit_train_batches or 1.0
+        used = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        if type(interval) is int and interval > used:
+            raise UserError(
+                f"trainer.val_check_interval {interval} exceeds the {used} batches of an epoch: "
+                "omit --trainer.check_val_every_n_epoch"
+            )
+    elif isinstance(interval, float) or (interval is None and (by_epochs or each_epoch)):
+        trainer.check_val_every_n_epoch = 1  # the interval is a fraction of an epoch, or a whole one
+    elif interval is None:
+        epochs, rest = divmod(max(_SHORTEST_INTERVAL, steps // _VALIDATIONS), steps_per_epoch)
+        trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
+
+
+def _processes(trainer: Namespace) -> int:
+    """Number of processes that the options start."""
+    options = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
+    probe = Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    return probe.num_devices * probe.num_nodes
+
+
+class LogLength(Callback):
+    """Logs the length of a new run once the trainer knows its batches."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log it."""
+        if trainer.is_global_zero and trainer.ckpt_path is None:
+            log.info(describe_length(trainer))
+
+
+def describe_length(trainer: Trainer) -> str:
+    """Steps and epochs of a run, and the option that changes them."""
+    steps = trainer.estimated_stepping_batches
+    epochs = steps / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    option = "max_steps" if trainer.max_steps != -1 else "max_epochs"
+    return f"training for {steps:,} steps ({epochs:,.3g} epochs); --trainer.{option} changes the length"

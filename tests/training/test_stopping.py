@@ -1,0 +1,130 @@
+"""How a run stops early.
+
+Ctrl-C and SIGTERM finish the step, write last.ckpt, print how to resume, and exit with 130 or 143. A loss that is NaN
+or infinite stops the run with advice, and no such weight reaches a checkpoint.
+"""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from sequentia.checkpoint import read_checkpoint
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.models import Transformer
+from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.stopping import StopWhenDiverged
+from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
+
+SETTING = "accumulating"  # 15 steps of three batches each
+
+
+@pytest.mark.parametrize(
+    ("signum", "hook", "count", "step"),
+    [
+        (signal.SIGINT, "on_before_optimizer_step", 4, 4),  # in a step, which is completed
+        (signal.SIGTERM, "on_train_batch_start", 11, 4),  # while gradients accumulate: the whole step is completed
+        (signal.SIGTERM, "on_validation_batch_start", 2, 6),  # in a validation, which is completed
+        (signal.SIGINT, "on_train_epoch_start", 2, 5),  # between two epochs
+        (signal.SIGTERM, "on_train_start", 1, 0),  # while Lightning's handler is still installed
+    ],
+)
+def test_a_signal_stops_after_the_step_and_the_run_resumes_bit_identically(
+    fit: ForkServer, uninterrupted: Uninterrupted, signum: int, hook: str, count: int, step: int
+) -> None:
+    cwd = uninterrupted.workdir(f"signal {signum} {hook}")
+    sent = {"hook": hook, "count": count, "signum": int(signum)}
+    assert fit(cwd, arguments(SETTING), signal=sent) == 128 + signum
+    run = the_run(cwd)
+    assert read_checkpoint(run / "last.ckpt")["global_step"] == step
+    log = (cwd / "log").read_text()
+    path = "checkpoints/transformer/version_0"
+    assert f"run {path}: step {step}" in log
+    assert f"  resume   sequentia fit --config {path}/config.yaml --ckpt_path {path}/last.ckpt\n" in log
+    assert "Traceback" not in log
+    resume = ["fit", "--config", f"{path}/config.yaml", "--ckpt_path", f"{path}/last.ckpt"]
+    assert fit(cwd, resume) == 0, (cwd / "log").read_text()
+    same_runs(run, uninterrupted(SETTING))
+
+
+def test_a_signal_in_the_last_step_leaves_a_complete_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("signal at the end")
+    assert fit(cwd, arguments(SETTING), signal={"hook": "on_train_end", "count": 1, "signum": int(signal.SIGINT)}) == 0
+    same_runs(the_run(cwd), uninterrupted(SETTING))
+
+
+def test_a_second_ctrl_c_stops_immediately(uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("twice")
+    endless = ["--trainer.max_steps", "100000000", "--trainer.accumulate_grad_batches", "1000000"]
+    command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *endless]
+    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith("step 0 "):  # a validation: training has started
+                process.send_signal(signal.SIGINT)
+            if line.startswith("Ctrl-C: stopping after this step"):
+                process.send_signal(signal.SIGINT)
+                break
+        lines.append(process.stderr.read())
+    assert process.returncode == 130
+    assert "Traceback" not in "".join(lines)
+
+
+@pytest.mark.parametrize("lr", ["1e30", "1e38"])
+@pytest.mark.parametrize("every", ["1", "3"])
+def test_a_run_that_diverges_stops_and_keeps_the_last_good_weights(
+    fit: ForkServer, uninterrupted: Uninterrupted, lr: str, every: str
+) -> None:
+    cwd = uninterrupted.workdir(f"diverged {lr} {every}")
+    options = ["--optimizer.lr", lr, "--lr_scheduler.warmup", "0", "--checkpoint.every_n_train_steps", every]
+    assert fit(cwd, [*arguments("every 5 steps"), *options]) == 2
+    log = (cwd / "log").read_text()
+    last = log.splitlines()[-1]
+    assert "Traceback" not in log
+    for part in (" at step ", "learning rate ", "lower the optimizer's lr", "gradient_clip_val"):
+        assert part in last
+    assert "last.ckpt has the last good weights" in last
+    for path in the_run(cwd).glob("*.ckpt"):
+        weights = read_checkpoint(path)["state_dict"]
+        assert all(weight.isfinite().all() for weight in weights.values()), path
+
+
+@pytest.mark.filterwarnings("default")  # a whole run, in which Lightning triggers warnings
+def test_a_nan_loss_stops_the_run_in_the_same_step(
+    uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cwd = uninterrupted.workdir("nan")
+    data = CharDataModule(str(cwd / "lines.txt"), batch_size=16)
+    model = Transformer(data.vocabulary.characters, data.context_length, n_layer=1, n_head=1, n_embd=8)
+    loss = model.nll_sum
+    calls = 0
+
+    def poisoned(batch: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return loss(batch) * (float("nan") if calls == 6 else 1.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model, "nll_sum", poisoned)
+    checkpoint = RunCheckpoint(every_n_train_steps=1)
+    checkpoint.dirpath = str(cwd / "run")
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=20,
+        max_epochs=-1,
+        logger=False,
+        callbacks=[StopWhenDiverged(checkpoint), checkpoint],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    with pytest.raises(UserError, match="the training loss is nan at step 6"):
+        trainer.fit(model, data)
+    saved = read_checkpoint(cwd / "run" / "last.ckpt")
+    assert saved["global_step"] == 5
+    assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
