@@ -1,1 +1,1 @@
-"""What measures speed and quality; `python -m benchmarks` prints the tables."""
+"""Benchmarks of speed and quality; `python -m benchmarks` prints their tables."""

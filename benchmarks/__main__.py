@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [PART ...]` prints the tables of all parts, or of those named."""
+"""`python -m benchmarks [--quick] [PART ...]` prints the tables of the given parts, or of all parts."""
 
 import argparse
 from importlib import import_module
@@ -10,13 +10,13 @@ PARTS = (*SPEED, "gains", "compiled", "architectures", "generality", "quality", 
 
 
 def main() -> None:
-    """Run the parts one after the other: nothing else should run on the machine."""
+    """Run the parts in turn. Nothing else should run on the machine."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all parts")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="fewer steps and smaller data; unless parts are named, those on speed alone: under two minutes",
+        help=f"fewer steps and less data; without PART, only {', '.join(SPEED)}: under two minutes",
     )
     options = parser.parse_args()
     print(f"{machine()}\n", flush=True)

@@ -1,4 +1,4 @@
-"""What each shipped configuration buys: parameters, test NLL, seconds to train, samples."""
+"""Every architecture with its shipped configuration: parameters, test NLL, training time, samples."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.report import Table
-from sequentia.checkpoint import load_model
+from sequentia.loading import load_model
 from sequentia.runs import BEST
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -17,14 +17,14 @@ NAMES = ("bigram_counts", "bigram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "
 
 
 def sequentia(directory: str, *arguments: str, threads: int | None = None) -> str:
-    """Run the command, on all threads unless given; returns its stdout."""
+    """Run a `sequentia` command in `directory`, by default on all threads; returns its stdout."""
     command = [sys.executable, "-m", "sequentia", *arguments]
     env = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, env=env).stdout
 
 
 def run(quick: bool) -> str:
-    """Train each configuration on the packaged names as it is shipped, by the commands of the README."""
+    """Train each shipped configuration on the packaged names, with the commands of the README; returns the table."""
     table = Table("architecture", "parameters", "test NLL", "seconds to train", "samples")
     with tempfile.TemporaryDirectory() as directory:
         for name in NAMES:
@@ -32,12 +32,12 @@ def run(quick: bool) -> str:
             start = time.perf_counter()
             sequentia(directory, "fit", config, *(["--trainer.max_steps=100"] if quick else []))
             seconds = time.perf_counter() - start
-            where = Path(directory) / "checkpoints" / name / "version_0"
-            tested = sequentia(directory, "test", config, f"--ckpt_path={where}")
-            nll = re.search(r"test/loss\D*([\d.]+)", tested)
-            assert nll, tested
-            samples = sequentia(directory, "sample", f"--ckpt_path={where}", "--num_samples=5", "--seed=1", "--novel")
-            model = load_model(where / BEST)
+            run_dir = Path(directory) / "checkpoints" / name / "version_0"
+            output = sequentia(directory, "test", config, f"--ckpt_path={run_dir}")
+            nll = re.search(r"test/loss\D*([\d.]+)", output)
+            assert nll, output
+            samples = sequentia(directory, "sample", f"--ckpt_path={run_dir}", "--num_samples=5", "--seed=1", "--novel")
+            model = load_model(run_dir / BEST)
             size = sum(p.numel() for p in model.parameters()) or sum(b.numel() for b in model.buffers())
             link = f"[{name}](configs/{name}.yaml)"
             table.add(link, f"{size:,}", f"{float(nll[1]):.3f}", f"{seconds:.0f}", ", ".join(samples.split("\n")[:-1]))

@@ -1,4 +1,4 @@
-"""Data that no configuration was tuned on: shipped in packages, or drawn from a source with known probabilities."""
+"""Data that no configuration was tuned on: word lists from packages, and samples from sources of known entropy."""
 
 import json
 import math
@@ -12,19 +12,24 @@ from numpy.typing import NDArray
 
 
 class Data(NamedTuple):
-    """Lines, and where they were drawn from a known source, what each costs under it in nats."""
+    """A dataset.
+
+    Attributes:
+        lines: The lines.
+        nll: NLL in nats of each line under the source that generated it; None if the source is unknown.
+    """
 
     lines: list[str]
-    costs: NDArray[np.float64] | None = None
+    nll: NDArray[np.float64] | None = None
 
 
 def countries() -> Data:
-    """The world's countries (ISO 3166-1)."""
+    """The countries of the world (ISO 3166-1)."""
     return Data([entry["name"] for entry in _iso("iso3166-1")])
 
 
 def regions() -> Data:
-    """2,000 of the provinces, states and districts of the world (ISO 3166-2)."""
+    """2,000 provinces, states and districts of the world (ISO 3166-2)."""
     names = list(dict.fromkeys(entry["name"] for entry in _iso("iso3166-2")))
     return Data([names[i] for i in np.random.default_rng(0).permutation(len(names))[:2000]])
 
@@ -35,7 +40,7 @@ def languages() -> Data:
 
 
 def chinese() -> Data:
-    """300,000 Chinese words made of the 3,000 most frequent characters of jieba's dictionary."""
+    """300,000 Chinese words that use only the 3,000 most frequent characters of jieba's dictionary."""
     text = resources.files("jieba").joinpath("dict.txt").read_text(encoding="utf-8")
     words = [line.split()[0] for line in text.splitlines()]
     frequent = {character for character, _ in Counter("".join(words)).most_common(3000)}
@@ -44,40 +49,41 @@ def chinese() -> Data:
 
 
 def genes() -> Data:
-    """2,000 lines of 500 letters out of 5, each drawn by the two before it."""
-    draw = np.random.default_rng(0)
-    next_letter = draw.dirichlet([0.3] * 5, size=(5, 5))
+    """2,000 lines of 500 characters from a second-order Markov chain over 5 letters."""
+    rng = np.random.default_rng(0)
+    transition = rng.dirichlet([0.3] * 5, size=(5, 5))
     codes = np.zeros((2000, 500), np.int64)
-    cost = np.zeros(2000)
-    for place in range(500):
-        given = next_letter[codes[:, place - 2], codes[:, place - 1]] if place >= 2 else np.full((2000, 5), 0.2)
-        codes[:, place] = (given.cumsum(1) < draw.random((2000, 1))).sum(1).clip(max=4)
-        cost -= np.log(given[np.arange(2000), codes[:, place]])
-    return Data(["".join("ACGTN"[code] for code in row) for row in codes], cost)  # the end is no surprise
+    nll = np.zeros(2000)  # every line has 500 characters, so the end has probability 1
+    for t in range(500):
+        probs = transition[codes[:, t - 2], codes[:, t - 1]] if t >= 2 else np.full((2000, 5), 0.2)
+        codes[:, t] = (probs.cumsum(1) < rng.random((2000, 1))).sum(1).clip(max=4)
+        nll -= np.log(probs[np.arange(2000), codes[:, t]])
+    return Data(["".join("ACGTN"[code] for code in row) for row in codes], nll)
 
 
 def brackets() -> Data:
-    """20,000 lines of balanced brackets of two kinds around x; alphabet 5, at most 40 characters."""
-    draw = np.random.default_rng(0)
-    drawn = [_brackets(draw) for _ in range(20_000)]
-    return Data([line for line, _ in drawn], np.array([cost for _, cost in drawn]))
+    """20,000 lines of balanced brackets of two kinds around x: 5 characters, at most 40 per line."""
+    rng = np.random.default_rng(0)
+    pairs = [_brackets(rng) for _ in range(20_000)]
+    return Data([line for line, _ in pairs], np.array([nll for _, nll in pairs]))
 
 
-def _brackets(draw: np.random.Generator) -> tuple[str, float]:
-    line, open_ones, cost = "", "", 0.0
+def _brackets(rng: np.random.Generator) -> tuple[str, float]:
+    """A line, and its NLL in nats."""
+    line, stack, nll = "", "", 0.0
     while True:
-        close = {"(": ")", "[": "]"}[open_ones[-1]] if open_ones else ""  # none open: the line's end
-        if len(line) + len(open_ones) >= 39:
-            choices = {close: 1.0}  # what is open must close in time
+        close = {"(": ")", "[": "]"}[stack[-1]] if stack else ""  # the end of the line if no bracket is open
+        if len(line) + len(stack) >= 39:
+            choices = {close: 1.0}  # just enough room is left to close all brackets
         elif line:
             choices = {"(": 0.2, "[": 0.2, "x": 0.2, close: 0.4}
         else:
             choices = {"(": 0.4, "[": 0.4, "x": 0.2}
-        symbol = str(draw.choice(list(choices), p=list(choices.values())))
-        cost -= math.log(choices[symbol])
+        symbol = str(rng.choice(list(choices), p=list(choices.values())))
+        nll -= math.log(choices[symbol])
         if symbol == "":
-            return line, cost
-        open_ones = open_ones[:-1] if symbol in ")]" else open_ones + symbol if symbol in "([" else open_ones
+            return line, nll
+        stack = stack[:-1] if symbol in ")]" else stack + symbol if symbol in "([" else stack
         line += symbol
 
 

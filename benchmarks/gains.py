@@ -1,73 +1,80 @@
-"""What each measure for speed gains: steps of `sequentia fit` without it, in turn with those as they are."""
+"""What packing and the fast dropout save: steps of the default `fit` with and without them, taken in turn."""
 
 import statistics
+import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import numpy as np
-from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch import Callback
 from numpy.typing import NDArray
+from torch import nn
 
-from benchmarks.clock import Clock
 from benchmarks.report import Table
-from benchmarks.training import fit
+from benchmarks.training import run_fit
 
-_STEPS, _WARMUP = 55, 5
-
-
-def no(*_: Any) -> bool:
-    """In place of what asks whether something of ours shall be used."""
-    return False
+ROUNDS, _BLOCK = 40, 5
 
 
-def padded(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
-    """In place of `pack`: one line a row."""
+def one_line_per_row(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
+    """Replaces `pack`: pads every line to the longest line of the batch."""
     rows = np.arange(len(lengths))
     return rows, np.zeros_like(rows), (len(rows), int(lengths.max(initial=1)))
 
 
-WITHOUT: dict[str, dict[str, Callable[..., Any]]] = {
-    "as it is": {},
-    "lines packed into rows": {"sequentia.data.batches.pack": padded},
-    "a block and its derivative as one function": {"sequentia.models.block_kernel.usable": no},
-    "that, and our own attention and GELU": {
-        "sequentia.models.block_kernel.usable": no,
-        "sequentia.models.kernels.ours": no,
-    },
-    "freed memory kept": {"sequentia.cli.keep_freed_memory": no},
-    "Lightning without profiler and empty hooks": {
-        "sequentia.training.cli.NoProfiler": PassThroughProfiler,
-        "sequentia.training.cli.skip_empty_hooks": no,
-    },
+VARIANTS: dict[str, dict[str, Callable[..., Any]]] = {
+    "as shipped": {},
+    "one line per row": {"sequentia.data.batches.pack": one_line_per_row},
+    "PyTorch's dropout": {"sequentia.models.dropout.Dropout.forward": nn.Dropout.forward},
 }
-"""Measure, and what stands in for it."""
-
-CASES = (("transformer", 32), ("transformer", 256), ("bigram", 32))
+"""Variant -> the functions that it replaces; the first variant is the baseline."""
 
 
-def milliseconds(without: str, config: str, batch_size: int) -> float:
-    """Median step of a fit, to be called in a process of its own: what memory it keeps cannot be undone."""
-    with ExitStack() as patches:
-        for name, substitute in WITHOUT[without].items():
-            patches.enter_context(patch(name, substitute))
-        fit(config, batch_size, _STEPS)
-    return 1000 * statistics.median(Clock.seconds[_WARMUP:])
+class InTurn(Callback):
+    """Trains a few steps with each variant in turn, within one run, so that all share the state of the machine.
+
+    Attributes:
+        milliseconds: Mean step time of each block of each variant. It is on the class because `--trainer.callbacks`
+            makes the instance.
+    """
+
+    milliseconds: ClassVar[dict[str, list[float]]] = {}
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._start = 0.0
+        self._patches = ExitStack()
+        InTurn.milliseconds = {variant: [] for variant in VARIANTS}
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Start the clock after the first step of a block; at its end, stop it and switch to the next variant."""
+        self._steps += 1
+        names = list(VARIANTS)
+        if self._steps % _BLOCK == 1:
+            self._start = time.perf_counter()
+        elif self._steps % _BLOCK == 0:
+            block = self._steps // _BLOCK - 1
+            seconds = (time.perf_counter() - self._start) / (_BLOCK - 1)
+            InTurn.milliseconds[names[block % len(names)]].append(1000 * seconds)
+            self._patches.close()
+            for name, replacement in VARIANTS[names[(block + 1) % len(names)]].items():
+                self._patches.enter_context(patch(name, replacement))
+
+    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
+        """Restore what the last variant replaced."""
+        self._patches.close()
 
 
 def run(quick: bool) -> str:
-    """Measure; returns the table."""
-    rounds = 1 if quick else 5
-    times: dict[tuple[str, str, int], list[float]] = {}
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for _ in range(rounds):
-            for case in CASES:
-                for without in WITHOUT:
-                    times.setdefault((without, *case), []).append(pool.submit(milliseconds, without, *case).result())
-    table = Table("without", *(f"{config}, batch {batch_size}: ms" for config, batch_size in CASES))
-    for without in WITHOUT:
-        table.add(without, *(statistics.median(times[without, *case]) for case in CASES))
+    """Train with every variant in turn; returns the table of ratios between blocks of the same round."""
+    rounds = 5 if quick else ROUNDS
+    run_fit("transformer", rounds * len(VARIANTS) * _BLOCK, "--trainer.callbacks=benchmarks.gains.InTurn")
+    baseline = next(iter(InTurn.milliseconds.values()))
+    table = Table("configs/transformer.yaml", "median step ms", "median ratio to as shipped", "quartiles")
+    for variant, times in InTurn.milliseconds.items():
+        ratios = [ms / base for ms, base in zip(times, baseline, strict=True)][1:]  # the first round warms up
+        low, _, high = statistics.quantiles(ratios, n=4)
+        table.add(variant, statistics.median(times), f"{statistics.median(ratios):.2f}", f"{low:.2f} to {high:.2f}")
     return f"## Gains\n\n{table}\n"

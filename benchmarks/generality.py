@@ -1,4 +1,4 @@
-"""The shipped transformer on data that it was not tuned on, with nothing changed but `--data.path`."""
+"""The shipped transformer on data that it was not tuned on, with no option but `--data.path`."""
 
 import tempfile
 import time
@@ -12,38 +12,38 @@ from benchmarks.report import Table
 from sequentia.data import CharDataModule
 
 
-def curve(run: Path) -> list[tuple[int, float]]:
-    """Steps done at each validation, and its NLL."""
-    events = EventAccumulator(str(run)).Reload()
+def curve(run_dir: Path) -> list[tuple[int, float]]:
+    """Number of steps and NLL at each validation."""
+    events = EventAccumulator(str(run_dir)).Reload()
     return [(event.step + 1, event.value) for event in events.Scalars("val/loss")]
 
 
-def at(share: float, points: list[tuple[int, float]]) -> str:
-    """NLL at the validation nearest to a share of the run."""
-    wanted = share * points[-1][0]
-    return f"{min(points, key=lambda point: abs(point[0] - wanted))[1]:.3f}"
+def nll_at(fraction: float, points: list[tuple[int, float]]) -> str:
+    """NLL of the validation closest to a fraction of the run."""
+    step = fraction * points[-1][0]
+    return f"{min(points, key=lambda point: abs(point[0] - step))[1]:.3f}"
 
 
 def fit(directory: str, config: str, path: Path, *options: str) -> Path:
-    """Train on `path` as the configuration is shipped; returns the run."""
+    """Train a shipped configuration on `path`; returns the run directory."""
     sequentia(directory, "fit", f"--config={CONFIGS}/{config}.yaml", f"--data.path={path}", *options)
     return Path(directory) / "checkpoints" / config / "version_0"
 
 
-def source(data: Data, path: Path) -> str:
-    """What the source of drawn data itself reaches on the validation lines: nothing can reach less but by chance."""
-    if data.costs is None:
+def source_nll(data: Data, path: Path) -> str:
+    """NLL per character of the validation lines under their source: a lower bound, up to sampling noise."""
+    if data.nll is None:
         return ""
     module = CharDataModule(str(path))
     lines = module.split.val
-    return f"{data.costs[lines].sum() / module.corpus.predicted(lines).sum():.3f}"
+    return f"{data.nll[lines].sum() / module.corpus.num_targets(lines).sum():.3f}"
 
 
 def run(quick: bool) -> str:
-    """Train on each data set; returns the table."""
+    """Train on each dataset; returns the table."""
     table = Table(
-        *("data", "lines", "characters", "longest", "source's NLL", "bigram's NLL", "steps"),
-        *("validation NLL after a quarter", "half", "all steps", "best", "seconds"),
+        *("data", "lines", "distinct characters", "longest line", "source NLL", "bigram NLL", "steps"),
+        *("validation NLL at 25% of the steps", "at 50%", "at 100%", "best", "seconds"),
     )
     for make in DATASETS:
         data = make()
@@ -52,13 +52,13 @@ def run(quick: bool) -> str:
             path.write_text("\n".join(data.lines) + "\n", encoding="utf-8")
             ((_, bigram),) = curve(fit(directory, "bigram_counts", path))
             start = time.perf_counter()
-            done = curve(fit(directory, "transformer", path, *(["--trainer.max_steps=20"] if quick else [])))
+            points = curve(fit(directory, "transformer", path, *(["--trainer.max_steps=20"] if quick else [])))
             seconds = time.perf_counter() - start
-            least = source(data, path)
+            source = source_nll(data, path)
         table.add(
             *(make.__name__, f"{len(data.lines):,}", len(set("".join(data.lines))), max(map(len, data.lines))),
-            *(least, f"{bigram:.3f}", f"{done[-1][0]:,}"),
-            *(at(share, done) for share in (0.25, 0.5, 1)),
-            *(f"{min(nll for _, nll in done):.3f}", f"{seconds:.0f}"),
+            *(source, f"{bigram:.3f}", f"{points[-1][0]:,}"),
+            *(nll_at(fraction, points) for fraction in (0.25, 0.5, 1)),
+            *(f"{min(nll for _, nll in points):.3f}", f"{seconds:.0f}"),
         )
     return f"## Other data\n\n{table}\n"

@@ -1,4 +1,4 @@
-"""Growth: ten million lines against thirty thousand."""
+"""Growth with the data: ten million lines compared with thirty thousand."""
 
 import json
 import os
@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.report import Table
-from benchmarks.sampling import trained
-from sequentia.checkpoint import load_model
+from benchmarks.sampling import train_transformer
+from sequentia.loading import load_model
 from sequentia.sampling import generate
 
 _PROGRAM = """
@@ -23,78 +24,91 @@ from benchmarks.training import LR
 from sequentia.data import CharDataModule
 from sequentia.models import Transformer
 
+path, steps = sys.argv[1], int(sys.argv[2])
 before, start = peak(), time.perf_counter()
-data = CharDataModule(sys.argv[1], batch_size=256)
+data = CharDataModule(path, batch_size=256)
 data.setup("fit")
 batches = iter(data.train_dataloader())
-next(batches)
+batch = next(batches)
 ready, memory = time.perf_counter() - start, peak() - before
 model = Transformer(data.vocabulary.characters, data.context_length)
 optimizer = torch.optim.AdamW(model.parameters(), lr=LR, fused=True)
-seconds = []
-for batch in batches:
+step_seconds = []
+while batch is not None and len(step_seconds) < steps:
     start = time.perf_counter()
     loss = model.nll_sum(batch) / batch.total
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    following = next(batches, None)
-    seconds.append((time.perf_counter() - start) / (batch.total + 0.0))
-    if len(seconds) == int(sys.argv[2]):
-        break
-print(json.dumps([ready, memory, data.corpus.characters, len(data.corpus), seconds]))
+    following = next(batches, None)  # making a batch is part of a step
+    step_seconds.append((time.perf_counter() - start) / batch.total)
+    batch = following
+print(json.dumps([ready, memory, data.corpus.num_characters, step_seconds]))
 """
-"""What one process does with a file: time and memory until the first batch, then seconds a character of each step."""
+"""Prints a `Measurement` of the file argv[1], with argv[2] steps, as JSON."""
 
 
-Figures = tuple[float, float, int, int, list[float]]
-"""Seconds and bytes of memory until ready, characters, lines, and seconds a character of each step."""
+class Measurement(NamedTuple):
+    """What one process measured.
+
+    Attributes:
+        ready: Seconds until the first batch.
+        memory: Bytes by which the peak memory had grown by then.
+        characters: Characters of the data.
+        step_seconds: Seconds per predicted character of each training step.
+    """
+
+    ready: float
+    memory: int
+    characters: int
+    step_seconds: list[float]
 
 
-def measure(path: str, steps: int, cache: str) -> Figures:
-    """Run `_PROGRAM` in a process of its own, with a cache of its own."""
+def measure(path: Path, steps: int, cache: str) -> Measurement:
+    """Run `_PROGRAM` in a new process with `cache` as the user's cache directory."""
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, path, str(steps)],
+        [sys.executable, "-c", _PROGRAM, str(path), str(steps)],
         env={**os.environ, "XDG_CACHE_HOME": cache},
         capture_output=True,
         text=True,
         check=True,
     )
-    ready, memory, characters, lines, seconds = json.loads(done.stdout)
-    return ready, memory, characters, lines, seconds
+    return Measurement(*json.loads(done.stdout))
 
 
-def write_samples(where: Path, path: Path, lines: int) -> None:
-    """A file of so many lines, drawn from the model and repeated in random order: its own kind of data."""
-    model = load_model(where / "best.ckpt")
-    drawn = np.array([sample.text for sample in generate(model, 100_000, seed=0, min_length=1)])
+def write_samples(run_dir: Path, path: Path, num_lines: int) -> None:
+    """Write lines drawn at random, with repetition, from 100,000 samples of a model."""
+    model = load_model(run_dir / "best.ckpt")
+    samples = np.array([sample.text for sample in generate(model, 100_000, seed=0, min_length=1)])
     rng = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
-        for start in range(0, lines, 1_000_000):
-            file.write("\n".join(rng.choice(drawn, min(1_000_000, lines - start))) + "\n")
+        for start in range(0, num_lines, 1_000_000):
+            file.write("\n".join(rng.choice(samples, min(1_000_000, num_lines - start))) + "\n")
 
 
 def run(quick: bool) -> str:
     """Measure; returns the table."""
     large, steps, rounds = (1_000_000, 30, 1) if quick else (10_000_000, 60, 3)
     table = Table(
-        "lines", "ready, s", "again, from the cache, s", "bytes of memory a character", "step time a character"
+        *("lines", "seconds to first batch", "with the cache"),
+        *("bytes of memory per character", "relative step time per character"),
     )
     with tempfile.TemporaryDirectory() as root:
-        where = trained(root, quick)
-        figures: dict[int, tuple[Path, Figures, list[Figures]]] = {}
-        for lines in (32_000, large):
-            path = Path(root) / f"{lines}.txt"
-            write_samples(where, path, lines)
-            first = measure(str(path), 1, f"{root}/cache")
-            figures[lines] = (path, first, [])
+        run_dir, cache = train_transformer(root, quick), f"{root}/cache"
+        paths = {num_lines: Path(root) / f"{num_lines}.txt" for num_lines in (32_000, large)}
+        first: dict[int, Measurement] = {}
+        for num_lines, path in paths.items():
+            write_samples(run_dir, path, num_lines)
+            first[num_lines] = measure(path, 1, cache)
+        repeated: dict[int, list[Measurement]] = {num_lines: [] for num_lines in paths}
         for _ in range(rounds):
-            for path, _, again in figures.values():
-                again.append(measure(str(path), steps, f"{root}/cache"))
-        base = None
-        for lines, (_, first, again) in figures.items():
-            step = statistics.median(s for figure in again for s in figure[4][3:])
-            base = base or step
-            cached = statistics.median(figure[0] for figure in again)
-            table.add(f"{lines:,}", first[0], cached, first[1] / first[2], f"{step / base:.2f}")
-    return f"## Growth\n\nAims: ready in 15 s, 8 bytes a character, step time within 5%.\n\n{table}\n"
+            for num_lines, path in paths.items():
+                repeated[num_lines].append(measure(path, steps, cache))
+    base = None
+    for num_lines, measurements in repeated.items():
+        step = statistics.median(seconds for each in measurements for seconds in each.step_seconds[3:])
+        base = base or step
+        cached = statistics.median(each.ready for each in measurements)
+        memory = first[num_lines].memory / first[num_lines].characters
+        table.add(f"{num_lines:,}", first[num_lines].ready, cached, memory, f"{step / base:.2f}")
+    return f"## Growth\n\nTargets: first batch within 15 s, 8 bytes per character, step time within 5%.\n\n{table}\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 
 def peak() -> int:
-    """In bytes, as Linux tells it in /proc.
+    """Peak resident memory in bytes, from Linux's /proc.
 
-    What `getrusage` tells is at least the peak of the process that started this one.
+    `getrusage` does not serve: its value starts at the peak of the parent process.
     """
     found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert found

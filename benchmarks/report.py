@@ -1,4 +1,4 @@
-"""Tables in Markdown, and the machine they were measured on."""
+"""Markdown tables, and a description of the machine."""
 
 import os
 import platform
@@ -10,13 +10,16 @@ import torch
 
 
 class Table:
-    """Rows under a header."""
+    """A Markdown table."""
 
     def __init__(self, *header: str) -> None:
         self.rows: list[tuple[str, ...]] = [header, ("---",) * len(header)]
 
     def add(self, *cells: object) -> None:
-        """One more row; numbers with three significant digits. Told on stderr at once: tables may take an hour."""
+        """Add a row, with floats rounded to three significant digits.
+
+        The row is also printed on stderr at once, because a table may take hours to complete.
+        """
         self.rows.append(tuple(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells))
         print(*self.rows[-1], sep="  ", file=sys.stderr, flush=True)
 
@@ -25,7 +28,7 @@ class Table:
 
 
 def machine() -> str:
-    """One line on processor, cores, threads and versions."""
+    """Processor, cores, threads and versions, on one line."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

@@ -1,4 +1,4 @@
-"""Sampling: sequentia against re-running the whole prefix, and against Hugging Face `generate` with its cache."""
+"""Sampling speed: sequentia, recomputing the full prefix, and Hugging Face `generate` with its KV cache."""
 
 import statistics
 import subprocess
@@ -13,17 +13,17 @@ from typing import Any
 import torch
 
 from benchmarks.report import Table
-from sequentia.checkpoint import load_model
 from sequentia.cli import main
+from sequentia.loading import load_model
 from sequentia.models import LanguageModel, Transformer
 from sequentia.sampling import generate
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-def trained(root: str, quick: bool) -> Path:
-    """A run of the transformer."""
-    steps = 60 if quick else 300  # enough for names of natural length: what sampling costs depends on that
+def train_transformer(root: str, quick: bool) -> Path:
+    """Train the shipped transformer briefly; returns the run directory."""
+    steps = 60 if quick else 300  # enough for names of realistic length, on which the cost of sampling depends
     code = main(
         [
             "fit",
@@ -39,8 +39,12 @@ def trained(root: str, quick: bool) -> Path:
 
 
 @torch.inference_mode()
-def prefix(model: LanguageModel, num_samples: int, batch_size: int) -> int:
-    """Names drawn as textbooks do: the whole prefix again at each character; returns how many."""
+def sample_full_prefix(model: LanguageModel, num_samples: int, batch_size: int) -> int:
+    """Sample as tutorials do, running the full prefix through the model for every character.
+
+    Returns:
+        The number of samples; likewise in the functions below.
+    """
     for start in range(0, num_samples, batch_size):
         rows = min(batch_size, num_samples - start)
         context = torch.zeros(rows, 1, dtype=torch.long)
@@ -65,8 +69,8 @@ def hugging_face(model: Transformer) -> Any:
 
 
 @torch.inference_mode()
-def cached(model: Any, num_samples: int, batch_size: int) -> int:
-    """Names drawn by Hugging Face `generate` with its cache; returns how many."""
+def sample_hugging_face(model: Any, num_samples: int, batch_size: int) -> int:
+    """Sample with Hugging Face `generate` and its KV cache."""
     for start in range(0, num_samples, batch_size):
         rows = min(batch_size, num_samples - start)
         model.generate(
@@ -82,53 +86,53 @@ def cached(model: Any, num_samples: int, batch_size: int) -> int:
     return num_samples
 
 
-def ours(model: LanguageModel, num_samples: int, batch_size: int) -> int:
-    """Names drawn by sequentia; returns how many."""
+def sample_sequentia(model: LanguageModel, num_samples: int, batch_size: int) -> int:
+    """Sample with `sequentia.sampling.generate`."""
     return sum(1 for _ in generate(model, num_samples, batch_size=batch_size))
 
 
-def rate(draw: Callable[[], int]) -> float:
-    """Names per second."""
+def samples_per_second(sample: Callable[[], int]) -> float:
+    """Samples per second of wall time."""
     start = time.perf_counter()
-    return draw() / (time.perf_counter() - start)
+    return sample() / (time.perf_counter() - start)
 
 
 def run(quick: bool) -> str:
     """Measure; returns the tables."""
     rounds, number, batch_sizes = (1, 2_000, (1000,)) if quick else (5, 10_000, (1000, 5000, 10_000))
     with tempfile.TemporaryDirectory() as root:
-        where = trained(root, quick)
-        model = load_model(where / "best.ckpt")
+        run_dir = train_transformer(root, quick)
+        model = load_model(run_dir / "best.ckpt")
         assert isinstance(model, Transformer)
         gpt2 = hugging_face(model)
-        table = Table("sampling", "batch", "names / s", "sequentia is faster by", "aim")
+        table = Table("sampler", "batch", "names per second", "speedup of sequentia", "target")
         for batch_size in batch_sizes:
-            draws: dict[str, Callable[[], int]] = {
-                "sequentia": partial(ours, model, number, batch_size),
-                "whole prefix at each character": partial(prefix, model, number, batch_size),
-                "Hugging Face generate, cache": partial(cached, gpt2, number, batch_size),
+            samplers: dict[str, Callable[[], int]] = {
+                "sequentia": partial(sample_sequentia, model, number, batch_size),
+                "full prefix for each character": partial(sample_full_prefix, model, number, batch_size),
+                "Hugging Face generate, KV cache": partial(sample_hugging_face, gpt2, number, batch_size),
             }
-            rates: dict[str, list[float]] = {name: [] for name in draws}
+            rates: dict[str, list[float]] = {name: [] for name in samplers}
             for _ in range(rounds):
-                for name, draw in draws.items():
-                    rates[name].append(rate(draw))
+                for name, sampler in samplers.items():
+                    rates[name].append(samples_per_second(sampler))
             median = {name: statistics.median(each) for name, each in rates.items()}
-            for name, aim in zip(draws, ("", ">= 10", ">= 4"), strict=True):
+            for name, target in zip(samplers, ("", ">= 10", ">= 4"), strict=True):
                 row = (f"{name}, {number:,} names", f"{batch_size:,}", f"{median[name]:,.0f}")
-                table.add(*row, median["sequentia"] / median[name], aim)
+                table.add(*row, median["sequentia"] / median[name], target)
         memory = Table("`sequentia sample --num_samples`", "peak memory, MiB")
-        for count in (10_000, 20_000 if quick else 100_000):
-            memory.add(f"{count:,}", f"{peak_memory(where, count):.0f}")
+        for num_samples in (10_000, 20_000 if quick else 100_000):
+            memory.add(f"{num_samples:,}", f"{peak_memory(run_dir, num_samples):.0f}")
     return f"## Sampling\n\n{table}\n\n{memory}\n"
 
 
-def peak_memory(where: Path, count: int) -> float:
-    """Peak resident memory of the command that draws `count` names, in MiB."""
+def peak_memory(run_dir: Path, num_samples: int) -> float:
+    """Peak resident memory of `sequentia sample`, in MiB."""
     program = (
         "import sys; from benchmarks.memory import peak; from sequentia.cli import main; code = main(sys.argv[1:]);"
         "print(peak(), file=sys.stderr); sys.exit(code)"
     )
-    arguments = ["sample", f"--ckpt_path={where}", f"--num_samples={count}"]
+    arguments = ["sample", f"--ckpt_path={run_dir}", f"--num_samples={num_samples}"]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == count
+    assert len(done.stdout.splitlines()) == num_samples
     return int(done.stderr.split()[-1]) / 2**20

@@ -1,8 +1,8 @@
-"""The textbook loop that training speed is held against: plain PyTorch, as tutorials write it.
+"""The textbook loop, the baseline of training speed: plain PyTorch as in tutorials.
 
-Every line is encoded by itself in Python and padded to the longest line of the file; masks, softmax, GELU and the
-cells of recurrent nets are written out; the optimizer is AdamW as it comes. The weights are a copy of sequentia's
-model, so both loops must have the same loss.
+Lines are encoded one by one in Python and padded to the longest line of the file. Masks, softmax, GELU and recurrent
+cells are written out. The optimizer is AdamW with a constant learning rate. The weights are a copy of sequentia's
+model, so that the losses of both programs must agree.
 """
 
 import copy
@@ -18,11 +18,16 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Lines(Dataset[tuple[Tensor, Tensor]]):
-    """Each line as context and target, padded to the longest."""
+    """Context and target of each line, both padded.
 
-    def __init__(self, lines: list[str], characters: str) -> None:
-        self.lines = lines
-        self.longest = max(map(len, lines))
+    Args:
+        lines: The lines.
+        characters: The vocabulary without the boundary token.
+        max_length: Number of characters to pad to.
+    """
+
+    def __init__(self, lines: list[str], characters: str, max_length: int) -> None:
+        self.lines, self.max_length = lines, max_length
         self.ids = {character: i for i, character in enumerate(characters, start=1)}
 
     def __len__(self) -> int:
@@ -30,8 +35,8 @@ class Lines(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         ids = torch.tensor([self.ids[character] for character in self.lines[index]])
-        context = torch.zeros(self.longest + 1, dtype=torch.long)
-        target = torch.full((self.longest + 1,), -1)
+        context = torch.zeros(self.max_length + 1, dtype=torch.long)
+        target = torch.full((self.max_length + 1,), -1)
         context[1 : 1 + len(ids)] = ids
         target[: len(ids)] = ids
         target[len(ids)] = 0
@@ -130,11 +135,11 @@ FORWARD = {
     "LSTM": lstm,
     "Transformer": transformer,
 }
-"""The forward pass of each architecture, on its own modules."""
+"""Architecture -> its forward pass, given a sequentia model and context `(B, T)`; returns logits `(B, T, V)`."""
 
 
 class Trained(NamedTuple):
-    """A model, and seconds and loss of each step that made it."""
+    """A trained model, and the seconds and loss of each step."""
 
     model: nn.Module
     seconds: list[float]
@@ -142,9 +147,9 @@ class Trained(NamedTuple):
 
 
 def train(
-    model: nn.Module, lines: Lines, order: Iterable[int], batch_size: int, lr: float, most: float = math.inf
+    model: nn.Module, lines: Lines, order: Iterable[int], batch_size: int, lr: float, max_seconds: float = math.inf
 ) -> Trained:
-    """Train a copy of `model` on `lines` in the given order, for so many seconds at the most."""
+    """Train a copy of `model` on `lines` in the given order, until the order ends or the time is up."""
     model = copy.deepcopy(model)
     forward = FORWARD[type(model).__name__]
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.99), eps=1e-8)
@@ -162,6 +167,6 @@ def train(
         now = time.perf_counter()
         seconds.append(now - start)
         start = now
-        if now - begin > most:
+        if now - begin > max_seconds:
             break
     return Trained(model, seconds, losses)

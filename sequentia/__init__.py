@@ -1,13 +1,13 @@
-"""Character-level language models: a text file with one example a line in, more things like them out."""
+"""Character-level language models: learn from a text file with one example per line, and generate more like them."""
 
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sequentia.checkpoint import load_model
     from sequentia.data import CharDataModule
     from sequentia.errors import UserError
+    from sequentia.loading import load_model
     from sequentia.models import ARCHITECTURES, LanguageModel
     from sequentia.sampling import Sample, generate
     from sequentia.scoring import Score, score
@@ -27,7 +27,7 @@ __all__ = [
     "score",
 ]
 
-_HOME = {
+_MODULES = {
     "ARCHITECTURES": "models",
     "CharDataModule": "data",
     "LanguageModel": "models",
@@ -36,13 +36,18 @@ _HOME = {
     "UserError": "errors",
     "Vocabulary": "vocabulary",
     "generate": "sampling",
-    "load_model": "checkpoint",
+    "load_model": "loading",
     "score": "scoring",
 }
+"""Public name -> the submodule that defines it."""
 
 
 def __getattr__(name: str) -> Any:
-    # Importing torch takes seconds, which `sequentia --help` must not pay for.
-    if name not in _HOME:
+    # Names are imported on first use, so that `sequentia --help` does not wait seconds for torch.
+    if name not in _MODULES:
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
-    return getattr(import_module(f"sequentia.{_HOME[name]}"), name)
+    return getattr(import_module(f"sequentia.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""`python -m sequentia` is the command `sequentia`."""
+"""Entry point of `python -m sequentia`."""
 
 import sys
 

@@ -1,11 +1,6 @@
-"""Model -> files that other software reads: a GPT-2 directory for Hugging Face transformers, or ONNX.
-
-What is written appears under its name when it is whole, or not at all.
-"""
+"""Model -> files for other software: a GPT-2 directory for Hugging Face transformers, or an ONNX file."""
 
 import json
-import secrets
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,37 +12,41 @@ import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
+from sequentia.evaluation import evaluating
+from sequentia.files import replacing
 from sequentia.models import LanguageModel, Transformer
 from sequentia.vocabulary import BOUNDARY
 
 BOUNDARY_NAME = "<boundary>"
-"""The boundary token in a tokenizer's vocabulary: no single character, so that it is never one of the data's."""
+"""The boundary token in an exported tokenizer. Its name has several characters, so no character has the same name."""
 
-_OPSET = 18  # of ONNX: the newest that PyTorch's tracing exporter writes
+_OPSET = 18  # the newest ONNX opset that PyTorch's tracing exporter writes
 
 
 def export_gpt2(model: LanguageModel, out: Path) -> None:
-    """Write a directory that `transformers.GPT2LMHeadModel` and `AutoTokenizer` load with `from_pretrained`.
+    """Write a directory that `GPT2LMHeadModel.from_pretrained` and `AutoTokenizer.from_pretrained` load.
 
-    The tokenizer puts the boundary token before a text, so that its output is a prompt.
+    The tokenizer prepends the boundary token to a text, so its output can be used as a prompt.
 
     Args:
         model: A Transformer.
-        out: The directory: new, or empty.
+        out: The directory; it must not exist yet, or be empty.
 
     Raises:
-        UserError: The model is no Transformer, `out` is in the way or cannot be written, or safetensors is missing.
+        UserError: The model is not a Transformer, `out` exists or cannot be written, or safetensors is not installed.
     """
     if not isinstance(model, Transformer):
-        raise UserError(f"only a Transformer is a GPT-2; this model is a {type(model).__name__}: use --format onnx")
-    save_file = _extra("safetensors.torch").save_file
-    with _new(out) as directory:
+        raise UserError(
+            f"only a Transformer can be exported as gpt2, and this model is a {type(model).__name__}: use --format onnx"
+        )
+    save_file = _optional_module("safetensors.torch").save_file
+    with _creating(out) as directory:
         directory.mkdir()
         save_file(_gpt2_weights(model), directory / "model.safetensors", metadata={"format": "pt"})
         tokens: dict[str, Any] = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), BOUNDARY)
         contents = {
             "config.json": _gpt2_config(model) | tokens,
-            # The end is predicted from the last position and never read: one token more than positions.
+            # The end can be predicted from the last position but is never read, so it needs no position of its own.
             "generation_config.json": {"do_sample": True, "max_length": model.context_length + 1} | tokens,
             "tokenizer.json": _tokenizer(model.vocabulary.characters),
             "tokenizer_config.json": {
@@ -62,8 +61,8 @@ def export_gpt2(model: LanguageModel, out: Path) -> None:
 
 
 def _gpt2_weights(model: Transformer) -> dict[str, Tensor]:
-    """The weights under GPT-2's names. Its `Conv1D` has a linear layer's matrix transposed."""
-    layers = {
+    """The weights under GPT-2's names. GPT-2's `Conv1D` stores a linear layer's matrix transposed."""
+    linear = {
         "attn.c_attn": "attention.qkv",
         "attn.c_proj": "attention.proj",
         "mlp.c_fc": "expand",
@@ -78,10 +77,10 @@ def _gpt2_weights(model: Transformer) -> dict[str, Tensor]:
         "ln_f.bias": ours["norm.bias"],
     }
     for i in range(len(model.blocks)):
-        for to, name in (layers | norms).items():
-            weight = ours[f"blocks.{i}.{name}.weight"]
-            theirs[f"h.{i}.{to}.weight"] = weight.T if to in layers else weight
-            theirs[f"h.{i}.{to}.bias"] = ours[f"blocks.{i}.{name}.bias"]
+        for their_name, our_name in (linear | norms).items():
+            weight = ours[f"blocks.{i}.{our_name}.weight"]
+            theirs[f"h.{i}.{their_name}.weight"] = weight.T if their_name in linear else weight
+            theirs[f"h.{i}.{their_name}.bias"] = ours[f"blocks.{i}.{our_name}.bias"]
     theirs = {f"transformer.{name}": weight for name, weight in theirs.items()}
     if not model.hparams["tied"]:
         theirs["lm_head.weight"] = ours["head.weight"]
@@ -89,6 +88,7 @@ def _gpt2_weights(model: Transformer) -> dict[str, Tensor]:
 
 
 def _gpt2_config(model: Transformer) -> dict[str, Any]:
+    """The contents of config.json, without the ids of special tokens."""
     options = model.hparams
     return {
         "model_type": "gpt2",
@@ -109,11 +109,11 @@ def _gpt2_config(model: Transformer) -> dict[str, Any]:
 
 
 def _tokenizer(characters: str) -> dict[str, Any]:
-    """A tokenizer.json with a token a character; a character outside the vocabulary is an error, as it is here."""
+    """The contents of tokenizer.json: one token per character; a character outside the vocabulary is an error."""
     special = {"id": BOUNDARY, "content": BOUNDARY_NAME, "special": True, "normalized": False}
     start: list[dict[str, Any]] = [{"SpecialToken": {"id": BOUNDARY_NAME, "type_id": 0}}]
-    text: list[dict[str, Any]] = [{"Sequence": {"id": "A", "type_id": 0}}]
-    other: list[dict[str, Any]] = [{"Sequence": {"id": "B", "type_id": 0}}]
+    first: list[dict[str, Any]] = [{"Sequence": {"id": "A", "type_id": 0}}]
+    second: list[dict[str, Any]] = [{"Sequence": {"id": "B", "type_id": 0}}]
     return {
         "version": "1.0",
         "added_tokens": [special | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)],
@@ -125,43 +125,42 @@ def _tokenizer(characters: str) -> dict[str, Any]:
         },
         "post_processor": {
             "type": "TemplateProcessing",
-            "single": start + text,
-            "pair": start + text + start + other,
+            "single": start + first,
+            "pair": start + first + start + second,
             "special_tokens": {BOUNDARY_NAME: {"id": BOUNDARY_NAME, "ids": [BOUNDARY], "tokens": [BOUNDARY_NAME]}},
         },
         "decoder": {"type": "Fuse"},
         "model": {
             "type": "WordLevel",
             "vocab": {BOUNDARY_NAME: BOUNDARY} | {character: i for i, character in enumerate(characters, start=1)},
-            "unk_token": BOUNDARY_NAME + "?",  # in no vocabulary: what is unknown is refused
+            "unk_token": BOUNDARY_NAME + "?",  # not in the vocabulary, so an unknown character is an error
         },
     }
 
 
 def export_onnx(model: LanguageModel, out: Path) -> None:
-    """Write an ONNX file of `forward`: `context` (batch, time) int64 to `logits` (batch, time, V) float32.
+    """Write an ONNX file of `forward`: `context` (batch, time) int64 -> `logits` (batch, time, V) float32.
 
-    Its metadata hold `architecture`, `characters` (ids from 1 in this order), `boundary` (the boundary token's id) and
-    `context_length`.
+    Its metadata has the keys `architecture`, `characters` (the vocabulary; ids start at 1), `boundary` (the id of the
+    boundary token) and `context_length`.
 
-    PyTorch's tracing exporter writes it: the one built on torch.export unrolls recurrent layers over the example's
-    length (PyTorch 2.13).
+    PyTorch's tracing exporter is used because the one built on `torch.export` unrolls recurrent layers over the length
+    of the example input (as of PyTorch 2.13).
 
     Args:
         model: Any architecture.
-        out: The file, which must not exist.
+        out: The file; it must not exist yet.
 
     Raises:
-        UserError: `out` is in the way or cannot be written, or onnx is missing.
+        UserError: `out` exists or cannot be written, or onnx is not installed.
     """
-    onnx = _extra("onnx")
+    onnx = _optional_module("onnx")
     if out.is_dir():
         raise UserError(f"{out} is a directory: give the name of a new file")
-    was_training = model.training
-    with _new(out) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of what the tests hold against onnxruntime
-        model.eval()
-        try:
+    with _creating(out) as file:
+        with evaluating(model), warnings.catch_warnings():
+            # The tracer warns wherever it might bake in the example's sizes; tests compare other sizes too.
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 model,
                 (torch.zeros(2, 3, dtype=torch.long, device=model.device),),
@@ -172,8 +171,6 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
                 output_names=["logits"],
                 dynamic_axes={name: {0: "batch", 1: "time"} for name in ("context", "logits")},
             )
-        finally:
-            model.train(was_training)
         proto = onnx.load(file)
         metadata = {
             "architecture": type(model).__name__,
@@ -186,15 +183,16 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
 
 
 FORMATS = {"gpt2": export_gpt2, "onnx": export_onnx}
-"""Format -> what writes it."""
+"""Value of `--format` -> the function that writes it."""
 
 
 @contextmanager
-def _new(out: Path) -> Iterator[Path]:
-    """A path beside `out` to write to, which becomes `out` at the end.
+def _creating(out: Path) -> Iterator[Path]:
+    """A temporary path that is moved to `out` when the block succeeds; `out` must not exist yet, or be empty.
 
     Raises:
-        UserError: Something is at `out` already, or it cannot be written.
+        UserError: `out` is a file or a directory with files in it, its parent directory does not exist, or it cannot
+            be written.
     """
     if out.is_symlink() or out.exists():
         if not out.is_dir():
@@ -202,29 +200,19 @@ def _new(out: Path) -> Iterator[Path]:
         if any(out.iterdir()):
             raise UserError(f"the directory {out} is not empty: give another name")
     if not out.parent.is_dir():
-        raise UserError(f"no directory {out.parent} to write {out.name} in")
-    beside = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
-        yield beside
-        beside.rename(out)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        else:
-            beside.unlink(missing_ok=True)
+        raise UserError(f"no directory {out.parent} to write {out.name} to: create it, or give another name")
+    with replacing(out) as temporary:
+        yield temporary
 
 
-def _extra(module: str) -> Any:
-    """A module of the optional packages.
+def _optional_module(name: str) -> Any:
+    """Import a module of the optional dependencies.
 
     Raises:
         UserError: It is not installed.
     """
     try:
-        return import_module(module)
+        return import_module(name)
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"this format needs the package {module.partition('.')[0]}: pip install 'sequentia[export]'"
-        ) from error
+        package = name.partition(".")[0]
+        raise UserError(f"this format needs the package {package}: pip install 'sequentia[export]'") from error

@@ -1,69 +1,73 @@
-"""Model -> strings, a character at a time; no data module, no Trainer."""
+"""Model -> new lines, one character at a time. Needs neither a data module nor a Trainer."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
+from sequentia.evaluation import Module, evaluating
 from sequentia.vocabulary import BOUNDARY, Vocabulary
 
-UNLIMITED = 1000
-"""Longest sample, in characters, of a model that has no limit of its own and has read no longer lines: one that never
-ends must not run forever."""
+UNLIMITED_MAX_LENGTH = 1000
+"""Longest sample, in characters, of a model without a position limit, unless its training lines were longer. Without
+a bound, a model that never predicts the end would be sampled forever."""
+
+_BATCH_LINES = 5000
+_BATCH_POSITIONS = 100_000  # bounds the KV cache
 
 
-class Model(Protocol):
-    """What sampling asks of a model: `sequentia.models.LanguageModel` is one."""
+class Model(Module, Protocol):
+    """What sampling needs from a model; `sequentia.models.LanguageModel` satisfies it."""
 
     vocabulary: Vocabulary
     context_length: int
-    training: bool
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """Device of the weights."""
 
     @property
     def max_positions(self) -> int | None:
-        """Positions that it can read in one line; None if there is no limit."""
+        """Number of positions of a line that the model can read; None if unlimited."""
 
     def step(self, token: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logits `(B, V)` after each of `token` `(B,)`, and the state for the next step, each tensor with B first."""
-
-    def train(self, mode: bool = True) -> Any:
-        """Set training or evaluation mode."""
+        """Logits `(B, V)` after `token` `(B,)`, and the state for the next step: tensors whose first dimension is B."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One sampled line.
+    """A sampled line.
 
     Attributes:
-        text: Its characters.
-        nll: Negative log likelihood of the whole line under the model itself (temperature 1, nothing filtered out),
-            prompt and end included, in nats: what `score` gives for it.
+        text: The line.
+        nll: Negative log-likelihood of the line in nats, prompt and end included, under the unmodified model
+            (temperature 1, no filtering): what `score` returns for it.
     """
 
     text: str
     nll: float
 
 
-def longest_sample(model: Model) -> int:
-    """The most characters that a sample of `model` can have and still be ended by the model."""
-    return max(UNLIMITED, model.context_length - 1) if model.max_positions is None else model.max_positions - 1
+def max_sample_length(model: Model) -> int:
+    """Longest sample, in characters, that still leaves the model a position to predict the end from."""
+    if model.max_positions is None:
+        return max(UNLIMITED_MAX_LENGTH, model.context_length - 1)
+    return model.max_positions - 1
 
 
-def usual_batch_size(model: Model) -> int:
-    """Lines drawn side by side unless the user says.
+def default_batch_size(model: Model) -> int:
+    """Lines per batch: as many as memory allows, because lines with equal prefixes are computed only once.
 
-    The more, the more of them share a beginning, and with it the model's work; but a model that remembers every
-    position takes memory for all of them.
+    The KV cache of a model with a position limit grows with that limit, so its batches are smaller.
     """
-    return 5000 if model.max_positions is None else max(1, min(5000, 100_000 // model.max_positions))
+    if model.max_positions is None:
+        return _BATCH_LINES
+    return max(1, min(_BATCH_LINES, _BATCH_POSITIONS // model.max_positions))
 
 
 @torch.inference_mode()
@@ -83,152 +87,175 @@ def generate(
     """Sample lines from a model, batch by batch.
 
     Args:
-        model: Any architecture. It is set to evaluation mode while a batch is drawn.
-        num_samples: How many.
-        prompt: Characters that every sample starts with.
-        temperature: Divides the logits: below 1 keeps to the likely, above 1 strays; 0 takes the likeliest character.
-        top_k: Draw from the k likeliest characters alone.
-        top_p: Draw from the likeliest characters that together have this probability (nucleus; Holtzman et al. 2020).
-        min_length: Least number of characters: the end cannot be drawn before.
-        max_length: Most characters, the prompt included; the model's limit unless given.
-        seed: Same seed and options, same samples; drawn afresh unless given.
-        batch_size: Lines drawn side by side; `usual_batch_size` unless given.
+        model: Any architecture. It is switched to evaluation mode while a batch is sampled.
+        num_samples: Number of lines.
+        prompt: Prefix of every line.
+        temperature: Divides the logits: below 1 sharpens the distribution, above 1 flattens it, 0 is argmax.
+        top_k: Sample only from the k most probable characters.
+        top_p: Sample only from the smallest set of most probable characters whose total probability is at least p
+            (nucleus sampling; Holtzman et al. 2020).
+        min_length: Minimum number of characters, prompt included; the end is masked out before.
+        max_length: Maximum number of characters, prompt included; `max_sample_length` by default.
+        seed: Seed of the random number generator; the same seed and options give the same lines. Random by default.
+        batch_size: Lines per batch; `default_batch_size` by default.
 
     Yields:
         The samples, in the order drawn.
 
     Raises:
-        UserError: An option is out of its range, or the model does not know a character of the prompt.
+        UserError: An option is out of range, a character of the prompt is not in the vocabulary, or the model can
+            only end a line before `min_length`.
     """
-    prompt = model.vocabulary.spell(prompt)
+    prompt = model.vocabulary.normalize(prompt)
     prompt_ids = torch.from_numpy(model.vocabulary.encode(prompt)).to(model.device)
-    longest = longest_sample(model)
+    limit = max_sample_length(model)
     if max_length is None:
-        max_length = longest
+        max_length = limit
     if batch_size is None:
-        batch_size = usual_batch_size(model)
+        batch_size = default_batch_size(model)
     checks = (
         ("num_samples", num_samples, num_samples >= 0, "at least 0"),
-        ("temperature", temperature, 0 <= temperature < float("inf"), "a number, at least 0"),
+        ("temperature", temperature, 0 <= temperature < float("inf"), "finite and at least 0"),
         ("top_k", top_k, top_k is None or top_k >= 1, "at least 1"),
         ("top_p", top_p, top_p is None or 0 < top_p <= 1, "above 0 and at most 1"),
-        ("seed", seed, seed is None or -(2**63) <= seed < 2**64, "a number of 64 bits"),
+        ("seed", seed, seed is None or -(2**63) <= seed < 2**64, "a 64-bit integer"),
         ("batch_size", batch_size, batch_size >= 1, "at least 1"),
-        ("max_length", max_length, 1 <= max_length <= longest, f"between 1 and the model's limit, {longest}"),
-        ("min_length", min_length, 0 <= min_length <= max_length, f"between 0 and max_length, {max_length}"),
+        ("max_length", max_length, 1 <= max_length <= limit, f"between 1 and the model's limit of {limit}"),
+        ("min_length", min_length, 0 <= min_length <= max_length, f"between 0 and max_length ({max_length})"),
     )
-    for name, value, good, remedy in checks:
-        if not good:
-            raise UserError(f"{name} must be {remedy}; got {value}")
+    for name, value, valid, requirement in checks:
+        if not valid:
+            raise UserError(f"{name} must be {requirement}, got {value}")
     if len(prompt) > max_length:
-        raise UserError(f"the prompt has {len(prompt)} characters, more than max_length {max_length}: shorten it")
+        raise UserError(f"the prompt has {len(prompt)} characters, more than max_length ({max_length}): shorten it")
     generator = torch.Generator(model.device).manual_seed(secrets.randbits(63) if seed is None else seed)
+    choose_next = partial(choose, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
     for start in range(0, num_samples, batch_size):
-        was_training = model.training
-        model.train(False)
-        try:
-            size = min(batch_size, num_samples - start)
-            filters = (temperature, top_k, top_p)
-            ids, lengths, nll = _draw(model, size, prompt_ids, filters, min_length, max_length, generator)
-        finally:
-            model.train(was_training)
-        text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # of all lines, one behind the other
+        size = min(batch_size, num_samples - start)
+        with evaluating(model):  # left before each yield: the caller may train the model between two samples
+            ids, lengths, nlls = _sample_batch(model, size, prompt_ids, choose_next, min_length, max_length)
+        text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
         end = 0
-        for length, cost in zip(lengths.tolist(), nll.tolist(), strict=True):
-            yield Sample(text[end : end + length], cost)
+        for length, nll in zip(lengths.tolist(), nlls.tolist(), strict=True):
+            yield Sample(text[end : end + length], nll)
             end += length
 
 
-def _draw(
+def _sample_batch(
     model: Model,
     size: int,
     prompt: Tensor,
-    filters: tuple[float, int | None, float | None],
+    choose_next: Callable[[Tensor], Tensor],
     min_length: int,
     max_length: int,
-    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw one batch of `size` lines.
+    """Sample one batch of `size` lines.
 
-    Lines with the same characters so far share one row of the model's work: at the start that is all of them. Lines
-    that have ended take no part.
-
-    Returns:
-        Ids `(size, max_length)`, number of characters `(size,)`, and NLL `(size,)`.
-    """
-    device = prompt.device
-    ids = torch.zeros(size, max_length, dtype=torch.long, device=device)
-    lengths = torch.zeros(size, dtype=torch.long, device=device)
-    nll = torch.zeros(size, dtype=torch.float64, device=device)
-    lines = torch.arange(size, device=device)  # those not ended; B of them
-    row = torch.zeros_like(lines)  # (B,): the row of the model's work, one of R, that each line takes part in
-    token, state = torch.full((1,), BOUNDARY, device=device), None
-    for place in range(max_length + 1):
-        logits, state = model.step(token, state)  # (R, V)
-        log_probs = logits.float().log_softmax(1)[row]  # (B, V)
-        if place < len(prompt):
-            drawn = prompt[place].expand(len(lines))
-        elif place == max_length:
-            drawn = torch.full_like(lines, BOUNDARY)  # cut: the figure is that of the line as it stands
-        else:
-            drawn = choose(_without_end(log_probs) if place < min_length else log_probs, *filters, generator)
-        nll[lines] -= log_probs.gather(1, drawn[:, None])[:, 0].double()
-        going_on = drawn != BOUNDARY
-        lines, row, drawn = lines[going_on], row[going_on], drawn[going_on]
-        if len(lines) == 0:
-            break
-        ids[lines, place] = drawn
-        lengths[lines] += 1
-        token, row, state = _share(drawn, row, state, len(token), logits.shape[1])
-    return ids, lengths, nll
-
-
-def _share(
-    drawn: Tensor, row: Tensor, state: tuple[Tensor, ...], rows: int, size: int
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Rows for the next step: one for each row of the last and token drawn there.
+    Lines with equal prefixes use the same row of the model's batch; at the start there is a single row. Lines that
+    have ended are dropped.
 
     Args:
-        drawn: Token of each line, `(B,)`.
-        row: Row of each line in the last step, `(B,)`.
-        state: The model's state after the last step, of all rows.
-        rows: Number of rows of the last step.
-        size: Number of tokens, V.
+        model: In evaluation mode.
+        size: Number of lines.
+        prompt: Ids of the prompt, `(P,)`.
+        choose_next: Draws a token from each row of log probabilities: `(B, V)` -> `(B,)`.
+        min_length: See `generate`.
+        max_length: See `generate`.
 
     Returns:
-        Token of each new row, new row of each line, and the state of the new rows.
+        Ids `(size, max_length)`, padded with the boundary; lengths in characters `(size,)`; NLLs in nats `(size,)`.
     """
-    pairs, new_row = torch.unique(row * size + drawn, return_inverse=True)
-    parent, token = pairs // size, pairs % size
-    if 4 * len(pairs) > 3 * rows and bool((parent[1:] > parent[:-1]).all()):
-        # No row parts into two and few have ended: carrying those along costs less than copying the state.
-        return torch.zeros(rows, dtype=torch.long, device=row.device).scatter(0, parent, token), row, state
+    device = prompt.device
+    ids = torch.full((size, max_length), BOUNDARY, device=device)
+    lengths = torch.zeros(size, dtype=torch.long, device=device)
+    nlls = torch.zeros(size, dtype=torch.float64, device=device)
+    lines = torch.arange(size, device=device)  # (B,), indices of the lines that have not ended
+    row = torch.zeros_like(lines)  # (B,), the row of each of these lines in the model's batch of R rows
+    token, state = torch.full((1,), BOUNDARY, device=device), None  # (R,)
+    for position in range(max_length + 1):
+        logits, state = model.step(token, state)  # (R, V)
+        log_probs = logits.float().log_softmax(1)[row]  # (B, V)
+        if position < len(prompt):
+            chosen = prompt[position].expand(len(lines))
+        elif position == max_length:
+            chosen = torch.full_like(lines, BOUNDARY)
+        elif position < min_length:
+            chosen = choose_next(_without_end(log_probs))
+        else:
+            chosen = choose_next(log_probs)
+        nlls[lines] -= log_probs.gather(1, chosen[:, None])[:, 0].double()
+        unfinished = chosen != BOUNDARY
+        lines, row, chosen = lines[unfinished], row[unfinished], chosen[unfinished]
+        if len(lines) == 0:
+            break
+        ids[lines, position] = chosen
+        lengths[lines] += 1
+        token, row, state = _next_rows(chosen, row, state, len(token), logits.shape[1])
+    return ids, lengths, nlls
+
+
+def _next_rows(
+    chosen: Tensor, row: Tensor, state: tuple[Tensor, ...], num_rows: int, vocabulary_size: int
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """The rows of the next step: one for each distinct pair of a row and a token chosen in it.
+
+    Args:
+        chosen: Token chosen for each line, `(B,)`.
+        row: Row of each line in the last step, `(B,)`.
+        state: The model's state after the last step; the first dimension is R.
+        num_rows: Number of rows of the last step, R.
+        vocabulary_size: V.
+
+    Returns:
+        Token of each new row `(R',)`, new row of each line `(B,)`, and the state of the new rows.
+    """
+    pairs, new_row = torch.unique(row * vocabulary_size + chosen, return_inverse=True)
+    parent, token = pairs // vocabulary_size, pairs % vocabulary_size
+    if 4 * len(pairs) > 3 * num_rows and bool((parent[1:] > parent[:-1]).all()):
+        # No row splits and few have ended: computing the ended rows too is cheaper than copying the state.
+        return torch.zeros(num_rows, dtype=torch.long, device=row.device).scatter(0, parent, token), row, state
     return token, new_row, tuple(tensor[parent] for tensor in state)
 
 
 def _without_end(log_probs: Tensor) -> Tensor:
-    allowed = log_probs.clone()
-    allowed[:, BOUNDARY] = -torch.inf
-    if allowed.isneginf().all(1).any():
-        raise UserError("a sample shorter than min_length can only end: lower --min_length")
-    return allowed
+    """Log probabilities `(B, V)` with the end masked out.
+
+    Raises:
+        UserError: A row gives no other token a probability above 0.
+    """
+    masked = log_probs.clone()
+    masked[:, BOUNDARY] = -torch.inf
+    if masked.isneginf().all(1).any():
+        raise UserError("the model gives every continuation of a line below min_length probability 0: lower min_length")
+    return masked
 
 
 def choose(
     logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator
 ) -> Tensor:
-    """Draw a token from each row of logits `(B, V)`; returns `(B,)` long. Arguments as in `generate`."""
-    if temperature < torch.finfo(logits.dtype).tiny:  # 0, or what the division would take for it
+    """Draw a token from each row of logits.
+
+    Args:
+        logits: `(B, V)`.
+        temperature: See `generate`, as are `top_k` and `top_p`.
+        top_k: None for no limit.
+        top_p: None for no limit.
+        generator: Source of randomness.
+
+    Returns:
+        `(B,)` long.
+    """
+    if temperature < torch.finfo(logits.dtype).tiny:  # the division would treat a subnormal number as 0
         return logits.argmax(1)
-    # The largest is moved to 0 first, so that a temperature near 0 overflows to the argmax and not to nan.
+    # With the maximum shifted to 0, a temperature near 0 overflows to the argmax instead of to NaN.
     probs = ((logits - logits.amax(1, keepdim=True)) / temperature).softmax(1)
     if top_k is not None or top_p is not None:
-        # A stable sort: of equals the first stays, as with argmax.
-        ordered, order = probs.sort(dim=1, descending=True, stable=True)
+        ordered, order = probs.sort(dim=1, descending=True, stable=True)  # stable: breaks ties as argmax does
         if top_k is not None:
             ordered[:, top_k:] = 0
         if top_p is not None:
-            before = ordered.cumsum(1) - ordered  # probability of all likelier ones
-            ordered[:, 1:][before[:, 1:] >= top_p * ordered.sum(1, keepdim=True)] = 0  # the likeliest always stays
+            before = ordered.cumsum(1) - ordered  # total probability of the more probable tokens
+            # Never filters out the most probable token.
+            ordered[:, 1:][before[:, 1:] >= top_p * ordered.sum(1, keepdim=True)] = 0
         probs = torch.zeros_like(probs).scatter(1, order, ordered)
     return torch.multinomial(probs, 1, replacement=True, generator=generator)[:, 0]

@@ -1,4 +1,4 @@
-"""Model -> how likely each of many texts is; no data module, no Trainer."""
+"""Model -> the likelihood of given texts. Needs neither a data module nor a Trainer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,24 +10,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sequentia.evaluation import evaluating
 from sequentia.vocabulary import BOUNDARY, code_points
 
 if TYPE_CHECKING:
     from sequentia.models.base import LanguageModel
 
-_CHUNK = 10_000  # texts held at a time: enough to find many of about one length, few enough for any memory
-_POSITIONS = 16_384  # positions a batch may take, as in validation
-_LOGITS = 1 << 24  # logits a batch may take: a large vocabulary makes a batch smaller
+_CHUNK = 10_000  # texts in memory at a time: enough to find many of similar length
+_POSITIONS = 16_384  # positions per batch, as in validation
+_LOGITS = 1 << 24  # logits per batch: bounds the memory for a large vocabulary
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How likely a model finds one text.
+    """The likelihood of a text.
 
     Attributes:
-        text: Its characters.
-        log_probs: Natural logarithm of the probability of each predicted character given those before it, the end
-            last; shape `(len(text) + 1,)`. From the first that the model cannot produce all are -inf.
+        text: The text.
+        log_probs: Log probability, in nats, of each predicted character given those before it, the end included; shape
+            `(len(text) + 1,)`. They are -inf from the first character on that the model cannot produce.
     """
 
     text: str
@@ -35,25 +36,24 @@ class Score:
 
     @property
     def nll(self) -> float:
-        """Negative log likelihood of the whole text, the end included, in nats; inf if the model cannot produce it."""
+        """Negative log-likelihood of the text in nats, the end included; inf if the model cannot produce the text."""
         return -float(self.log_probs.sum(dtype=np.float64))
 
 
 def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
     """Score texts in the order given, in memory that does not grow with their number.
 
-    A character outside the vocabulary has probability 0, and so has every character for which the model would have to
-    read more positions than it can.
+    A character outside the vocabulary has probability 0, and so has a character beyond the model's position limit.
 
     Args:
-        model: Any architecture. It is set to evaluation mode while it computes.
-        texts: Lines without boundary tokens. The empty one is the end right after the start.
+        model: Any architecture. It is switched to evaluation mode while it computes.
+        texts: Lines without boundary tokens. An empty text is a line that ends immediately.
 
     Yields:
-        A score for each text.
+        The score of each text.
 
     Raises:
-        UserError: A text holds half a surrogate pair.
+        UserError: A text holds a lone surrogate, which is not a character.
 
     Example:
         >>> import math
@@ -64,54 +64,64 @@ def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
     """
     texts = iter(texts)
     while chunk := list(islice(texts, _CHUNK)):
-        was_training = model.training
-        model.eval()
-        try:
+        with evaluating(model):  # left before each yield: the caller may train the model between two scores
             log_probs, starts = _log_probs(model, chunk)
-        finally:
-            model.train(was_training)
         for text, start in zip(chunk, starts.tolist(), strict=True):
             yield Score(text, log_probs[start : start + len(text) + 1])
 
 
 @torch.inference_mode()
 def _log_probs(model: "LanguageModel", texts: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Log probability of every predicted character of all texts, one text after the other, and where each starts."""
-    lengths = np.array([len(text) + 1 for text in texts], np.int64)  # predicted characters
+    """Score texts in batches of similar length.
+
+    Args:
+        model: In evaluation mode.
+        texts: L texts with N predicted characters in total.
+
+    Returns:
+        Log probabilities of the predicted characters of all texts, concatenated, `(N,)`; and the index of each text's
+        first, `(L,)`.
+    """
+    lengths = np.array([len(text) + 1 for text in texts], np.int64)  # predicted characters of each text
     ends = np.cumsum(lengths) - 1
     starts = ends - lengths + 1
-    target = model.vocabulary.lookup(code_points("\0".join([*texts, ""])))  # a \0 where each text ends
+    target = model.vocabulary.lookup(code_points("\0".join([*texts, ""])))  # (N,), with a \0 where each text ends
     target[ends] = BOUNDARY
-    # How many of them the model can produce: those before the first unknown character, and what its context holds.
-    longest = np.iinfo(np.int64).max if model.max_positions is None else model.max_positions
-    producible = np.minimum(lengths, longest)
+    # Characters that the model can produce: those before the first unknown one and within the position limit.
+    limit = np.iinfo(np.int64).max if model.max_positions is None else model.max_positions
+    producible = np.minimum(lengths, limit)  # (L,)
     unknown = np.flatnonzero(target < 0)
-    owner = np.searchsorted(ends, unknown)  # text of each unknown character
+    owner = np.searchsorted(ends, unknown)  # index of the text that each unknown character is in
     np.minimum.at(producible, owner, unknown - starts[owner])
-    target[unknown] = BOUNDARY  # never looked up, but an index all the same
-    context = np.roll(target, 1)  # the end of one text is the start of the next
+    target[unknown] = BOUNDARY  # their logits are discarded, but `gather` needs a valid index
+    context = np.roll(target, 1)  # the boundary that ends a text is the one that starts the next
 
-    found = np.full(len(target), -np.inf, np.float32)
-    order = np.argsort(-producible, kind="stable")  # texts of about one length side by side, longest first
-    done, left = 0, int(np.count_nonzero(producible))
+    log_probs = np.full(len(target), -np.inf, np.float32)
+    order = np.argsort(-producible, kind="stable")[: np.count_nonzero(producible)]  # longest first
     budget = min(_POSITIONS, _LOGITS // len(model.vocabulary))
-    while done < left:
-        columns = int(producible[order[done]])
-        rows = order[done : min(left, done + max(1, budget // columns))]
-        place = starts[rows, None] + np.arange(columns)  # (B, T), of each character in `target`
-        inside = place < (starts + producible)[rows, None]
-        place[~inside] = 0  # padding: a boundary to read, and a target that is thrown away
-        logits = model(torch.from_numpy(context[place]).to(model.device))  # (B, T, V)
-        chosen = chosen_log_probs(logits, torch.from_numpy(target[place]).to(model.device))
-        found[place[inside]] = chosen.cpu().numpy()[inside]
+    done = 0
+    while done < len(order):
+        T = int(producible[order[done]])
+        rows = order[done : done + max(1, budget // T)]  # (B,)
+        index = starts[rows, None] + np.arange(T)  # (B, T), of each character in `target`
+        valid = index < (starts + producible)[rows, None]
+        index[~valid] = 0  # padding, discarded below
+        logits = model(torch.from_numpy(context[index]).to(model.device))  # (B, T, V)
+        chosen = chosen_log_probs(logits, torch.from_numpy(target[index]).to(model.device))  # (B, T)
+        log_probs[index[valid]] = chosen.cpu().numpy()[valid]
         done += len(rows)
-    return found, starts
+    return log_probs, starts
 
 
 def chosen_log_probs(logits: Tensor, target: Tensor) -> Tensor:
-    """Log probability of each target `(B, T)` under logits `(B, T, V)`; returns `(B, T)`.
+    """Log probability of each target under the logits; a logit of -inf gives -inf even if its whole row is -inf.
 
-    A logit of -inf is a probability of 0, even where no other in its row is more.
+    Args:
+        logits: `(B, T, V)`.
+        target: `(B, T)` long.
+
+    Returns:
+        `(B, T)`.
     """
     logits = logits.float()
     chosen = logits.gather(2, target[:, :, None])[:, :, 0]

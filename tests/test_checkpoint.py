@@ -1,4 +1,4 @@
-"""A checkpoint from a stranger runs no code and eats no memory: each attack is refused with one line, exit code 2."""
+"""A checkpoint from a stranger runs no code and takes no memory: each attack is refused in one line, exit code 2."""
 
 import copy
 import math
@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from sequentia.checkpoint import load_model, read_checkpoint
+from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
 from sequentia.errors import UserError
+from sequentia.loading import load_model
 
-pytestmark = pytest.mark.filterwarnings("default")  # whole commands: Lightning warns of its own code
+pytestmark = pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
 
 LINES = [a + b + c for a in "bdkl" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]
 COMMANDS = {
@@ -38,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "lines.txt").write_text("\n".join(LINES))
     config = Path(__file__).parents[1] / "configs" / "transformer.yaml"
     options = "--model.n_embd 8 --model.n_layer 1 --model.n_head 2 --data.batch_size 16 --data.path lines.txt"
-    options += " --optimizer torch.optim.AdamW --optimizer.fused true"  # the kernel that trusts its arguments most
+    options += " --optimizer torch.optim.AdamW --optimizer.fused true"  # the kernel that checks its arguments least
     trainer = "--trainer.max_steps 4 --trainer.val_check_interval 2 --trainer.enable_progress_bar false"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -49,8 +50,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the run to be tampered with, in the working directory."""
+def workdir(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run to tamper with, in the working directory."""
     shutil.copytree(trained / "run", tmp_path / "run")
     shutil.copy(trained / "lines.txt", tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -61,7 +62,7 @@ Tamper = Callable[[Path, dict[str, Any]], None]
 
 
 class Payload:
-    """Unpickled without care, it leaves the file `owned` behind."""
+    """Creates the file `owned` if it is unpickled."""
 
     def __reduce__(self) -> Any:
         return os.system, ("touch owned",)
@@ -108,7 +109,7 @@ def flip(content: bytes) -> bytes:
 
 
 def compressed(path: Path, checkpoint: dict[str, Any]) -> None:
-    """A bomb: a gigabyte of zeros in a megabyte."""
+    """Compressed entries, which could expand to gigabytes."""
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -117,7 +118,7 @@ def compressed(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 def huge_views(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Weights of terabytes that are views of one number, and hyperparameters that fit them."""
+    """Weights of terabytes that are views of one number, with matching hyperparameters."""
     checkpoint["hyper_parameters"]["n_embd"] = 10**6
     for name, weight in checkpoint["state_dict"].items():
         shape = [10**6 * (size // 8) if size % 8 == 0 and size else size for size in weight.shape]
@@ -126,7 +127,7 @@ def huge_views(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 def laughs(depth: int = 40) -> Any:
-    """Ten lists of ten lists of ten lists ...: small in a file, longer than any memory when written out."""
+    """Ten lists of ten lists of ten lists ...: small in a file, larger than any memory when printed."""
     value: Any = ["ha"]
     for _ in range(depth):
         value = [value] * 10
@@ -138,61 +139,61 @@ FIT = ("loops", "fit_loop")
 ATTACKS: dict[str, Tamper] = {
     "a payload in the hyperparameters": put("hyper_parameters", "n_layer", value=Payload()),
     "a payload in the weights": put("state_dict", WEIGHT, value=Payload()),
-    "a payload beside all else": put("more", value=Payload()),
+    "a payload under another key": put("more", value=Payload()),
     "a bare pickle": content(lambda _: pickle.dumps(Payload())),
     "a function by name": put("hyper_parameters", "n_layer", value=os.system),
     "another class path": put("sequentia", "architecture", value="os.system"),
     "a path to our own class": put("sequentia", "architecture", value="sequentia.models.Transformer"),
-    "no name but a list": put("sequentia", "architecture", value=["Transformer"]),
-    "a name without end": put("sequentia", "architecture", value=laughs()),
-    "a format without end": put("sequentia", "format", value=laughs()),
+    "a list as architecture": put("sequentia", "architecture", value=["Transformer"]),
+    "an endless architecture": put("sequentia", "architecture", value=laughs()),
+    "an endless format": put("sequentia", "format", value=laughs()),
     "a later format": put("sequentia", "format", value=2),
-    "no mark": drop("sequentia"),
+    "no sequentia key": drop("sequentia"),
     "a class path as hyperparameter": put("hyper_parameters", "_class_path", value="os.system"),
     "an instantiator": put("hyper_parameters", "_instantiator", value="os.system"),
-    "a hyperparameter that is none": put("hyper_parameters", "shell", value="touch owned"),
-    "a hyperparameter without name": put("hyper_parameters", 5, value="touch owned"),
+    "an unknown hyperparameter": put("hyper_parameters", "shell", value="touch owned"),
+    "a number as the name of a hyperparameter": put("hyper_parameters", 5, value="touch owned"),
     "a million layers": put("hyper_parameters", "n_layer", value=10**6),
     "ten million channels": put("hyper_parameters", "n_embd", value=10**7),
     "a negative size": put("hyper_parameters", "n_embd", value=-8),
     "a size of zero": put("hyper_parameters", "n_head", value=0),
-    "a size in words": put("hyper_parameters", "n_embd", value="eight"),
-    "a size without end": put("hyper_parameters", "n_embd", value=laughs()),
-    "a broken size": put("hyper_parameters", "n_layer", value=1.5),
-    "no dropout but nan": put("hyper_parameters", "dropout", value=math.nan),
+    "a size as text": put("hyper_parameters", "n_embd", value="eight"),
+    "an endless size": put("hyper_parameters", "n_embd", value=laughs()),
+    "a fractional size": put("hyper_parameters", "n_layer", value=1.5),
+    "a dropout that is NaN": put("hyper_parameters", "dropout", value=math.nan),
     "a vocabulary of numbers": put("hyper_parameters", "vocabulary", value=[1, 2]),
-    "a vocabulary out of order": put("hyper_parameters", "vocabulary", value="ba"),
+    "an unsorted vocabulary": put("hyper_parameters", "vocabulary", value="ba"),
     "an empty vocabulary": put("hyper_parameters", "vocabulary", value=""),
     "no vocabulary": drop("hyper_parameters", "vocabulary"),
     "no hyperparameters": drop("hyper_parameters"),
     "no weights": drop("state_dict"),
     "a weight missing": drop("state_dict", WEIGHT),
-    "a weight too many": put("state_dict", "extra", value=torch.zeros(1)),
+    "an extra weight": put("state_dict", "extra", value=torch.zeros(1)),
     "a weight of another shape": put("state_dict", WEIGHT, value=torch.zeros(2, 2)),
     "a weight of integers": put("state_dict", WEIGHT, value=torch.zeros(24, 8, dtype=torch.int64)),
     "a weight that is a number": put("state_dict", WEIGHT, value=1.0),
     "a sparse weight": put("state_dict", WEIGHT, value=torch.zeros(24, 8).to_sparse()),
-    "a weight that is nan": put("state_dict", WEIGHT, value=torch.full((24, 8), math.nan)),
+    "a weight that is NaN": put("state_dict", WEIGHT, value=torch.full((24, 8), math.nan)),
     "a weight that is infinite": put("state_dict", WEIGHT, value=torch.full((24, 8), math.inf)),
     "weights of terabytes": huge_views,
     "a compressed archive": compressed,
-    "the first half": content(lambda content: content[: len(content) // 2]),
+    "the first half of the file": content(lambda content: content[: len(content) // 2]),
     "all but the last byte": content(lambda content: content[:-1]),
     "flipped bytes": content(flip),
-    "nothing": content(lambda content: b""),
+    "an empty file": content(lambda content: b""),
     "text": content(lambda content: b"hello\n"),
     "a tensor": lambda path, checkpoint: torch.save(torch.zeros(3), path),
-    "no step": drop("global_step"),
-    "a step in words": put("global_step", value="four"),
+    "no step count": drop("global_step"),
+    "a step count as text": put("global_step", value="four"),
 }
 TRAINING_STATE: dict[str, Tamper] = {
     "no loops": drop("loops"),
     "loops that are a list": put("loops", value=[]),
     "no fit loop": drop(*FIT),
-    "progress in words": put(*FIT, "epoch_loop.batch_progress", "total", "ready", value="one"),
+    "progress as text": put(*FIT, "epoch_loop.batch_progress", "total", "ready", value="one"),
     "progress that is a list": put(*FIT, "epoch_progress", value=[1]),
     "negative progress": put(*FIT, "epoch_progress", "current", "processed", value=-3),
-    "steps in words": put(
+    "steps as text": put(
         *FIT, "epoch_loop.automatic_optimization.optim_progress", "optimizer", "step", "total", "completed", value="x"
     ),
     "no optimizer": drop("optimizer_states"),
@@ -200,21 +201,21 @@ TRAINING_STATE: dict[str, Tamper] = {
     "an optimizer without groups": put("optimizer_states", 0, "param_groups", value=[]),
     "moments of another shape": put("optimizer_states", 0, "state", 0, "exp_avg", value=torch.zeros(3)),
     "moments that are text": put("optimizer_states", 0, "state", 0, "exp_avg", value="x"),
-    "moments that are nan": put("optimizer_states", 0, "state", 0, "exp_avg", value=torch.full((24, 8), math.nan)),
-    "an option in words": put("optimizer_states", 0, "param_groups", 0, "betas", value="fast"),
+    "moments that are NaN": put("optimizer_states", 0, "state", 0, "exp_avg", value=torch.full((24, 8), math.nan)),
+    "an option as text": put("optimizer_states", 0, "param_groups", 0, "betas", value="fast"),
     "a schedule that is a number": put("lr_schedulers", 0, value=5),
-    "a schedule's step in words": put("lr_schedulers", 0, "last_epoch", value="x"),
+    "a schedule's step as text": put("lr_schedulers", 0, "last_epoch", value="x"),
     "a schedule's method replaced": put("lr_schedulers", 0, "get_lr", value=5),
     "no callbacks": drop("callbacks"),
     "a callback that is a list": put("callbacks", "ExactResume", value=[]),
     "options that are text": put("callbacks", "ExactResume", "options", value="x"),
     "a best score without a file": drop("callbacks", "RunCheckpoint", "best_k_models"),
-    "a version that is none": put("pytorch-lightning_version", value="x"),
+    "an invalid version": put("pytorch-lightning_version", value="x"),
 }
 
 
-def refused(place: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command that must refuse its checkpoint; returns the one line."""
+def refused(workdir: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must refuse its checkpoint; returns its error line."""
     assert main(command) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -223,45 +224,45 @@ def refused(place: Path, command: list[str], capsys: pytest.CaptureFixture[str])
     assert "Traceback" not in err
     assert str(Path("run") / "last.ckpt") in lines[0]
     assert len(lines[0]) < 500
-    assert not (place / "owned").exists()
+    assert not (workdir / "owned").exists()
     return lines[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_tampered_checkpoint_is_refused_in_one_line(
-    place: Path, capsys: pytest.CaptureFixture[str], attack: str, command: str
+    workdir: Path, capsys: pytest.CaptureFixture[str], attack: str, command: str
 ) -> None:
-    path = place / "run" / "last.ckpt"
+    path = workdir / "run" / "last.ckpt"
     ATTACKS[attack](path, read_checkpoint(path))
-    line = refused(place, COMMANDS[command], capsys)
-    assert "best.ckpt" in line, "the next best is named"
+    line = refused(workdir, COMMANDS[command], capsys)
+    assert "best.ckpt" in line, "the message names another checkpoint"
 
 
 @pytest.mark.parametrize("attack", TRAINING_STATE)
 def test_a_tampered_training_state_is_refused_in_one_line(
-    place: Path, capsys: pytest.CaptureFixture[str], attack: str
+    workdir: Path, capsys: pytest.CaptureFixture[str], attack: str
 ) -> None:
-    path = place / "run" / "last.ckpt"
+    path = workdir / "run" / "last.ckpt"
     TRAINING_STATE[attack](path, read_checkpoint(path))
-    refused(place, COMMANDS["fit"], capsys)
+    refused(workdir, COMMANDS["fit"], capsys)
 
 
-def test_what_is_not_tampered_with_is_taken(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untampered_run_is_accepted_by_every_command(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS.values():
         assert main(command) == 0, capsys.readouterr().err
     assert main(["sample", "--ckpt_path", "run", "--novel", "--num_samples", "3"]) == 0
 
 
-def test_a_copy_of_all_that_is_read_gives_the_same_model(place: Path) -> None:
-    path = place / "run" / "last.ckpt"
+def test_a_checkpoint_written_again_gives_the_same_model(workdir: Path) -> None:
+    path = workdir / "run" / "last.ckpt"
     checkpoint = read_checkpoint(path)
-    torch.save(copy.deepcopy(checkpoint), place / "copy.ckpt")
-    assert load_model(place / "copy.ckpt").sample(5, seed=1) == load_model(path).sample(5, seed=1)
+    torch.save(copy.deepcopy(checkpoint), workdir / "copy.ckpt")
+    assert load_model(workdir / "copy.ckpt").sample(5, seed=1) == load_model(path).sample(5, seed=1)
 
 
-def test_every_flipped_byte_is_found_or_harmless(place: Path) -> None:
-    path = place / "run" / "best.ckpt"
+def test_every_flipped_byte_is_detected_or_harmless(workdir: Path) -> None:
+    path = workdir / "run" / "best.ckpt"
     original, expected = path.read_bytes(), load_model(path).state_dict()
     for offset in range(0, len(original), max(1, len(original) // 150)):
         path.write_bytes(original[:offset] + bytes([original[offset] ^ 0x10]) + original[offset + 1 :])
@@ -274,30 +275,30 @@ def test_every_flipped_byte_is_found_or_harmless(place: Path) -> None:
 
 CONFIG_ATTACKS: dict[str, str | bytes] = {
     "code": "data: !!python/object/apply:os.system ['touch owned']\n",
-    "a name of code": "data: {path: !!python/name:os.system }\n",
-    "laughs": "a: &a [x, x]\nb: &b [*a, *a]\ndata: {path: [*b, *b]}\n",
-    "depth": "data: " + "[" * 5000 + "]" * 5000 + "\n",
-    "no YAML": "data: [1\n",
-    "a date that is none": "data: {path: 2001-99-99}\n",
-    "no UTF-8": b"\xff\xfe\x00",
+    "the name of a function": "data: {path: !!python/name:os.system }\n",
+    "nested aliases": "a: &a [x, x]\nb: &b [*a, *a]\ndata: {path: [*b, *b]}\n",
+    "deep nesting": "data: " + "[" * 5000 + "]" * 5000 + "\n",
+    "invalid YAML": "data: [1\n",
+    "an impossible date": "data: {path: 2001-99-99}\n",
+    "not UTF-8": b"\xff\xfe\x00",
     "text": "hello\n",
     "a list": "- data\n",
     "no data": "model: Transformer\n",
-    "data that is text": "data: hello\n",
-    "an option that is none": "data: {path: lines.txt, shell: touch owned}\n",
-    "a size in words": "data: {path: lines.txt, batch_size: eight}\n",
-    "a path that is a list": "data: {path: [lines.txt]}\n",
-    "a path that is a directory": "data: {path: /}\n",
+    "data as text": "data: hello\n",
+    "an unknown option": "data: {path: lines.txt, shell: touch owned}\n",
+    "a size as text": "data: {path: lines.txt, batch_size: eight}\n",
+    "a list as path": "data: {path: [lines.txt]}\n",
+    "a directory as path": "data: {path: /}\n",
     "too long": "#" * (2 << 20) + "\n",
 }
 
 
 @pytest.mark.parametrize("attack", CONFIG_ATTACKS)
 def test_a_strangers_configuration_is_refused_by_novel_in_one_line(
-    place: Path, capsys: pytest.CaptureFixture[str], attack: str
+    workdir: Path, capsys: pytest.CaptureFixture[str], attack: str
 ) -> None:
     text = CONFIG_ATTACKS[attack]
-    (place / "run" / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    (workdir / "run" / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert main(["sample", "--ckpt_path", "run", "--novel", "--num_samples", "1"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -305,28 +306,30 @@ def test_a_strangers_configuration_is_refused_by_novel_in_one_line(
     assert "--novel" in err
     assert "config" in err
     assert len(err) < 1000
-    assert not (place / "owned").exists()
+    assert not (workdir / "owned").exists()
 
 
-@pytest.mark.parametrize("attack", ["code", "a name of code", "laughs", "no YAML", "no UTF-8", "too long"])
+@pytest.mark.parametrize(
+    "attack", ["code", "the name of a function", "nested aliases", "invalid YAML", "not UTF-8", "too long"]
+)
 def test_a_strangers_configuration_beside_a_checkpoint_is_refused_by_fit(
-    place: Path, capsys: pytest.CaptureFixture[str], attack: str
+    workdir: Path, capsys: pytest.CaptureFixture[str], attack: str
 ) -> None:
-    own = shutil.copy(place / "run" / "config.yaml", place / "own.yaml")
+    own = shutil.copy(workdir / "run" / "config.yaml", workdir / "own.yaml")
     text = CONFIG_ATTACKS[attack]
-    (place / "run" / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    (workdir / "run" / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert main(["fit", "--config", str(own), "--ckpt_path", "run/last.ckpt"]) == 2
     err = capsys.readouterr().err
     assert "run/config.yaml" in err.splitlines()[-1]
     assert "Traceback" not in err
-    assert not (place / "owned").exists()
+    assert not (workdir / "owned").exists()
 
 
-@pytest.mark.parametrize("attack", ["code", "a name of code"])
+@pytest.mark.parametrize("attack", ["code", "the name of a function"])
 def test_a_configuration_given_by_option_makes_no_object_that_it_names(
-    place: Path, capsys: pytest.CaptureFixture[str], attack: str
+    workdir: Path, capsys: pytest.CaptureFixture[str], attack: str
 ) -> None:
-    (place / "evil.yaml").write_text(str(CONFIG_ATTACKS[attack]))
+    (workdir / "evil.yaml").write_text(str(CONFIG_ATTACKS[attack]))
     assert main(["fit", "--config", "evil.yaml"]) == 2
-    assert "no plain YAML" in capsys.readouterr().err
-    assert not (place / "owned").exists()
+    assert "not plain YAML" in capsys.readouterr().err
+    assert not (workdir / "owned").exists()

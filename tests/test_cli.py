@@ -1,29 +1,83 @@
-"""The command's frame: help is instant, and a reader may leave."""
+"""Dispatch to the subcommands: help is instant, and errors and closed pipes end with the right exit code."""
 
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sequentia.cli import COMMANDS
 
-THIN = [name for name, (_, module) in COMMANDS.items() if module != "sequentia.commands.fit"]
-"""Subcommands without Lightning's command line."""
+Command = Callable[..., Any]
+
+LIGHT = [name for name, (_, module) in COMMANDS.items() if module != "sequentia.commands.fit"]
+"""Subcommands that do not build on LightningCLI."""
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in THIN)], ids="-".join)
+@pytest.mark.parametrize("command", [[], *([name] for name in LIGHT)], ids="-".join)
 def test_help_imports_nothing_slow(command: list[str]) -> None:
     arguments = [sys.executable, "-X", "importtime", "-m", "sequentia", *command, "--help"]
-    ended = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith(f"usage: sequentia {' '.join(command)}".rstrip())
-    imported = set(re.findall(r"\| +([\w.]+)$", ended.stderr, re.MULTILINE))
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"usage: sequentia {' '.join(command)}".rstrip())
+    imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "sequentia.cli" in imported
     assert imported.isdisjoint({"torch", "lightning", "numpy", "fsspec", "matplotlib"})
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(trained: Path) -> None:
+def test_help_lists_every_command(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command("--help")
+    assert stop.value.code == 0
+    listed = re.findall(r"^    (\w+) +(.+)$", capsys.readouterr().out, re.MULTILINE)
+    assert dict(listed) == {name: text for name, (text, _) in COMMANDS.items()}
+
+
+def test_every_command_describes_ckpt_path_in_the_same_words(
+    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    described = set()
+    for name in LIGHT:
+        with pytest.raises(SystemExit):
+            command(name, "--help")
+        described.update(re.findall(r"^ +--ckpt_path PATH +(.+)$", capsys.readouterr().out, re.MULTILINE))
+    assert described == {"a checkpoint file, or a run directory (its best checkpoint); default: the newest run"}
+
+
+def test_the_version_is_printed(command: Command) -> None:
+    assert command("--version") == (0, f"sequentia {version('sequentia')}\n", "")
+
+
+def test_no_command_prints_the_help_to_stderr_and_ends_with_exit_code_2(command: Command) -> None:
+    ended = command()
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("usage: sequentia ")
+    assert ended.err.endswith("\nsequentia: give a command\n")
+
+
+def test_an_unknown_command_is_reported_with_the_known_ones(command: Command) -> None:
+    ended = command("fti")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("sequentia: ")
+    assert ended.err.endswith("; see `sequentia --help`\n")
+    assert ended.err.count("\n") == 1
+    assert "'fti'" in ended.err
+    assert all(name in ended.err for name in COMMANDS)
+
+
+def test_ctrl_c_ends_the_command_silently_with_exit_code_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: str | None) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sequentia.commands.sample.find_checkpoint", interrupt)
+    assert command("sample") == (130, "", "")
+
+
+def test_a_closed_pipe_ends_the_command_silently_with_exit_code_141(trained: Path) -> None:
     options = ["--ckpt_path", str(trained), "--num_samples", "1000000", "--max_length", "5"]
     arguments = [sys.executable, "-m", "sequentia", "sample", *options]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""Every file in configs/ trains a model of the architecture that it is named after."""
+"""Every config in configs/ trains a model of the architecture that it is named after."""
 
 import math
 from collections.abc import Callable
@@ -10,26 +10,26 @@ import pytest
 import torch
 import yaml
 
-from sequentia.checkpoint import load_model
 from sequentia.cli import main
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
+from sequentia.loading import load_model
 
 ROOT = Path(__file__).parents[1]
 OVERLAYS = {"gpu": "transformer"}
-"""Configurations that are laid over another one."""
+"""Configs that override parts of another config: the name of that config."""
 
 VARIANTS = {"bigram_gd": "bigram", "transformer_best": "transformer_ensemble"}
-"""Configurations that are not named after their architecture."""
+"""Configs that are not named after their architecture: the stem of the architecture's file."""
 
 
 def model_file(stem: str) -> str:
-    """Stem of the architecture's file."""
+    """Stem of the file of a config's architecture."""
     return VARIANTS.get(stem, stem)
 
 
 def short_run(path: str, root: Path, steps: int) -> list[str]:
-    """Options of a run on all lines of `path`, in `root`."""
+    """Options of a run on all lines of `path` that is saved to `root`."""
     data = [f"--data.path={path}", "--data.val_fraction=0", "--data.test_fraction=0"]
     return [
         *data,
@@ -46,11 +46,11 @@ def stem(request: pytest.FixtureRequest) -> str:
 
 def test_every_architecture_has_a_config_and_every_config_an_architecture() -> None:
     configs = {model_file(path.stem) for path in (ROOT / "configs").glob("*.yaml") if path.stem not in OVERLAYS}
-    shared = {"__init__", "base", "block_kernel", "kernels", "packing", "recurrent"}
+    shared = {"__init__", "base", "dropout", "packing", "recurrent"}
     assert configs == {path.stem for path in (ROOT / "sequentia" / "models").glob("*.py")} - shared
 
 
-def test_every_config_trains_its_architecture_below_ln_v(
+def test_every_config_trains_its_architecture_to_an_nll_below_ln_v(
     stem: str, corpus: Corpus, write: Callable[..., str], tmp_path: Path
 ) -> None:
     path = write([corpus.line(i) for i in range(len(corpus))])
@@ -65,25 +65,25 @@ def test_every_config_trains_its_architecture_below_ln_v(
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_changes_what_it_names_and_nothing_else(overlay: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_overlay_changes_exactly_the_options_that_it_sets(overlay: str, capsys: pytest.CaptureFixture[str]) -> None:
     configs = [f"--config={ROOT}/configs/{name}.yaml" for name in (OVERLAYS[overlay], overlay)]
     printed = []
     for chosen in (configs[:1], configs):
         with pytest.raises(SystemExit, match="0"):
             main(["fit", *chosen, "--print_config"])
         printed.append(flat(yaml.safe_load(capsys.readouterr().out)))
-    named = flat(yaml.safe_load((ROOT / "configs" / f"{overlay}.yaml").read_text()))
-    assert {k: v for k, v in printed[1].items() if printed[0][k] != v} == named
+    overridden = flat(yaml.safe_load((ROOT / "configs" / f"{overlay}.yaml").read_text()))
+    assert {k: v for k, v in printed[1].items() if printed[0][k] != v} == overridden
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested configuration with dotted names."""
+    """A nested config as a flat dict with dotted names."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     return {k: v for name, value in tree.items() for k, v in flat(value, f"{prefix}.{name}".lstrip(".")).items()}
 
 
-def test_a_null_schedule_keeps_the_rate_constant_and_none_given_warms_up_and_decays(
+def test_a_null_schedule_keeps_the_rate_constant_and_the_default_warms_up_and_decays(
     write: Callable[..., str], tmp_path: Path
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -1,4 +1,4 @@
-"""What other software computes from an exported file is what the model itself computes."""
+"""Other software computes the same logits from an exported file as the model itself."""
 
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +12,11 @@ from sequentia.export import export_gpt2, export_onnx
 from sequentia.models import ARCHITECTURES, Bigram, LanguageModel, Transformer
 
 CHARACTERS = "\n .abcé😀"
-"""White space, the character that shows the boundary elsewhere, and ones of two and four bytes."""
+"""Whitespace, the dot that elsewhere shows the boundary, and characters of two and four bytes in UTF-8."""
 
 
-def shaken(model: LanguageModel) -> LanguageModel:
-    """The model with all weights off their initial values, some of which are zero."""
+def perturbed(model: LanguageModel) -> LanguageModel:
+    """The model with noise added to its weights, some of which are initialized to zero."""
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -26,16 +26,16 @@ def shaken(model: LanguageModel) -> LanguageModel:
 
 @pytest.fixture(scope="module")
 def transformers() -> Any:
-    """The library, which then asks no server for anything."""
+    """The library, set to offline mode so that it contacts no server."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HUB_OFFLINE", "1")  # read once, at the import
+        patch.setenv("HF_HUB_OFFLINE", "1")  # read when it is imported
         return import_module("transformers")
 
 
 class TestGPT2:
     @pytest.fixture(params=[True, False], ids=["tied", "untied"])
     def model(self, request: pytest.FixtureRequest) -> LanguageModel:
-        return shaken(Transformer(CHARACTERS, 7, n_layer=2, n_head=2, n_embd=8, tied=request.param))
+        return perturbed(Transformer(CHARACTERS, 7, n_layer=2, n_head=2, n_embd=8, tied=request.param))
 
     @pytest.fixture
     def exported(self, model: LanguageModel, tmp_path: Path) -> Path:
@@ -43,25 +43,27 @@ class TestGPT2:
         return tmp_path / "out"
 
     @torch.no_grad()
-    def test_transformers_computes_the_same_logits(
+    def test_transformers_loads_every_weight_and_computes_the_same_logits(
         self, transformers: Any, model: LanguageModel, exported: Path
     ) -> None:
-        theirs, told = transformers.GPT2LMHeadModel.from_pretrained(exported, output_loading_info=True)
-        assert not any(told.values())  # no weight missing, left over or of another shape
+        theirs, problems = transformers.GPT2LMHeadModel.from_pretrained(exported, output_loading_info=True)
+        assert not any(problems.values())  # no missing, unexpected or mismatched weights
         context = torch.randint(0, len(model.vocabulary), (3, 7))
         torch.testing.assert_close(theirs.eval()(context).logits, model(context), atol=1e-4, rtol=0)
 
-    def test_generation_starts_at_the_boundary_and_ends_within_the_context(
+    def test_generate_continues_the_prompt_and_stops_at_the_context_length(
         self, transformers: Any, exported: Path
     ) -> None:
         theirs = transformers.GPT2LMHeadModel.from_pretrained(exported)
         tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
         torch.manual_seed(1)
         ids = theirs.generate(**tokenizer("ab", return_tensors="pt"), num_return_sequences=20)
+        assert ids.shape[0] == 20
+        assert ids[:, 0].eq(0).all()
         assert ids.shape[1] <= 8
         assert all(text.startswith("ab") for text in tokenizer.batch_decode(ids, skip_special_tokens=True))
 
-    def test_the_tokenizer_has_the_vocabularys_ids(
+    def test_the_tokenizer_gives_the_ids_of_the_vocabulary(
         self, transformers: Any, model: LanguageModel, exported: Path
     ) -> None:
         tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
@@ -73,7 +75,7 @@ class TestGPT2:
         with pytest.raises(Exception, match="UNK"):
             tokenizer("axb")
 
-    def test_another_architecture_is_refused_by_name(self, tmp_path: Path) -> None:
+    def test_only_a_transformer_is_exported(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="this model is a Bigram"):
             export_gpt2(Bigram("ab", 4), tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
@@ -82,10 +84,12 @@ class TestGPT2:
 class TestONNX:
     @pytest.fixture(params=ARCHITECTURES)
     def model(self, request: pytest.FixtureRequest) -> LanguageModel:
-        return shaken(ARCHITECTURES[request.param](CHARACTERS, 7))
+        return perturbed(ARCHITECTURES[request.param](CHARACTERS, 7))
 
     @torch.no_grad()
-    def test_onnxruntime_computes_the_same_logits_at_any_size(self, model: LanguageModel, tmp_path: Path) -> None:
+    def test_onnxruntime_computes_the_same_logits_for_any_batch_and_length(
+        self, model: LanguageModel, tmp_path: Path
+    ) -> None:
         session = self.export(model, tmp_path)
         assert [(i.name, i.shape, i.type) for i in session.get_inputs()] == [
             ("context", ["batch", "time"], "tensor(int64)")
@@ -97,7 +101,7 @@ class TestONNX:
             (logits,) = session.run(None, {"context": context.numpy()})
             torch.testing.assert_close(torch.from_numpy(logits), model(context), atol=1e-5, rtol=1e-5)
 
-    def test_the_vocabulary_is_in_the_metadata(self, model: LanguageModel, tmp_path: Path) -> None:
+    def test_the_metadata_holds_the_vocabulary(self, model: LanguageModel, tmp_path: Path) -> None:
         assert self.export(model, tmp_path).get_modelmeta().custom_metadata_map == {
             "architecture": type(model).__name__,
             "characters": CHARACTERS,

@@ -1,4 +1,4 @@
-"""The main job through the installed command, as a new user would do it."""
+"""The main job through the installed command, as a new user does it."""
 
 import os
 import signal
@@ -47,30 +47,30 @@ def config() -> str:
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory, config: str) -> Path:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, config: str) -> Path:
     """A directory with a run that was never interrupted."""
-    directory = tmp_path_factory.mktemp("straight")
+    directory = tmp_path_factory.mktemp("uninterrupted")
     done = run(directory, "fit", "--config", config, *SMALL)
     assert done.returncode == 0, done.stderr
     return directory
 
 
-def test_fit_tells_the_run_and_the_commands_that_go_on_from_it(straight: Path, config: str) -> None:
-    again = run(straight, "fit", "--config", config, *SMALL, "--trainer.max_steps=2")
+def test_fit_prints_the_run_directory_and_the_commands_to_continue_with(uninterrupted: Path, config: str) -> None:
+    again = run(uninterrupted, "fit", "--config", config, *SMALL, "--trainer.max_steps=2")
     assert again.stdout == ""
     assert "checkpoints/transformer/version_1" in again.stderr
     for words in ("sequentia sample --ckpt_path", "tensorboard --logdir checkpoints", "sequentia fit --config"):
         assert words in again.stderr
-    files = {path.name for path in (straight / "checkpoints/transformer/version_0").iterdir()}
+    files = {path.name for path in (uninterrupted / "checkpoints/transformer/version_0").iterdir()}
     assert {"config.yaml", "best.ckpt", "last.ckpt"} <= files
 
 
-def test_killed_and_continued_then_tested_and_sampled(straight: Path, tmp_path: Path, config: str) -> None:
+def test_a_killed_run_resumes_and_is_tested_and_sampled(uninterrupted: Path, tmp_path: Path, config: str) -> None:
     fit = command("fit", "--config", config, *SMALL)
     last = tmp_path / "checkpoints/transformer/version_0/last.ckpt"
     process = subprocess.Popen(fit, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
     written: set[int] = set()
-    while len(written) < 3:  # before the first step, and twice more
+    while len(written) < 3:  # before the first step, and twice after it
         assert process.poll() is None
         if last.exists():
             written.add(last.stat().st_mtime_ns)
@@ -82,7 +82,8 @@ def test_killed_and_continued_then_tested_and_sampled(straight: Path, tmp_path: 
     assert resumed.returncode == 0, resumed.stderr
     assert [path.name for path in last.parents[1].iterdir()] == ["version_0"]
     ours, theirs = (
-        torch.load(d / "checkpoints/transformer/version_0/last.ckpt", weights_only=True) for d in (tmp_path, straight)
+        torch.load(d / "checkpoints/transformer/version_0/last.ckpt", weights_only=True)
+        for d in (tmp_path, uninterrupted)
     )
     assert ours["global_step"] == theirs["global_step"] == 60
     for name, weight in ours["state_dict"].items():
@@ -95,11 +96,11 @@ def test_killed_and_continued_then_tested_and_sampled(straight: Path, tmp_path: 
     sampled = run(tmp_path, "sample", *options)
     assert sampled.returncode == 0, sampled.stderr
     assert len(sampled.stdout.splitlines()) == 7
-    assert sampled.stdout == run(straight, "sample", *options).stdout
+    assert sampled.stdout == run(uninterrupted, "sample", *options).stdout
 
 
-def test_tensorboard_shows_losses_rate_and_samples(straight: Path) -> None:
-    events = EventAccumulator(str(straight / "checkpoints/transformer/version_0")).Reload()
+def test_tensorboard_shows_losses_rate_and_samples(uninterrupted: Path) -> None:
+    events = EventAccumulator(str(uninterrupted / "checkpoints/transformer/version_0")).Reload()
     tags = events.Tags()
     assert {"train/loss", "val/loss", "val/bits_per_char", "val/perplexity", "lr"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("train/loss")] == list(range(4, 60, 5))
@@ -108,7 +109,7 @@ def test_tensorboard_shows_losses_rate_and_samples(straight: Path) -> None:
     assert all(text.count("<code>") == 20 for text in texts)
 
 
-def test_several_configs_lie_one_over_another(tmp_path: Path, config: str) -> None:
+def test_a_later_config_overrides_an_earlier_one(tmp_path: Path, config: str) -> None:
     (tmp_path / "over.yaml").write_text("model:\n  init_args:\n    n_layer: 3\n")
     printed = run(tmp_path, "fit", "--config", config, "--config", "over.yaml", "--print_config")
     assert printed.returncode == 0, printed.stderr
@@ -116,15 +117,38 @@ def test_several_configs_lie_one_over_another(tmp_path: Path, config: str) -> No
     assert "class_path: sequentia.models.Transformer" in printed.stdout
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--trainer.precision", "bf16-mixed"],
-        ["--trainer.strategy", "ddp", "--trainer.devices", "2"],
-    ],
-)
-def test_lightnings_own_options_work(tmp_path: Path, config: str, options: list[str]) -> None:
-    done = run(tmp_path, "fit", "--config", config, *SMALL, *options, "--trainer.max_steps=4")
+def test_a_run_in_mixed_precision_computes_in_bfloat16_and_keeps_its_weights_in_float32(
+    tmp_path: Path, config: str, uninterrupted: Path
+) -> None:
+    done = run(tmp_path, "fit", "--config", config, *SMALL, "--trainer.precision", "bf16-mixed")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "checkpoints/transformer/version_0/last.ckpt").is_file()
-    assert not list(tmp_path.glob("checkpoints/transformer/version_1"))
+    mixed, full = (
+        torch.load(d / "checkpoints/transformer/version_0/last.ckpt", weights_only=True)["state_dict"]
+        for d in (tmp_path, uninterrupted)
+    )
+    assert all(weight.dtype == torch.float32 for weight in mixed.values() if weight.is_floating_point())
+    assert any(not torch.equal(weight, full[name]) for name, weight in mixed.items())
+    losses = [dict(scalars(d / "checkpoints/transformer/version_0", "val/loss")) for d in (tmp_path, uninterrupted)]
+    assert losses[0].keys() == losses[1].keys()
+    for step, loss in losses[1].items():
+        assert losses[0][step] == pytest.approx(loss, abs=0.02)
+        assert losses[0][step] != loss
+
+
+def test_two_processes_take_half_of_the_lines_of_each_step_and_write_one_run(tmp_path: Path, config: str) -> None:
+    options = [*SMALL, "--model.dropout=0", "--trainer.max_steps=4", "--trainer.val_check_interval=2"]
+    options += ["--trainer.log_every_n_steps=1"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    for directory, batch, more in ((one, 64, []), (two, 32, ["--trainer.strategy=ddp", "--trainer.devices=2"])):
+        directory.mkdir()
+        done = run(directory, "fit", "--config", config, *options, *more, f"--data.batch_size={batch}")
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in (directory / "checkpoints/transformer").iterdir()] == ["version_0"]
+    expected, found = (scalars(d / "checkpoints/transformer/version_0", "val/loss") for d in (one, two))
+    assert [step for step, _ in found] == [step for step, _ in expected] == [1, 3]
+    assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], abs=1e-5)
+
+
+def scalars(run: Path, tag: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(run)).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]

@@ -1,4 +1,4 @@
-"""A user's mistake ends with one line on stderr that names the thing and the remedy, exit code 2, and no traceback."""
+"""A user's mistake ends with one line on stderr that names the thing and the remedy, exit code 2, no traceback."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such file": ([*FIT, "--data.path", "nowhere.txt"], ["nowhere.txt", "give a file"]),
     "an empty file": (
         [*FIT, "--data.path", "empty.txt"],
-        ["empty.txt is empty", "give a file with one example a line"],
+        ["empty.txt is empty", "give a file with one example per line"],
     ),
     "only blanks": ([*FIT, "--data.path", "blank.txt"], ["blank.txt has only blank lines", "give a file"]),
     "one line": ([*FIT, "--data.path", "one.txt"], ["one.txt has only one line", "give at least two"]),
@@ -46,55 +46,58 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "an unknown option of the model": ([*FIT, "--model.n_layr", "3"], ["n_layr", "--help"]),
     "an option misspelt in YAML": (["fit", "--config", "misspelt.yaml"], ["trainer.max_stepz", "--help"]),
     "a model's option misspelt in YAML": (["fit", "--config", "misspelt_model.yaml"], ["n_layr", "--help"]),
-    "a wrong type": ([*FIT, "--data.batch_size", "abc"], ["--data.batch_size", "'abc' is no int"]),
-    "a wrong type in YAML": (["fit", "--config", "wrong_type.yaml"], ["--data.batch_size", "'abc' is no int"]),
-    "a wrong type for the model": ([*FIT, "--model.n_layer", "two"], ["n_layer", "'two' is no int"]),
-    "a wrong type for the optimizer": ([*FIT, "--optimizer.lr", "fast"], ["lr", "'fast' is no float"]),
-    "a time that is none": ([*FIT, "--checkpoint.train_time_interval", "5 minutes"], ["train_time_interval", "h:m:s"]),
+    "a wrong type": ([*FIT, "--data.batch_size", "abc"], ["--data.batch_size", "expected an int, got 'abc'"]),
+    "a wrong type in YAML": (
+        ["fit", "--config", "wrong_type.yaml"],
+        ["--data.batch_size", "expected an int, got 'abc'"],
+    ),
+    "a wrong type for the model": ([*FIT, "--model.n_layer", "two"], ["n_layer", "expected an int, got 'two'"]),
+    "a wrong type for the optimizer": ([*FIT, "--optimizer.lr", "fast"], ["lr", "expected a float, got 'fast'"]),
+    "an invalid time": ([*FIT, "--checkpoint.train_time_interval", "5 minutes"], ["train_time_interval", "h:m:s"]),
     "a batch of nothing": ([*FIT, "--data.batch_size", "0"], ["data.batch_size must be at least 1, got 0"]),
-    "another place for checkpoints": (
+    "another directory for checkpoints": (
         [*FIT, "--checkpoint.dirpath", "elsewhere"],
         ["checkpoint.dirpath", "set --trainer.default_root_dir"],
     ),
     "no steps": ([*FIT, "--trainer.max_steps", "0"], ["trainer.max_steps must be at least 1", "got 0"]),
-    "an interval beyond what is taken of the epoch": (
+    "an interval longer than the limited epoch": (
         [
             *(*FIT, "--trainer.val_check_interval", "5", "--trainer.check_val_every_n_epoch", "1"),
             *("--trainer.limit_train_batches", "2"),
         ],
-        ["5 is more than an epoch's 2 batches"],
+        ["5 exceeds the 2 batches of an epoch"],
     ),
-    "gathering nothing": (
+    "accumulating no batches": (
         [*FIT, "--trainer.accumulate_grad_batches", "0"],
         ["trainer.accumulate_grad_batches must be above 0, got 0"],
     ),
-    "an interval of nothing": (
+    "an interval of zero": (
         [*FIT, "--trainer.val_check_interval", "0"],
         ["trainer.val_check_interval must be above 0, got 0"],
     ),
-    "an interval beyond the epoch": (
+    "an interval longer than an epoch": (
         [*FIT, "--trainer.val_check_interval", "500", "--trainer.check_val_every_n_epoch", "1"],
-        ["500 is more than an epoch's 101 batches", "leave out --trainer.check_val_every_n_epoch"],
+        ["500 exceeds the 101 batches of an epoch", "omit --trainer.check_val_every_n_epoch"],
     ),
-    "a rate below zero": ([*FIT, "--optimizer.lr=-1"], ["optimizer", "lr must be at least 0", "got -1.0"]),
-    "a rate below zero for AdamW": (
+    "a negative learning rate": ([*FIT, "--optimizer.lr=-1"], ["optimizer", "lr must be at least 0", "got -1.0"]),
+    "a negative learning rate for AdamW": (
         [*FIT, "--optimizer", "AdamW", "--optimizer.lr=-1"],
         ["optimizer", "Invalid learning rate: -1.0"],
     ),
-    "an accelerator that is none": ([*FIT, "--trainer.accelerator", "quantum"], ["quantum", "cpu"]),
+    "an unknown accelerator": ([*FIT, "--trainer.accelerator", "quantum"], ["quantum", "cpu"]),
     "no config file": (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml", "give an existing YAML file"]),
-    "a YAML that is none": (["fit", "--config", "broken.yaml"], ["no plain YAML", "line 1"]),
-    "text for YAML": (["fit", "--config", "text.yaml"], ["hello", "no YAML of options"]),
+    "an invalid YAML file": (["fit", "--config", "broken.yaml"], ["not plain YAML", "line 1"]),
+    "text instead of YAML": (["fit", "--config", "text.yaml"], ["hello", "not a YAML mapping of options"]),
     "no such model": (["fit", "--model", "Nonsense"], ["--model", "no class Nonsense"]),
     "no model": (["fit"], ["--model"]),
     "no such command": (["fti"], ["fti", "fit"]),
     "no command": ([], ["give a command"]),
-    "no checkpoint yet": (["sample"], ["no checkpoint yet", "sequentia fit"]),
+    "no checkpoint yet": (["sample"], ["no checkpoint under checkpoints/ yet", "sequentia fit"]),
     "no run to test": (["test", "--config", CONFIG], ["no run under checkpoints/transformer", "sequentia fit"]),
-    "no run to go on with": ([*FIT, "--ckpt_path", "last"], ["no run to go on with", "leave out --ckpt_path"]),
+    "no run to resume": ([*FIT, "--ckpt_path", "last"], ["no run to resume", "omit --ckpt_path"]),
     "no such checkpoint": (["sample", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt", "give a checkpoint file"]),
-    "a checkpoint that is none": (["sample", "--ckpt_path", "not_a.ckpt"], ["not_a.ckpt", "no checkpoint"]),
-    "a wrong option of sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
+    "a file that is not a checkpoint": (["sample", "--ckpt_path", "not_a.ckpt"], ["not_a.ckpt", "not a checkpoint"]),
+    "a wrong type for sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
 }
 
 
@@ -105,10 +108,10 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.filterwarnings("default")  # whole commands: Lightning warns of its own code
+@pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
 @pytest.mark.usefixtures("_files")
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_in_one_line(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_is_reported_in_one_line(mistake: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, parts = MISTAKES[mistake]
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -119,10 +122,10 @@ def test_a_mistake_is_told_in_one_line(mistake: str, capsys: pytest.CaptureFixtu
     assert len(line) < 500
     for part in parts:
         assert part in line
-    assert not list(Path("checkpoints").glob("*/*")), "a start that failed leaves no run"
+    assert not list(Path("checkpoints").glob("*/*")), "a failed start leaves no run"
 
 
-def test_control_characters_in_a_mistake_reach_the_terminal_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_an_error_message_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--ckpt_path", "a\x1b[2J\x9bb\u202ec"]) == 2
     err = capsys.readouterr().err
     assert r"a\x1b[2J\x9bb\u202ec" in err

@@ -1,21 +1,23 @@
-"""The README is true: what it names is there, what is there it names, and its commands run."""
+"""The README is true: every file that it names exists, its tree is complete, and its commands run."""
 
 import re
 import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sequentia.cli import COMMANDS
+from tests.conftest import CommandResult
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?m)(?:^    .+\n)+", README)
-"""Indented blocks: commands, and one of Python."""
+"""Indented blocks: commands, and one of Python code."""
 
-COMMAND_LINES = [line.strip() for block in BLOCKS for line in block.splitlines() if "sequentia " in line]
+COMMAND_LINES = [
+    line.strip() for block in BLOCKS for line in block.splitlines() if re.search(r"\bsequentia [a-z]", line)
+]
 
 
 def tree() -> list[Path]:
@@ -30,50 +32,58 @@ def tree() -> list[Path]:
     return found
 
 
-def test_the_tree_names_what_is_there() -> None:
+def test_every_file_in_the_tree_exists() -> None:
     for path in tree():
         assert (ROOT / path).exists(), path
 
 
-def test_the_tree_names_every_module_of_the_package() -> None:
+def test_every_module_of_the_package_is_in_the_tree() -> None:
     named = set(tree())
-    whole = {Path("sequentia/commands"), Path("sequentia/datasets")}  # told as one
+    summarized = {Path("sequentia/commands"), Path("sequentia/datasets")}
     for path in (ROOT / "sequentia").rglob("*.py"):
         relative = path.relative_to(ROOT)
-        if not path.stem.startswith("__") and relative.parent not in whole:
+        if not path.stem.startswith("__") and relative.parent not in summarized:
             assert relative in named, relative
 
 
-def test_links_lead_somewhere() -> None:
+def test_every_local_link_has_a_target() -> None:
     for link in re.findall(r"\]\(([^)]+)\)", README):
         assert link.startswith("https://") or (ROOT / link).exists(), link
 
 
-def test_the_table_of_commands_is_whole() -> None:
+def test_the_table_of_commands_is_complete() -> None:
     for command in COMMANDS:
         assert f"`sequentia {command}" in README
 
 
-def test_the_first_two_commands_are_those_promised() -> None:
+def test_the_two_commands_of_the_quick_start_are_unchanged() -> None:
     assert COMMAND_LINES[0] == "pip install . && sequentia fit --config configs/transformer.yaml"
     assert "    pip install '.[dev]' && pytest\n" in README
     assert "pip install --quiet --disable-pip-version-check '.[dev]'\n" in (ROOT / ".ci" / "run").read_text()
 
 
 @pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith(("sequentia", "pip"))])
-def test_every_command_runs(line: str, trained: Path, tmp_path: Path) -> None:
-    """Shortened by further options, and on the data and the model at hand."""
+@pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
+def test_every_command_runs(
+    line: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., CommandResult]
+) -> None:
+    """Shortened by more options, on small data and a small model."""
     arguments = shlex.split(line.rpartition("&& ")[2])[1:]
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "brands.txt").write_text("Akemi\nAkzo\nBosch\nAkai\n" * 5)
     if arguments[0] == "fit":
         arguments += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--model.n_layer", "1"]
+    elif arguments[0] == "test":  # the data and half of the lines of that model
+        arguments += ["--data.path", str(trained.parent / "names.txt"), "--data.test_fraction", "0.5"]
+        arguments += ["--ckpt_path", str(trained), "--trainer.accelerator", "cpu"]
     else:
-        prompt = ["--prompt", "em"] if "--prompt" in arguments else []  # that model never saw a brand
+        prompt = ["--prompt", "em"] if "--prompt" in arguments else []  # the model was not trained on brands
         arguments += ["--ckpt_path", str(trained), "--num_samples", "3", *prompt]
-    command = [sys.executable, "-m", "sequentia", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    result = command(*arguments)
+    assert result.code == 0, result.err
+    if arguments[0] == "sample":
+        assert 1 <= len(result.out.splitlines()) <= 3
 
 
 def test_the_python_lines_run(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The subcommands, a file each; `validate` and `test` are in fit.py. Only that one needs a Trainer."""
+"""The subcommands, one file each; fit.py also has `validate` and `test`, and is the only one that needs a Trainer."""

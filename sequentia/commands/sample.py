@@ -5,74 +5,73 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sequentia.cli import Parser
+from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
 from sequentia.runs import find_checkpoint, read_config
 from sequentia.text import printable
 
 if TYPE_CHECKING:
     from sequentia.data import CharDataModule
+    from sequentia.sampling import Sample
 
-_TRIES = 100
-"""Draws for each line still wanted after which --novel and --unique give up."""
+_DRAWS_PER_LINE = 100
+"""With --novel or --unique, give up after this many draws per requested line."""
 
 
 def parser() -> Parser:
-    """The options."""
-    parser = Parser(prog="sequentia sample", description="Print new lines from a trained model, one a line.")
+    """The command's argument parser."""
+    parser = Parser(prog="sequentia sample", description="Print new lines from a trained model, one sample per line.")
+    parser.add_ckpt_path()
     add = parser.add_argument
-    add("--ckpt_path", metavar="PATH", help="checkpoint file or run directory (its best); default: the newest run")
-    add("--num_samples", type=int, default=20, metavar="N", help="how many lines (default: %(default)s)")
-    add("--prompt", default="", help="characters that every line starts with")
+    add("--num_samples", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
+    add("--prompt", default="", help="prefix of every line")
     add(
         "--temperature",
         type=float,
         default=1.0,
         metavar="T",
-        help="below 1 likelier lines, above 1 stranger; 0 the likeliest",
+        help="below 1, more probable lines; above 1, more diverse lines; 0, only the most probable character each time "
+        "(default: %(default)s)",
     )
-    add("--top_k", type=int, metavar="K", help="draw from the K likeliest characters alone")
-    add("--top_p", type=float, metavar="P", help="draw from the likeliest characters with total probability P")
-    add("--max_length", type=int, metavar="N", help="most characters of a line (default: the model's limit)")
-    add("--min_length", type=int, default=0, metavar="N", help="least characters of a line")
-    add("--seed", type=int, metavar="S", help="same seed and options, same lines")
-    add("--batch_size", type=int, metavar="B", help="lines drawn side by side (default: 5000, fewer if they are long)")
-    add("--novel", action="store_true", help="only lines that are not in the training data")
-    add("--unique", action="store_true", help="no line twice")
-    add("--nll", action="store_true", help="behind each line a tab and its negative log likelihood in nats")
-    add("--raw", action="store_true", help="print control characters as they are")
+    add("--top_k", type=int, metavar="K", help="sample only from the K most probable characters")
+    add(
+        "--top_p",
+        type=float,
+        metavar="P",
+        help="sample only from the most probable characters with a total probability of P",
+    )
+    add("--max_length", type=int, metavar="N", help="maximum number of characters (default: the model's limit)")
+    add("--min_length", type=int, default=0, metavar="N", help="minimum number of characters (default: %(default)s)")
+    add("--seed", type=int, metavar="S", help="seed: the same seed and options give the same lines (default: random)")
+    add(
+        "--batch_size",
+        type=int,
+        metavar="B",
+        help="lines sampled at a time (default: 5000, or fewer if the model has a long context)",
+    )
+    add("--novel", action="store_true", help="print only lines that are not in the training data")
+    add("--unique", action="store_true", help="print no line twice")
+    add("--nll", action="store_true", help="append a tab and the line's negative log-likelihood in nats")
+    add("--raw", action="store_true", help="do not escape control characters")
     return parser
 
 
 def run(name: str, arguments: list[str]) -> int:
-    """Run the subcommand; returns the exit code."""
+    """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.checkpoint import load_model
-    from sequentia.sampling import Sample, generate
+    from sequentia.loading import load_model
+    from sequentia.sampling import generate
 
     model = load_model(checkpoint)
-    known = _training_lines(checkpoint.parent) if options.novel else None
-    if known is not None and known.vocabulary != model.vocabulary:
+    data = _training_data(checkpoint.parent) if options.novel else None
+    if data is not None and data.vocabulary != model.vocabulary:
         raise UserError(
-            f"--novel needs the training data, but {known.path} has other characters by now than those the model "
-            "learnt: give it back its lines"
+            f"--novel needs the training data, but {data.path} has changed: its characters differ from the model's "
+            "vocabulary; restore the file"
         )
-    seen: set[str] = set()
-    rejects = options.novel or options.unique
-
-    def wanted(samples: Iterator[Sample]) -> Iterator[Sample]:
-        for sample in samples:
-            if known is not None and known.sides([sample.text]) == ["train"]:
-                continue
-            if options.unique:
-                if sample.text in seen:
-                    continue
-                seen.add(sample.text)
-            yield sample
-
-    draws = options.num_samples * _TRIES if rejects else options.num_samples
+    draws = options.num_samples * _DRAWS_PER_LINE if options.novel or options.unique else options.num_samples
     samples = generate(
         model,
         draws,
@@ -86,30 +85,52 @@ def run(name: str, arguments: list[str]) -> int:
         batch_size=options.batch_size,
     )
     printed = 0
-    if options.num_samples:
-        for sample in wanted(samples):
-            text = sample.text if options.raw else printable(sample.text)
-            print(f"{text}\t{sample.nll:.4f}" if options.nll else text)
-            printed += 1
-            if printed == options.num_samples:
-                break
+    for sample in _accepted(samples, data, options.unique):
+        text = sample.text if options.raw else printable(sample.text)
+        print(f"{text}\t{sample.nll:.4f}" if options.nll else text)
+        printed += 1
+        if printed == options.num_samples:
+            break
     sys.stdout.flush()
     if printed < options.num_samples:
-        print(f"only {printed} such lines in {draws:,} draws: raise --temperature for more", file=sys.stderr)
+        wanted = " and ".join(name for name in ("novel", "unique") if getattr(options, name))
+        print(
+            f"only {printed:,} of {options.num_samples:,} lines: {draws:,} draws gave no more that are {wanted}; "
+            "raise --temperature",
+            file=sys.stderr,
+        )
     return 0
 
 
-def _training_lines(run: Path) -> "CharDataModule":
-    """The data that a run was trained on, as its config.yaml names it."""
+def _accepted(samples: Iterator["Sample"], data: "CharDataModule | None", unique: bool) -> Iterator["Sample"]:
+    """The samples that are not training lines of `data` and, if `unique`, have not occurred before."""
+    seen: set[str] = set()
+    for sample in samples:
+        if data is not None and data.splits_of([sample.text]) == ["train"]:
+            continue
+        if unique:
+            if sample.text in seen:
+                continue
+            seen.add(sample.text)
+        yield sample
+
+
+def _training_data(run: Path) -> "CharDataModule":
+    """The data that a run was trained on, according to its config.yaml.
+
+    Raises:
+        UserError: The configuration is invalid, or the data cannot be read.
+    """
     from sequentia.data import CharDataModule
 
     try:
         data = CharDataModule(**read_config(run)["data"])
-        data.split  # noqa: B018  reads the data now: a mistake in it is told here
+        data.split  # noqa: B018 (reads the data, so that its errors are caught here)
     except UserError as error:
         raise UserError(f"--novel needs the training data that {run}/config.yaml names: {error}") from error
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"--novel needs the training data, but the part `data` of {run}/config.yaml is damaged"
+            f"--novel needs the training data, but the section `data` of {run}/config.yaml is invalid: restore the "
+            "file, or omit --novel"
         ) from error
     return data

@@ -1,4 +1,4 @@
-"""`sequentia sample` prints lines of the model, as many as asked for, and results alone on stdout."""
+"""`sequentia sample` prints the requested number of lines from the model, and only these, to stdout."""
 
 import math
 import shutil
@@ -15,7 +15,7 @@ Command = Callable[..., Any]
 
 
 def lines(ended: Any) -> list[str]:
-    """The lines of a command that had nothing to tell but results."""
+    """The lines that a command printed; it must have succeeded and written nothing to stderr."""
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == "" or ended.out.endswith("\n")
     return ended.out.split("\n")[:-1]
@@ -23,11 +23,11 @@ def lines(ended: Any) -> list[str]:
 
 @pytest.fixture
 def coin(save_run: Callable[..., Path]) -> Path:
-    """A run that knows two lines, "a" and "b", each with probability 1/2."""
+    """A run whose model generates "a" or "b", each with probability 1/2."""
     return save_run(bigram([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], "ab"))
 
 
-def test_twenty_lines_unless_another_number_is_given(command: Command, trained: Path) -> None:
+def test_num_samples_sets_the_number_of_lines_and_defaults_to_20(command: Command, trained: Path) -> None:
     assert len(lines(command("sample", "--ckpt_path", trained))) == 20
     assert len(lines(command("sample", "--ckpt_path", trained, "--num_samples", 7, "--batch_size", 3))) == 7
     assert lines(command("sample", "--ckpt_path", trained, "--num_samples", 0)) == []
@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_lines(command: Command, trained: Path) -> 
     assert lines(first) == lines(again) != lines(other)
 
 
-def test_a_checkpoint_file_its_run_and_the_newest_run_are_the_same(
+def test_ckpt_path_takes_a_file_or_a_run_and_defaults_to_the_newest_run(
     command: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(trained, tmp_path / "checkpoints" / "bigram" / trained.name)
@@ -48,53 +48,55 @@ def test_a_checkpoint_file_its_run_and_the_newest_run_are_the_same(
     assert by_file == lines(command("sample", "--seed", 1))
 
 
-def test_nll_is_the_lines_own(command: Command, coin: Path) -> None:
+def test_nll_follows_each_line_after_a_tab(command: Command, coin: Path) -> None:
     rows = lines(command("sample", "--ckpt_path", coin, "--nll", "--num_samples", 50))
     assert set(rows) == {f"{text}\t{math.log(2):.4f}" for text in "ab"}
 
 
-def test_unique_gives_no_line_twice_and_tells_when_there_are_no_more(command: Command, coin: Path) -> None:
+def test_unique_prints_no_line_twice_and_reports_when_it_gives_up(command: Command, coin: Path) -> None:
     assert sorted(lines(command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 2))) == ["a", "b"]
     ended = command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 3)
     assert (ended.code, sorted(ended.out.split())) == (0, ["a", "b"])
-    assert ended.err == "only 2 such lines in 300 draws: raise --temperature for more\n"
+    assert ended.err == "only 2 of 3 lines: 300 draws gave no more that are unique; raise --temperature\n"
 
 
-def test_novel_gives_no_training_line(command: Command, trained: Path) -> None:
+def test_novel_prints_no_training_line(command: Command, trained: Path) -> None:
     training = set((trained.parent / "names.txt").read_text().split())
-    # Short samples are few: training lines are among them.
+    # With so few short lines to draw, some samples are training lines.
     options = ("--ckpt_path", trained, "--seed", 1, "--num_samples", 300, "--max_length", 2)
     assert training & set(lines(command("sample", *options)))
     assert not training & set(lines(command("sample", *options, "--novel")))
 
 
-def test_novel_needs_the_training_data(command: Command, trained: Path, tmp_path: Path) -> None:
+def test_novel_requires_the_data_that_the_run_was_trained_on(command: Command, trained: Path, tmp_path: Path) -> None:
     for name in ("best.ckpt", "config.yaml"):
         shutil.copy(trained / name, tmp_path)
     config = (tmp_path / "config.yaml").read_text()
-    (tmp_path / "config.yaml").write_text(config.replace("names.txt", "gone.text"))
+    (tmp_path / "config.yaml").write_text(config.replace("names.txt", "other.txt"))
     ended = command("sample", "--ckpt_path", tmp_path, "--novel")
     assert (ended.code, ended.out) == (2, "")
     assert "--novel needs the training data" in ended.err
-    assert "gone.text" in ended.err
-    (trained.parent / "gone.text").write_text("\u00e9\n\u00e8\n")
+    assert "other.txt" in ended.err
+    (trained.parent / "other.txt").write_text("\u00e9\n\u00e8\n")
     ended = command("sample", "--ckpt_path", tmp_path, "--novel")
     assert (ended.code, ended.out) == (2, "")
-    assert "gone.text has other characters by now than those the model learnt" in ended.err
+    assert "other.txt has changed: its characters differ from the model's vocabulary; restore the file" in ended.err
     (tmp_path / "config.yaml").unlink()
     ended = command("sample", "--ckpt_path", tmp_path, "--novel")
     assert (ended.code, ended.out) == (2, "")
     assert "config.yaml" in ended.err
 
 
-def test_every_line_starts_with_the_prompt_and_keeps_the_lengths(command: Command, trained: Path) -> None:
+def test_every_line_starts_with_the_prompt_and_obeys_the_length_limits(command: Command, trained: Path) -> None:
     options = ("--ckpt_path", trained, "--prompt", "em", "--min_length", 3, "--max_length", 5)
-    for line in lines(command("sample", *options)):
+    printed = lines(command("sample", *options))
+    assert len(printed) == 20
+    for line in printed:
         assert line.startswith("em")
         assert 3 <= len(line) <= 5
 
 
-def test_temperature_0_and_top_1_give_the_likeliest_line(command: Command, save_run: Callable[..., Path]) -> None:
+def test_temperature_0_and_top_1_give_the_argmax(command: Command, save_run: Callable[..., Path]) -> None:
     run = save_run(bigram([[0.1, 0.3, 0.6], [0.8, 0.1, 0.1], [0.3, 0.4, 0.3]], "ab"))
     for option in (("--temperature", 0), ("--top_k", 1), ("--top_p", 0.01)):
         assert set(lines(command("sample", "--ckpt_path", run, *option))) == {"ba"}
@@ -107,36 +109,39 @@ def test_control_characters_are_escaped_unless_raw(command: Command, save_run: C
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--prompt", "aé"], "does not know the character 'é'"),
-        (["--prompt", "aba"], "the prompt has 3 characters, more than max_length 2"),
-        (["--max_length", 4], "max_length must be between 1 and the model's limit, 3; got 4"),
-        (["--min_length", 3], "min_length must be between 0 and max_length, 2"),
-        (["--temperature", -1], "temperature must be a number, at least 0; got -1.0"),
+        (["--prompt", "aba"], "the prompt has 3 characters, more than max_length (2)"),
+        (["--max_length", 4], "max_length must be between 1 and the model's limit of 3, got 4"),
+        (["--min_length", 3], "min_length must be between 0 and max_length (2), got 3"),
+        (["--temperature", -1], "temperature must be finite and at least 0, got -1.0"),
         (["--temperature", "hot"], "invalid float value: 'hot'"),
-        (["--top_k", 0], "top_k must be at least 1; got 0"),
-        (["--top_p", 1.5], "top_p must be above 0 and at most 1; got 1.5"),
-        (["--batch_size", 0], "batch_size must be at least 1; got 0"),
-        (["--num_samples", -1], "num_samples must be at least 0; got -1"),
-        (["--seed", 2**64], "seed must be a number of 64 bits"),
-        (["--sead", 1], "unrecognized arguments: --sead"),
+        (["--top_k", 0], "top_k must be at least 1, got 0"),
+        (["--top_p", 1.5], "top_p must be above 0 and at most 1, got 1.5"),
+        (["--batch_size", 0], "batch_size must be at least 1, got 0"),
+        (["--num_samples", -1], "num_samples must be at least 0, got -1"),
+        (["--seed", 2**64], "seed must be a 64-bit integer, got 18446744073709551616"),
+        (["--seeds", 1], "unrecognized arguments: --seeds"),
         (["--ckpt_path", "/no/such/run"], "no checkpoint /no/such/run"),
     ],
 )
-def test_mistakes_end_in_one_line_and_exit_code_2(
-    command: Command, save_run: Callable[..., Path], arguments: list[object], words: str
+def test_an_error_is_one_line_and_exit_code_2(
+    command: Command, save_run: Callable[..., Path], arguments: list[object], message: str
 ) -> None:
     run = save_run(Transformer("ab", 4, n_layer=1, n_head=1, n_embd=4))
     ended = command("sample", "--ckpt_path", run, "--max_length", 2, *arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert words in ended.err
+    assert ended.err.startswith("sequentia: ")
+    assert message in ended.err
     assert ended.err.count("\n") == 1
 
 
-def test_no_run_yet(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_run_the_error_says_how_to_train_a_model(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     ended = command("sample")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith("sequentia: no checkpoint yet under checkpoints/: train a model")
+    assert ended.err.startswith("sequentia: no checkpoint under checkpoints/ yet: train a model")
     assert ended.err.count("\n") == 1

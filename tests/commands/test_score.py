@@ -1,4 +1,4 @@
-"""`sequentia score` prints the probabilities of the model, in the input's order, and results alone on stdout."""
+"""`sequentia score` prints the model's probabilities in the order of the input, and only these, to stdout."""
 
 import gzip
 import math
@@ -12,8 +12,10 @@ import pytest
 from sequentia.models import Transformer
 from tests.conftest import bigram
 
+Command = Callable[..., Any]
+
 TABLE = [[0.5, 0.25, 0.25], [0.125, 0.0, 0.875], [1.0, 0.0, 0.0]]
-"""Probabilities of end, a and b after the start, a and b."""
+"""Probabilities of the end, a and b (columns) after the start, a and b (rows)."""
 
 
 @pytest.fixture
@@ -22,17 +24,14 @@ def run(save_run: Callable[..., Path]) -> Path:
     return save_run(bigram(TABLE, "ab"))
 
 
-Command = Callable[..., Any]
-
-
-def test_rows_are_text_chars_and_nll(command: Command, run: Path) -> None:
+def test_the_columns_are_text_chars_and_nll(command: Command, run: Path) -> None:
     ended = command("score", "--ckpt_path", run, "b", "ab", "")
     rows = [("b", 2, 0.25), ("ab", 3, 0.25 * 0.875), ("", 1, 0.5)]
     assert ended.out == "text\tchars\tnll\n" + "".join(f"{t}\t{n}\t{-math.log(p):.4f}\n" for t, n, p in rows)
     assert (ended.code, ended.err) == (0, "")
 
 
-def test_per_char_shows_each_pair_and_its_probability(command: Command, run: Path) -> None:
+def test_per_char_prints_each_pair_with_its_probability(command: Command, run: Path) -> None:
     ended = command("score", "--ckpt_path", run, "--per_char", "ab", "")
     assert ended.out.splitlines() == [
         "text\tpair\tprob\tlogprob",
@@ -43,7 +42,9 @@ def test_per_char_shows_each_pair_and_its_probability(command: Command, run: Pat
     ]
 
 
-def test_per_char_gives_the_tutorials_figures(command: Command, save_run: Callable[..., Path], names_txt: str) -> None:
+def test_per_char_reproduces_the_numbers_of_the_makemore_tutorial(
+    command: Command, save_run: Callable[..., Path], names_txt: str
+) -> None:
     names = Path(names_txt).read_text().split()
     counts = Counter(pair for name in names for pair in zip(f".{name}", f"{name}.", strict=True))
     letters = ".abcdefghijklmnopqrstuvwxyz"
@@ -62,11 +63,12 @@ def test_per_char_gives_the_tutorials_figures(command: Command, save_run: Callab
     ]
 
 
-def test_impossible_texts_score_inf_and_one_line_counts_them(command: Command, run: Path) -> None:
+def test_impossible_texts_score_inf_and_are_counted_in_one_warning(command: Command, run: Path) -> None:
     ended = command("score", "--ckpt_path", run, "ab", "aa", "abé", "b")
     assert [row.split("\t")[2] for row in ended.out.splitlines()[1:]] == ["1.5198", "inf", "inf", "1.3863"]
-    assert ended.err.count("\n") == 1
-    assert ended.err.startswith("2 of 4 texts score inf")
+    assert ended.err == (
+        "2 of 4 texts score inf: the model cannot produce them (unknown characters, transitions of probability 0)\n"
+    )
     assert ended.code == 0
 
 
@@ -75,10 +77,10 @@ def test_a_text_longer_than_the_context_scores_inf(command: Command, save_run: C
     (_, fits), (_, longer) = (row.split("\t")[1:] for row in ended.out.splitlines()[1:])
     assert math.isfinite(float(fits))
     assert longer == "inf"
-    assert "more than its 3 characters" in ended.err
+    assert "more than 3 characters" in ended.err
 
 
-def test_scores_agree_with_sample_nll(command: Command, trained: Path) -> None:
+def test_sample_nll_and_score_agree(command: Command, trained: Path) -> None:
     sampled = command("sample", "--ckpt_path", trained, "--nll", "--seed", 1, "--num_samples", 30).out
     texts = [line.split("\t")[0] for line in sampled.splitlines()]
     scored = command("score", "--ckpt_path", trained, *texts).out
@@ -90,20 +92,22 @@ def test_scores_agree_with_sample_nll(command: Command, trained: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz"])
-def test_a_files_lines_are_read_as_data_is(command: Command, run: Path, write: Callable[..., str], name: str) -> None:
+def test_the_lines_of_a_file_are_read_like_training_data(
+    command: Command, run: Path, write: Callable[..., str], name: str
+) -> None:
     content = b"\xef\xbb\xbfb\r\n  ab \n\n \t\nab\rb"
     path = write(gzip.compress(content) if name.endswith("gz") else content, name)
     ended = command("score", "--ckpt_path", run, "--path", path)
     assert [row.split("\t")[0] for row in ended.out.splitlines()[1:]] == ["b", "ab", "ab", "b"]
-    assert ended.err == "blank lines left out: 2\n"
+    assert ended.err == "blank lines skipped: 2\n"
 
 
-def test_stdin_is_read_when_nothing_else_is_given(command: Command, run: Path) -> None:
+def test_stdin_is_read_if_neither_texts_nor_a_file_are_given(command: Command, run: Path) -> None:
     assert command("score", "--ckpt_path", run, stdin=b"b\nab\n") == command("score", "--ckpt_path", run, "b", "ab")
-    assert command("score", "--ckpt_path", run, stdin=b"").out == "text\tchars\tnll\n"
+    assert command("score", "--ckpt_path", run, stdin=b"") == (0, "text\tchars\tnll\n", "")
 
 
-def test_arguments_come_before_the_file(command: Command, run: Path, write: Callable[..., str]) -> None:
+def test_the_arguments_are_scored_before_the_file(command: Command, run: Path, write: Callable[..., str]) -> None:
     ended = command("score", "b", "--path", write(["ab"]), "--ckpt_path", run, "", stdin=b"a\n")
     assert [row.split("\t")[0] for row in ended.out.splitlines()[1:]] == ["b", "", "ab"]
 
@@ -117,14 +121,14 @@ def test_control_characters_are_escaped_unless_raw(command: Command, save_run: C
     assert rows == ["\\t\t.\\t\t0.2500\t-1.3863", "\\t\t\\t.\t0.5000\t-0.6931"]
 
 
-class TestMistakes:
-    def test_a_terminal_and_nothing_to_score(self, command: Command, run: Path) -> None:
+class TestErrors:
+    def test_without_input_on_a_terminal_the_error_says_what_to_give(self, command: Command, run: Path) -> None:
         ended = command("score", "--ckpt_path", run, stdin=None)
         assert (ended.code, ended.out) == (2, "")
         assert ended.err == "sequentia: nothing to score: give a TEXT, --path FILE, or lines on stdin\n"
 
     @pytest.mark.parametrize(
-        ("arguments", "words"),
+        ("arguments", "message"),
         [
             (["--path", "/no/such/file"], "no data file '/no/such/file'"),
             (["--ckpt_path", "/no/such/run", "a"], "no checkpoint /no/such/run"),
@@ -132,31 +136,35 @@ class TestMistakes:
             (["\ud800"], "half a surrogate pair"),
         ],
     )
-    def test_they_end_in_one_line_and_exit_code_2(
-        self, command: Command, run: Path, arguments: list[str], words: str
+    def test_an_error_is_one_line_and_exit_code_2(
+        self, command: Command, run: Path, arguments: list[str], message: str
     ) -> None:
         ended = command("score", "--ckpt_path", run, *arguments)
         assert ended.code == 2
-        assert words in ended.err
+        assert ended.err.startswith("sequentia: ")
+        assert message in ended.err
         assert ended.err.count("\n") == 1
 
-    def test_a_file_that_is_no_text(self, command: Command, run: Path) -> None:
+    def test_a_file_must_be_utf_8_text(self, command: Command, run: Path) -> None:
         ended = command("score", "--ckpt_path", run, stdin=b"a\n\xff\n")
         assert ended.code == 2
-        assert ended.err == "sequentia: stdin is not UTF-8 text: byte 2 is no character\n"
+        assert ended.err == "sequentia: stdin is not UTF-8 text: byte 2 is invalid\n"
 
-    def test_no_run_yet(self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_any_run_the_error_says_how_to_train_a_model(
+        self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         ended = command("score", "a")
         assert (ended.code, ended.out) == (2, "")
-        assert ended.err.startswith("sequentia: no checkpoint yet under checkpoints/: train a model")
+        assert ended.err.startswith("sequentia: no checkpoint under checkpoints/ yet: train a model")
 
 
-def test_decomposed_texts_are_read_as_a_model_of_composed_ones_knows_them(
+def test_decomposed_characters_match_a_vocabulary_of_composed_ones(
     command: Command, save_run: Callable[..., Path]
 ) -> None:
     run = save_run(bigram([[0.5, 0.5], [0.75, 0.25]], "\u00e9"))
     ended = command("score", "--ckpt_path", run, "e\u0301")
     assert ended.out.splitlines()[1] == f"\u00e9\t2\t{-math.log(0.5 * 0.75):.4f}"
-    prompted = command("sample", "--ckpt_path", run, "--prompt", "e\u0301", "--num_samples", 3)
-    assert all(line.startswith("\u00e9") for line in prompted.out.splitlines())
+    prompted = command("sample", "--ckpt_path", run, "--prompt", "e\u0301", "--num_samples", 3).out.splitlines()
+    assert len(prompted) == 3
+    assert all(line.startswith("\u00e9") for line in prompted)

@@ -1,0 +1,26 @@
+"""The argument parser of the command and its subcommands. It imports nothing slow."""
+
+import argparse
+from typing import NoReturn
+
+from sequentia.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` that raises `UserError` where argparse prints its usage and exits."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the error.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+    def add_ckpt_path(self) -> None:
+        """Add the option `--ckpt_path`, which `sequentia.runs.find_checkpoint` resolves."""
+        self.add_argument(
+            "--ckpt_path",
+            metavar="PATH",
+            help="a checkpoint file, or a run directory (its best checkpoint); default: the newest run",
+        )
