@@ -12,6 +12,18 @@ from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
 
 
+def architecture_of(checkpoint: dict[str, Any], path: Path) -> type[LanguageModel]:
+    """The architecture that a checkpoint from `read_checkpoint` names.
+
+    Raises:
+        UserError: It is not one of this package's.
+    """
+    name = checkpoint[KEY]["architecture"]
+    if name not in ARCHITECTURES:
+        raise refused(path, f"its architecture {shown(name)} is not one of sequentia's")
+    return ARCHITECTURES[name]
+
+
 def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     """The model that a checkpoint from `read_checkpoint` describes, with its weights, in evaluation mode.
 
@@ -20,10 +32,7 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     Raises:
         UserError: The architecture is unknown, the hyperparameters are not its own, or the weights do not match them.
     """
-    name = checkpoint[KEY]["architecture"]
-    if name not in ARCHITECTURES:
-        raise refused(path, f"its architecture {shown(name)} is not one of sequentia's")
-    architecture = ARCHITECTURES[name]
+    architecture = architecture_of(checkpoint, path)
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
     unknown = set(options) - set(inspect.signature(architecture).parameters)
     if unknown:
@@ -52,7 +61,7 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     except UserError as error:
         raise refused(path, str(error)) from error
     except Exception as error:
-        raise refused(path, f"its hyperparameters are not those of a {name}") from error
+        raise refused(path, f"its hyperparameters are not those of a {architecture.__name__}") from error
     for key, weight in weights.items():
         if weight.isnan().any() or weight.isposinf().any():  # a logit of -inf is valid: probability zero
             raise refused(path, f"its weights {key} are infinite or NaN")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sequentia.errors import UserError
+from sequentia.text import printable
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
@@ -115,78 +116,124 @@ def read_config(run: Path) -> dict[str, Any]:
     return config
 
 
+def recorded_options(run: Path) -> dict[str, Any]:
+    """The options in a run's config.yaml, for a command that continues or evaluates the run.
+
+    Classes outside this package, torch.optim and lightning are refused: naming a class imports and calls it, which only
+    the user may ask for.
+
+    Raises:
+        UserError: See `read_config`; or an option names such a class.
+    """
+    options = read_config(run)
+    for name in _class_names({key: value for key, value in options.items() if key != "data"}):
+        if not name.startswith(_TRUSTED):
+            raise UserError(
+                f"{run / CONFIG} names the class {printable(name[:80])}: if you trust it, give --config {run / CONFIG}"
+            )
+    return options
+
+
+_TRUSTED = ("sequentia.", "torch.optim.", "lightning.")
+
+
+def _class_names(value: Any) -> Iterator[str]:
+    """Strings in a tree of options that a parser could take for the import path of a class."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key != "default_root_dir":
+                yield from _class_names(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _class_names(item)
+    elif isinstance(value, str) and re.fullmatch(r"\s*[^\W\d]\w*(\.[^\W\d]\w*)+\s*", value):
+        yield value.strip()
+
+
 def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:
     """What `fit --ckpt_path` means: the run to write to (None for a new one), and the checkpoint to resume from.
 
     A run's last.ckpt continues that run; any other checkpoint starts a new run from it.
+
+    Args:
+        given: `last` (the newest run below `root`), a run directory, a directory of runs (its newest run), a checkpoint
+            file, or None.
+        root: Where `last` looks for runs.
 
     Raises:
         UserError: There is no such run or checkpoint.
     """
     if given is None:
         return None, None
-    if given == "last":
-        run = newest_run(root)
-        if run is None:
-            raise UserError(f"no run to resume under {root}: omit --ckpt_path to start one")
-        if not (run / LAST).is_file():
-            log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
-            return run, None
-        return run, run / LAST
-    path = Path(given) / LAST if Path(given).is_dir() else find_checkpoint(given)
-    if not path.is_file():
-        raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
-    if path.name == LAST and (path.parent / CONFIG).is_file():
-        return path.parent, path
-    return None, path
-
-
-def checkpoint_to_evaluate(given: str | None, root: Path) -> Path:
-    """The checkpoint that `--ckpt_path` means to `validate` and `test`.
-
-    Raises:
-        UserError: There is no such run or checkpoint.
-    """
-    if given not in (None, "last", "best"):
-        return find_checkpoint(given)
-    run = newest_run(root)
+    path = root if given == "last" else Path(given)
+    if path.is_file():
+        is_last = path.name == LAST and (path.parent / CONFIG).is_file()
+        return (path.parent if is_last else None), path
+    if given != "last" and not path.is_dir():
+        raise UserError(f"no checkpoint {given}: give a checkpoint file, a run directory, or `last`")
+    run = path if (path / LAST).is_file() else newest_run(path)
     if run is None:
-        raise UserError(f"no run under {root} yet: train one with `sequentia fit`, or give --ckpt_path")
-    return run / LAST if given == "last" else best_checkpoint(run)
+        if given == "last":
+            raise UserError(f"no run to resume under {root}: omit --ckpt_path to start one")
+        raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
+    if not (run / LAST).is_file():
+        log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
+        return run, None
+    return run, run / LAST
 
 
-def find_checkpoint(given: str | None) -> Path:
-    """The checkpoint that `--ckpt_path` means to other commands: a file, a run's best, or the newest run's best (None).
+def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
+    """The checkpoint that `--ckpt_path` means to every command but `fit`.
+
+    Args:
+        given: A checkpoint file, a run directory (its best checkpoint), a directory of runs (its newest trained run),
+            or None or `last` for the newest trained run below `root`.
+        root: Where runs are looked for.
 
     Raises:
         UserError: There is no such checkpoint.
     """
-    if given is None:
-        return newest_checkpoint()
-    path = Path(given)
-    if path.is_dir():
-        return best_checkpoint(path)
-    if not path.is_file():
+    if given in (None, "last"):
+        run = newest_run(root, trained=True)
+        if run is None:
+            raise UserError(f"no checkpoint under {root}/ yet: train a model with `sequentia fit`, or give --ckpt_path")
+        return best_checkpoint(run)
+    path = Path(str(given))
+    if path.is_file():
+        return path
+    if not path.is_dir():
         raise UserError(f"no checkpoint {given}: give a checkpoint file or a run directory under {ROOT}/")
-    return path
+    is_run = (path / BEST).is_file() or (path / LAST).is_file()
+    return best_checkpoint(path if is_run else newest_run(path, trained=True) or path)
 
 
-def newest_run(root: Path) -> Path | None:
-    """The run in `root` with the highest number."""
-    return max(_versions(root), default=(0, None))[1]
+def newest_run(root: Path, trained: bool = False) -> Path | None:
+    """The run anywhere below `root` whose config.yaml or checkpoints were written last; None if there is none.
 
-
-def newest_checkpoint(root: Path = ROOT) -> Path:
-    """The best checkpoint of the most recently written run anywhere below `root`.
-
-    Raises:
-        UserError: There is none.
+    Args:
+        root: A directory of runs, or of directories of runs.
+        trained: Whether to skip runs that never completed a step.
     """
-    runs = {path.parent for name in (BEST, LAST) for path in root.glob(f"**/{name}")}
-    written = [(max(path.stat().st_mtime_ns for path in run.glob("*.ckpt")), run) for run in runs]
-    if not written:
-        raise UserError(f"no checkpoint under {root}/ yet: train a model with `sequentia fit`, or give --ckpt_path")
-    return best_checkpoint(max(written)[1])
+    written: list[tuple[int, Path]] = []
+    for run in {path.parent for name in (BEST, LAST, CONFIG) for path in root.glob(f"**/{name}")}:
+        times = [path.stat().st_mtime_ns for path in (*run.glob("*.ckpt"), run / CONFIG) if path.is_file()]
+        if times:
+            written.append((max(times), run))
+    newest = (run for _, run in sorted(written, reverse=True))
+    return next((run for run in newest if not trained or _is_trained(run)), None)
+
+
+def _is_trained(run: Path) -> bool:
+    if (run / BEST).is_file():
+        return True
+    if not (run / LAST).is_file():
+        return False
+    from sequentia.checkpoint import read_checkpoint
+
+    try:
+        return bool(read_checkpoint(run / LAST)["global_step"])
+    except UserError:
+        return True  # loading it says what is wrong
 
 
 def best_checkpoint(run: Path) -> Path:

@@ -93,7 +93,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such command": (["fti"], ["fti", "fit"]),
     "no command": ([], ["give a command"]),
     "no checkpoint yet": (["sample"], ["no checkpoint under checkpoints/ yet", "sequentia fit"]),
-    "no run to test": (["test", "--config", CONFIG], ["no run under checkpoints/transformer", "sequentia fit"]),
+    "no run to test": (
+        ["test", "--config", CONFIG],
+        ["no checkpoint under checkpoints/transformer/ yet", "sequentia fit"],
+    ),
     "no run to resume": ([*FIT, "--ckpt_path", "last"], ["no run to resume", "omit --ckpt_path"]),
     "no such checkpoint": (["sample", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt", "give a checkpoint file"]),
     "a file that is not a checkpoint": (["sample", "--ckpt_path", "not_a.ckpt"], ["not_a.ckpt", "not a checkpoint"]),

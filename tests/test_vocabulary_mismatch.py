@@ -31,7 +31,8 @@ def test_another_vocabulary_is_refused_in_one_line_and_the_checkpoint_is_untouch
     monkeypatch.chdir(tmp_path)
     before = (trained / "last.ckpt").read_bytes()
     data = write(VOCABULARIES[other], "other.txt")
-    code = main([command, f"--config={trained}/config.yaml", f"--ckpt_path={trained}/last.ckpt", f"--data.path={data}"])
+    options = [f"--config={trained}/config.yaml", f"--ckpt_path={trained}/last.ckpt", f"--data.path={data}"]
+    code = main([command, *options, *(["--trainer.max_steps=40"] if command == "fit" else [])])
     captured = capsys.readouterr()
     assert code == 2
     (line,) = captured.err.splitlines()

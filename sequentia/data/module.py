@@ -1,5 +1,6 @@
 """The LightningDataModule: a text file in, batches for training, validation and test out."""
 
+import hashlib
 import logging
 import math
 from functools import cached_property
@@ -136,6 +137,16 @@ class CharDataModule(LightningDataModule):
     def context_length(self) -> int:
         """Number of positions that the longest line takes: its characters and the boundary that starts it."""
         return self.corpus.longest + 1
+
+    def state_dict(self) -> dict[str, str]:
+        """A fingerprint of the lines and their order, which a checkpoint records so that a change is noticed."""
+        return {"fingerprint": self._fingerprint}
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.blake2b(np.ascontiguousarray(self.corpus.hashes).data, digest_size=16)
+        digest.update(str(self.corpus.lines_per_file).encode())
+        return digest.hexdigest()
 
     def splits_of(self, texts: list[str]) -> list[str]:
         """The split in which each text is a line.

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
@@ -27,18 +29,20 @@ from sequentia.runs import (
     CONFIG,
     LAST,
     ROOT,
-    checkpoint_to_evaluate,
     create_run,
+    find_checkpoint,
     locked,
     read_config,
+    recorded_options,
     remove_if_never_begun,
     run_to_fit,
 )
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.defaults import LogLength, set_length
 from sequentia.training.messages import closing_message, describe
+from sequentia.training.options import Given, base_options, restricted
 from sequentia.training.progress import RunProgress
-from sequentia.training.resume import ExactResume, changes, check_fits
+from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.tensorboard import HeatMap, SampleTable
 
@@ -84,14 +88,40 @@ class TrainingCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", compute, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the arguments, and take `ckpt_path` out of the configuration.
+        """Parse the arguments, on top of the options that the run recorded if the command continues or evaluates one.
 
-        Otherwise Lightning would silently override the command line with the checkpoint's hyperparameters, and a run
-        would resume because its config.yaml says so.
+        `ckpt_path` is taken out of the configuration: Lightning would silently override the command line with the
+        checkpoint's hyperparameters, and a run would resume because its config.yaml says so.
+
+        Raises:
+            UserError: `--ckpt_path` names no run or checkpoint, or the run's config.yaml cannot be used.
         """
-        self.config = parser.parse_args(args)  # Lightning's own method warns if args are not those of sys.argv
-        options = self.config[self.config.subcommand]
-        self.ckpt_path, options.ckpt_path = options.ckpt_path, None
+        self.given = Given(args[1:])
+        self.run: Path | None = None
+        self.checkpoint: Path | None = None
+        self.recorded: dict[str, Any] | None = None
+        command = args[0] if args else ""
+        if command in self.subcommands() and not self.given.help:
+            self._find_run(command)
+        self.base = base_options(command, self.checkpoint, self.recorded)
+        with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            yaml.safe_dump(self.base, file)
+            file.flush()
+            arguments = [command, f"--config={file.name}", *args[1:]] if self.base else args
+            self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not those of sys.argv
+        self.config[self.config.subcommand].ckpt_path = None
+
+    def _find_run(self, command: str) -> None:
+        root = self.given.root or ROOT
+        if command == "fit":
+            self.run, self.checkpoint = run_to_fit(self.given.ckpt_path, root)
+        else:
+            self.checkpoint = find_checkpoint(self.given.ckpt_path, root)
+        directory = self.run if self.checkpoint is None else self.checkpoint.parent
+        if directory is not None and (directory / CONFIG).is_file():
+            self.recorded = read_config(directory) if self.given.trusts(directory) else recorded_options(directory)
+        elif self.checkpoint is not None and not self.given.sets_data:
+            raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
 
     @property
     def options(self) -> Namespace:
@@ -104,11 +134,11 @@ class TrainingCLI(LightningCLI):
         return self.config_init[self.subcommand]
 
     def before_instantiate_classes(self) -> None:
-        """Find the run directory and the checkpoint before anything slow is done."""
+        """Find the run directory, and read the checkpoint, before anything slow is done."""
         options = self.options
         if options.trainer.default_root_dir is None:
-            options.trainer.default_root_dir = str(ROOT / _stem(options))
-        root = Path(options.trainer.default_root_dir)
+            architecture = str(options.model.class_path).rsplit(".", 1)[-1].lower()
+            options.trainer.default_root_dir = str(ROOT / (self.given.stem or architecture))
         if options.trainer.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
             if options.trainer.accelerator != "auto":
                 raise UserError(
@@ -118,13 +148,9 @@ class TrainingCLI(LightningCLI):
         for name, remedy in _FIXED.items():
             if options.checkpoint[name] is not None:
                 raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
-        if self.subcommand == "fit":
-            run, self.checkpoint = run_to_fit(self.ckpt_path, root)
-            if run is not None:
-                self._enter(run)
-        else:
-            self.checkpoint = checkpoint_to_evaluate(self.ckpt_path, root)
         self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
+        if self.run is not None:
+            self._lock(self.run)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of a run."""
@@ -138,9 +164,12 @@ class TrainingCLI(LightningCLI):
                 set_length(config, self.datamodule, self._needs_validation_each_epoch())
             for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch"):
                 self.options["trainer"][name] = config[name]  # recorded in config.yaml
-            if not hasattr(self, "run"):  # created this late because by now options and data are known to be valid
+            if self.loaded is not None:
+                check_unfinished(config, self.loaded, str(self.checkpoint), self.model.automatic_optimization)
+            if self.run is None:  # created this late because by now options and data are known to be valid
                 root = Path(config["default_root_dir"])
-                self._enter(create_run(root) if rank_zero_only.rank == 0 else root)
+                self.run = create_run(root) if rank_zero_only.rank == 0 else root
+                self._lock(self.run)
             self.saver = self.instances["checkpoint"]
             self.saver.dirpath = str(self.run.resolve())
             self.save_config_kwargs["run"] = self.run
@@ -165,9 +194,8 @@ class TrainingCLI(LightningCLI):
         with _plain_errors():
             return super().instantiate_trainer(**kwargs)
 
-    def _enter(self, run: Path) -> None:
-        """Use a run directory, and lock it."""
-        self.run = run
+    def _lock(self, run: Path) -> None:
+        """Keep other processes from writing to the run."""
         if rank_zero_only.rank == 0:
             self.held.callback(remove_if_never_begun, run)
             self.held.enter_context(locked(run))
@@ -191,12 +219,23 @@ class TrainingCLI(LightningCLI):
         """Check the checkpoint against the options (fit) or evaluate its model (validate, test); compile if asked."""
         if self.checkpoint is not None and self.loaded is not None:
             stored = build_model(self.loaded, self.checkpoint)  # also before fit: refuse what sampling would refuse
+            if has_changed(self.datamodule, self.loaded) and not self._data_is_given():
+                message = f"{self.datamodule.path} has changed since {self.checkpoint.parent} was started"
+                if self.subcommand == "fit":
+                    raise UserError(f"{message}: restore it, or train on the new lines with --data.path")
+                log.warning(f"{message}: the metrics are of its current lines")
             if self.subcommand == "fit":
                 check_fits(self.model, self.loaded)
             else:
                 self._evaluate(stored)
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights
+
+    def _data_is_given(self) -> bool:
+        """Whether the user's arguments or configs name the data, or change an option of it."""
+        recorded = (self.recorded or {}).get("data")
+        now = yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand]["data"]
+        return self.given.sets_data or recorded != now
 
     def _evaluate(self, model: LanguageModel) -> None:
         self.model = model
@@ -210,10 +249,25 @@ class TrainingCLI(LightningCLI):
     def before_validate(self) -> None:
         """Refuse to validate without lines."""
         self._require_lines("validation", "val", len(self.datamodule.split.val))
+        self._log_evaluated()
 
     def before_test(self) -> None:
         """Refuse to test without lines."""
         self._require_lines("test", "test", len(self.datamodule.split.test))
+        self._log_evaluated()
+
+    def _log_evaluated(self) -> None:
+        if self.trainer.is_global_zero:
+            log.info(f"evaluating {self.checkpoint} on {self.datamodule.path}")
+            self._log_changes()
+
+    def _log_changes(self) -> None:
+        """Log each option that overrides what the run recorded."""
+        now = yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand]
+        if self.subcommand != "fit":
+            now = restricted(now, self.base | {"model": {}})  # the model is the checkpoint's
+        for change in changes(self.base, now):
+            log.info(f"  {change}")
 
     def _require_lines(self, name: str, split: str, lines: int) -> None:
         if lines > 0:
@@ -231,10 +285,14 @@ class TrainingCLI(LightningCLI):
             log.info(f"starting run {self.run}: {describe(self.model)}")
             return
         log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
-        if (self.checkpoint.parent / CONFIG).is_file():
-            now = yaml.safe_load(self.parser.dump(self.config, skip_none=False))["fit"]
-            for change in changes(read_config(self.checkpoint.parent), now):
-                log.info(f"  {change}")
+        if self.recorded is not None:
+            self._log_changes()
+        schedule = self.options["lr_scheduler"]
+        extended = self.base.get("trainer", {}).get("max_steps") != self.options["trainer"]["max_steps"]
+        if extended and schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
+            log.info("  the learning-rate schedule follows the new length")
+        if has_changed(self.datamodule, self.loaded):
+            log.info(f"  the lines of {self.datamodule.path} changed: {LEAK}")
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.
@@ -258,11 +316,11 @@ class TrainingCLI(LightningCLI):
                 f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
                 f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
             ) from error
-        if (self.run / LAST).is_file():
+        if self.run is not None and (self.run / LAST).is_file():
             self._log_closing()
 
     def _log_closing(self) -> None:
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and self.run is not None:
             log.info(closing_message(self.run, self.trainer, self.saver.best_model_score))
 
 
@@ -279,13 +337,6 @@ _FIXED = {
     "save_on_train_epoch_end": "checkpoints are written between two steps; set --checkpoint.every_n_train_steps",
 }
 """Options of ModelCheckpoint that would have no effect."""
-
-
-def _stem(options: Namespace) -> str:
-    """Directory name for the runs of a configuration: the stem of its first file, or the name of the architecture."""
-    if options.config:
-        return Path(str(options.config[0])).stem
-    return str(options.model.class_path).rsplit(".", 1)[-1].lower()
 
 
 def _init_args(config: Namespace) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sequentia.checkpoint import KEY
+from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.schedule import WarmupDecay
@@ -42,6 +44,43 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         raise UserError(f"the checkpoint's model has {differences}: give the run's own config.yaml, or start a new run")
 
 
+def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, trains: bool) -> None:
+    """Refuse to resume a run that has reached its length.
+
+    Args:
+        trainer: Options of the Trainer.
+        checkpoint: The checkpoint to resume from.
+        name: Its name in the error message.
+        trains: Whether more steps would change the model; counting models have nothing left to count.
+
+    Raises:
+        UserError: The message says how to extend the run.
+    """
+    try:
+        epochs = int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    except (KeyError, TypeError, ValueError):
+        epochs = 0  # no valid training state, which is reported when it is restored
+    for option, limit, done in (
+        ("max_steps", trainer.max_steps, checkpoint["global_step"]),
+        ("max_epochs", trainer.max_epochs, epochs),
+    ):
+        if limit not in (None, -1) and done >= limit:
+            remedy = f"extend it with --trainer.{option} {2 * done}" if trains else "it has counted all training lines"
+            raise UserError(f"{name} has reached trainer.{option} {limit}, so nothing is left to train: {remedy}")
+
+
+def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
+    """Whether the lines of the data differ from those that a checkpoint was trained on."""
+    state = checkpoint.get(type(data).__name__)
+    return isinstance(state, dict) and state != data.state_dict()
+
+
+LEAK = "validation and test lines may have been trained on, which makes their metrics too optimistic"
+
+_SPLIT = {"path", "val_path", "test_path", "seed", "val_fraction", "test_fraction", "deduplicate", "nfc"}
+"""Options of the data that decide which lines are held out."""
+
+
 def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """One text for each option of a run's configuration whose value changed, with its dotted name."""
     for name, value in new.items():
@@ -49,7 +88,8 @@ def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Itera
         if isinstance(value, dict) and isinstance(before, dict):
             yield from changes(before, value, f"{prefix}{name}.")
         elif value != before:
-            yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}"
+            effect = f" ({LEAK})" if prefix == "data." and name in _SPLIT else ""
+            yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}{effect}"
 
 
 class ExactResume(Callback):

@@ -119,10 +119,14 @@ def test_resuming_without_a_run_is_refused(fit: ForkServer, uninterrupted: Unint
     assert not (cwd / "checkpoints").exists()
 
 
-def test_resuming_a_complete_run_changes_nothing(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+def test_resuming_a_complete_run_is_refused_and_changes_nothing(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("complete")
     assert fit(cwd, arguments("every 5 steps")) == 0
-    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 0
+    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 2
+    assert (cwd / "log").read_text().splitlines()[-1] == (
+        "sequentia: checkpoints/transformer/version_0/last.ckpt has reached trainer.max_steps 40, so nothing is left "
+        "to train: extend it with --trainer.max_steps 80"
+    )
     same_runs(the_run(cwd), uninterrupted("every 5 steps"))
 
 

@@ -1,0 +1,162 @@
+"""A run owns its configuration: resuming and evaluating start from what the run recorded."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sequentia.checkpoint import read_checkpoint
+from sequentia.training.options import Given, restricted
+from tests.conftest import CommandResult
+from tests.training.runs import LINES
+
+pytestmark = pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
+
+GRU = ["--config", str(Path(__file__).parents[2] / "configs" / "gru.yaml")]
+OPTIONS = ["--data.path", "brands.txt", "--model.n_hidden", "8", "--data.seed", "3", "--trainer.max_steps", "6"]
+TRAINER = ["--trainer.accelerator", "cpu", "--trainer.log_every_n_steps", "1"]
+
+Run = Callable[..., CommandResult]
+
+
+@pytest.fixture
+def brands(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a run on brands.txt with options of its own, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("brands.txt").write_text("".join(f"{line}\n" for line in LINES))
+    assert command("fit", *GRU, *OPTIONS, *TRAINER).code == 0
+    return Path("checkpoints/gru/version_0")
+
+
+def recorded(run: Path) -> dict:
+    return yaml.safe_load((run / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("arguments", [[*GRU, "--ckpt_path", "last"], ["--ckpt_path", "last"]], ids=["config", "bare"])
+def test_a_resumed_run_keeps_its_own_data_and_options(command: Run, brands: Path, arguments: list[str]) -> None:
+    before = recorded(brands)
+    result = command("fit", *arguments, "--trainer.max_steps", "9")
+    assert result.code == 0, result.err
+    before["trainer"]["max_steps"] = 9
+    assert recorded(brands) == before
+    assert "  trainer.max_steps changed: 6 -> 9\n  the learning-rate schedule follows the new length\n" in result.err
+    assert result.err.count("changed:") == 1
+    assert read_checkpoint(brands / "last.ckpt")["global_step"] == 9
+    assert [path.name for path in brands.parent.iterdir()] == ["version_0"]
+
+
+@pytest.mark.parametrize("path", ["checkpoints", "checkpoints/gru", "checkpoints/gru/version_0", "last"])
+def test_every_way_to_name_the_run_means_the_same(command: Run, brands: Path, path: str) -> None:
+    assert command("fit", "--ckpt_path", path, "--trainer.max_steps", "7").code == 0
+    assert read_checkpoint(brands / "last.ckpt")["global_step"] == 7
+    samples = [command("sample", "--ckpt_path", given, "--seed", "1").out for given in (path, str(brands))]
+    assert samples[0] == samples[1] != ""
+
+
+def test_explicit_options_override_what_the_run_recorded_and_each_is_logged(command: Run, brands: Path) -> None:
+    result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "8", "--optimizer.lr", "0.001")
+    assert result.code == 0
+    assert "  optimizer.init_args.lr changed: 0.005 -> 0.001\n" in result.err
+    assert recorded(brands)["optimizer"]["init_args"]["lr"] == 0.001
+
+
+def test_a_changed_split_is_logged_with_the_leak_that_it_causes(command: Run, brands: Path) -> None:
+    result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "8", "--data.seed", "4")
+    assert result.code == 0
+    assert "  data.seed changed: 3 -> 4 (validation and test lines may have been trained on" in result.err
+
+
+@pytest.mark.usefixtures("brands")
+def test_data_that_has_changed_is_refused_unless_it_is_given(command: Run, brands: Path) -> None:
+    before = (brands / "last.ckpt").read_bytes()
+    Path("brands.txt").write_text(Path("brands.txt").read_text() + "bala\n")
+    resume = ["fit", "--ckpt_path", "last", "--trainer.max_steps", "8"]
+    result = command(*resume)
+    assert result.code == 2
+    assert result.err.splitlines()[-1] == (
+        "sequentia: brands.txt has changed since checkpoints/gru/version_0 was started: restore it, or train on the "
+        "new lines with --data.path"
+    )
+    assert (brands / "last.ckpt").read_bytes() == before
+    assert "brands.txt has changed since" in command("test").err
+    given = command(*resume, "--data.path", "brands.txt")
+    assert given.code == 0
+    assert "  the lines of brands.txt changed: validation and test lines may have been trained on" in given.err
+
+
+@pytest.mark.parametrize("name", ["test", "validate"])
+def test_an_evaluation_uses_the_data_and_the_split_of_the_run(command: Run, brands: Path, name: str) -> None:
+    expected = command(name, "--ckpt_path", str(brands / "best.ckpt"))
+    assert "evaluating checkpoints/gru/version_0/best.ckpt on brands.txt\n" in expected.err
+    assert "changed:" not in expected.err
+    for arguments in ([], GRU, ["--ckpt_path", "checkpoints/gru"]):
+        assert command(name, *arguments).out == expected.out != ""
+    other = command(name, "--data.seed", "5")
+    assert "  data.seed changed: 3 -> 5" in other.err
+    assert other.out != expected.out
+
+
+def test_limits_of_the_run_do_not_apply_to_its_evaluation(command: Run, brands: Path) -> None:
+    expected = command("validate").out
+    config = recorded(brands)
+    config["trainer"]["limit_val_batches"] = 0
+    (brands / "config.yaml").write_text(yaml.safe_dump(config))
+    assert command("validate").out == expected != ""
+
+
+def test_a_checkpoint_without_its_configuration_needs_the_data(command: Run, brands: Path) -> None:
+    (brands / "config.yaml").unlink()
+    for name in ("test", "fit"):
+        result = command(name, "--ckpt_path", str(brands / "best.ckpt"))
+        assert result.code == 2
+        assert "no config.yaml beside checkpoints/gru/version_0/best.ckpt" in result.err
+        assert "give --data.path" in result.err
+    assert command("test", "--ckpt_path", str(brands / "best.ckpt"), "--data.path", "brands.txt").code == 0
+
+
+def test_a_class_of_another_package_is_imported_only_if_the_users_own_config_names_it(
+    command: Run, brands: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "outsider.py").write_text("from lightning.pytorch import Callback\nclass Quiet(Callback):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = recorded(brands)
+    config["trainer"]["callbacks"] = [{"class_path": "outsider.Quiet"}]
+    (brands / "config.yaml").write_text(yaml.safe_dump(config))
+    extend = ["--ckpt_path", "last", "--trainer.max_steps", "8"]
+    result = command("fit", *extend)
+    assert result.code == 2
+    assert "names the class outsider.Quiet: if you trust it, give --config" in result.err
+    assert "outsider" not in sys.modules
+    assert command("fit", "--config", str(brands / "config.yaml"), *extend).code == 0
+    assert sys.modules.pop("outsider").Quiet
+
+
+def test_help_needs_no_run(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("validate", "test"):
+        with pytest.raises(SystemExit, match="0"):
+            command(name, "--help")
+
+
+def test_the_arguments_name_the_directory_of_runs(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text("trainer: {max_steps: 3}\n")
+    other = tmp_path / "other.yaml"
+    other.write_text("trainer: {default_root_dir: there}\ndata: {path: x.txt}\n")
+    assert Given([]).root is None
+    assert Given(["--model", "sequentia.models.GRU"]).root == Path("checkpoints/gru")
+    assert Given(["--config", str(config)]).root == Path("checkpoints/mine")
+    assert Given([f"--config={config}", f"--config={other}"]).root == Path("there")
+    assert Given([f"--config={other}", "--trainer.default_root_dir=here"]).root == Path("here")
+    assert Given([f"--config={other}"]).sets_data
+    assert not Given([f"--config={config}", "--data.seed", "3"]).sets_data
+    assert Given(["--data.path", "y.txt"]).sets_data
+
+
+def test_restricting_keeps_the_names_of_the_other_at_every_level() -> None:
+    assert restricted({"a": 1, "b": {"c": 2, "d": 3}, "e": {"f": 4}}, {"b": {"d": 0}, "e": 5}) == {
+        "b": {"d": 3},
+        "e": {"f": 4},
+    }
