@@ -4,12 +4,14 @@ import logging
 import os
 import re
 import shlex
+import sys
 import warnings
 from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
 from torch import Tensor
+from tqdm import tqdm
 
 from sequentia.models import LanguageModel
 from sequentia.runs import CONFIG, LAST
@@ -20,11 +22,13 @@ log = logging.getLogger("sequentia")
 
 def plain_messages() -> None:
     """Log plain lines on stderr, and silence Lightning's tips."""
-    handler = logging.StreamHandler()
+    handler = _AboveBar()
     handler.setFormatter(_Plain("%(message)s"))
-    log.handlers = [handler]
     log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
-    log.propagate = False
+    logging.captureWarnings(True)
+    for logger in (log, logging.getLogger("py.warnings")):
+        logger.handlers = [handler]
+        logger.propagate = False
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of --trainer.profiler
@@ -35,6 +39,13 @@ def plain_messages() -> None:
     warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
     warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
     warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # caused by Lightning
+
+
+class _AboveBar(logging.Handler):
+    """Prints on stderr, above the progress bar if one is open."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 class _Plain(logging.Formatter):

@@ -38,8 +38,7 @@ class RunProgress(ProgressBar):
             self._bar = tqdm(
                 total=int(total) if total != float("inf") else None,
                 initial=trainer.global_step,
-                desc="fit",
-                unit="step",
+                bar_format="{n_fmt}/{total_fmt}{postfix} |{bar}| {remaining}",  # tqdm cuts the right end to fit
                 dynamic_ncols=True,
                 mininterval=_REFRESH,
             )
@@ -84,4 +83,4 @@ class RunProgress(ProgressBar):
 
 def _losses(trainer: Trainer) -> str:
     metrics = trainer.callback_metrics
-    return "  ".join(f"{name} {metrics[name]:.4f}" for name in ("train/loss", "val/loss") if name in metrics)
+    return "  ".join(f"{name} {metrics[name]:.4f}" for name in ("val/loss", "train/loss") if name in metrics)
