@@ -59,7 +59,7 @@ def test_fit_prints_the_run_directory_and_the_commands_to_continue_with(uninterr
     again = run(uninterrupted, "fit", "--config", config, *SMALL, "--trainer.max_steps=2")
     assert again.stdout == ""
     assert "checkpoints/transformer/version_1" in again.stderr
-    for words in ("sequentia sample --ckpt_path", "tensorboard --logdir checkpoints", "sequentia fit --config"):
+    for words in ("sequentia sample --ckpt_path", "tensorboard --logdir checkpoints", "sequentia fit --ckpt_path"):
         assert words in again.stderr
     files = {path.name for path in (uninterrupted / "checkpoints/transformer/version_0").iterdir()}
     assert {"config.yaml", "best.ckpt", "last.ckpt"} <= files

@@ -74,7 +74,7 @@ class LanguageModel(LightningModule, ABC):
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
-    `max_positions`, `hidden_matrices`, `may_change`, `plots_bigrams` and `pair_counts`.
+    `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`, `plots_bigrams` and `pair_counts`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -85,12 +85,14 @@ class LanguageModel(LightningModule, ABC):
         optimizer: Makes the optimizer from parameter groups; AdamW by default.
         lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
+        single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
     lr_scheduler: Callable[..., LRScheduler] | None
     may_change: ClassVar[frozenset[str]] = frozenset()
+    single_epoch: ClassVar[bool] = False
     plots_bigrams: ClassVar[bool] = False
 
     def __init__(self, vocabulary: str, context_length: int) -> None:

@@ -27,6 +27,7 @@ class BigramCounts(LanguageModel):
     """
 
     may_change: ClassVar = frozenset({"context_length", "smoothing"})
+    single_epoch: ClassVar = True
     plots_bigrams: ClassVar = True
     counts: Tensor
 

@@ -5,10 +5,12 @@ import os
 import shutil
 import time
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
@@ -18,9 +20,17 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.runs import BEST, CONFIG, LAST
+from sequentia.training.defaults import planned_steps
 from sequentia.training.distributed import any_process
 
 _INTERVAL = timedelta(minutes=1)
+
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))  # of a Timer
+
+
+def validates(trainer: Trainer) -> bool:
+    """Whether lines are held out for validation."""
+    return bool(trainer.enable_validation and sum(trainer.num_val_batches))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -130,7 +140,7 @@ class RunCheckpoint(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt before the first step, so that a run killed at any moment has one."""
         self._last_time = time.monotonic()
-        self._steps = trainer.estimated_stepping_batches
+        self._steps = planned_steps(trainer)
         last = Path(self.dirpath or "") / LAST
         if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != last:  # unless this run resumes from it
             self.write_last(trainer)
@@ -213,7 +223,7 @@ class RunCheckpoint(ModelCheckpoint):
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 logger.experiment.flush()  # a resumed run does not log again what came before its checkpoint
         names = []
-        if self.save_top_k and not (trainer.enable_validation and sum(trainer.num_val_batches)):
+        if self.save_top_k and not validates(trainer):
             names.append(BEST)
         if self.writes_last:
             names.append(LAST)

@@ -27,7 +27,6 @@ from sequentia.loading import build_model
 from sequentia.models import LanguageModel
 from sequentia.runs import (
     CONFIG,
-    LAST,
     ROOT,
     create_run,
     find_checkpoint,
@@ -41,7 +40,7 @@ from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.defaults import LogLength, set_length
 from sequentia.training.messages import closing_message, describe
 from sequentia.training.options import Given, base_options, restricted
-from sequentia.training.progress import RunProgress
+from sequentia.training.progress import RunProgress, TrainingLoss
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.tensorboard import HeatMap, SampleTable
@@ -155,9 +154,10 @@ class TrainingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of a run."""
         config = self.instances["trainer"]
-        callbacks: list[Callback] = []
+        loss = TrainingLoss()
+        callbacks: list[Callback] = [loss]
         if config["enable_progress_bar"] is not False:
-            callbacks.append(RunProgress())
+            callbacks.append(RunProgress(loss))
         if self.subcommand == "fit":
             self._set_optimizer()
             with _plain_errors():
@@ -289,7 +289,8 @@ class TrainingCLI(LightningCLI):
             self._log_changes()
         schedule = self.options["lr_scheduler"]
         extended = self.base.get("trainer", {}).get("max_steps") != self.options["trainer"]["max_steps"]
-        if extended and schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
+        uses_schedule = schedule and self.model.automatic_optimization
+        if extended and uses_schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
             log.info("  the learning-rate schedule follows the new length")
         if has_changed(self.datamodule, self.loaded):
             log.info(f"  the lines of {self.datamodule.path} changed: {LEAK}")
@@ -316,12 +317,12 @@ class TrainingCLI(LightningCLI):
                 f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
                 f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
             ) from error
-        if self.run is not None and (self.run / LAST).is_file():
-            self._log_closing()
+        self._log_closing()
 
     def _log_closing(self) -> None:
         if self.trainer.is_global_zero and self.run is not None:
-            log.info(closing_message(self.run, self.trainer, self.saver.best_model_score))
+            timed = self.options.trainer.max_time is not None
+            log.info(closing_message(self.run, self.trainer, self.saver, timed))
 
 
 @contextmanager

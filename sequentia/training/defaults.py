@@ -29,6 +29,11 @@ def default_steps(characters: int, steps_per_epoch: float) -> int:
     return min(_STEPS, math.ceil(epochs * steps_per_epoch))
 
 
+def validation_interval(steps: int) -> int:
+    """Default number of steps between two validations of a run of this length."""
+    return max(_SHORTEST_INTERVAL, steps // _VALIDATIONS)
+
+
 def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False) -> None:
     """Fill in the trainer options on length and validation that are not given.
 
@@ -46,6 +51,8 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     for name, value in (("accumulate_grad_batches", accumulated), ("val_check_interval", interval)):
         if isinstance(value, int | float) and value <= 0:
             raise UserError(f"trainer.{name} must be above 0, got {value}")
+    if trainer.get("limit_train_batches") == 0:
+        raise UserError("trainer.limit_train_batches is 0: nothing to train on")
     if trainer.max_steps == 0:
         raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
     by_epochs = trainer.max_epochs not in (None, -1)
@@ -65,7 +72,7 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     elif isinstance(interval, float) or (interval is None and (by_epochs or each_epoch)):
         trainer.check_val_every_n_epoch = 1  # the interval is a fraction of an epoch, or a whole one
     elif interval is None:
-        epochs, rest = divmod(max(_SHORTEST_INTERVAL, steps // _VALIDATIONS), steps_per_epoch)
+        epochs, rest = divmod(validation_interval(steps), steps_per_epoch)
         trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
 
 
@@ -85,9 +92,30 @@ class LogLength(Callback):
             log.info(describe_length(trainer))
 
 
+def steps_per_epoch(trainer: Trainer) -> int:
+    """Optimizer steps per epoch, which may be limited to a part of the training lines."""
+    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+
+
+def planned_steps(trainer: Trainer) -> int:
+    """Optimizer steps of a run that is not stopped early."""
+    steps = int(trainer.estimated_stepping_batches)
+    return min(steps, steps_per_epoch(trainer)) if trainer.lightning_module.single_epoch else steps
+
+
 def describe_length(trainer: Trainer) -> str:
     """Steps and epochs of a run, and the option that changes them."""
-    steps = trainer.estimated_stepping_batches
-    epochs = steps / math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-    option = "max_steps" if trainer.max_steps != -1 else "max_epochs"
-    return f"training for {steps:,} steps ({epochs:,.3g} epochs); --trainer.{option} changes the length"
+    steps, batches = planned_steps(trainer), trainer.num_training_batches
+    epochs = steps / steps_per_epoch(trainer)
+    length = f"{steps:,} step{'s' * (steps != 1)}"
+    if trainer.fast_dev_run:
+        return f"trial run of {length}; nothing will be saved"
+    length += f" ({epochs:,.0f}" if epochs >= 100 else f" ({epochs:.3g}"
+    length += f" epoch{'s' * (epochs != 1)}"
+    in_all = len(trainer.train_dataloader)
+    if batches < in_all:
+        length += f", each limited to {batches:,} of {in_all:,} batches"
+    if trainer.lightning_module.single_epoch and epochs == 1:
+        return f"training for {length})"
+    option = "max_steps" if steps == trainer.max_steps else "max_epochs"
+    return f"training for {length}); --trainer.{option} changes the length"

@@ -1,21 +1,29 @@
 """What a run prints on stderr."""
 
 import logging
+import math
 import os
 import re
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
-from torch import Tensor
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tqdm import tqdm
 
 from sequentia.models import LanguageModel
-from sequentia.runs import CONFIG, LAST
+from sequentia.runs import BEST, LAST, ROOT
 from sequentia.text import printable
+from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.defaults import planned_steps, steps_per_epoch
+from sequentia.training.progress import TrainingLoss
 
 log = logging.getLogger("sequentia")
 
@@ -61,26 +69,90 @@ def describe(model: LanguageModel) -> str:
     return f"{type(model).__name__} with {size:,} parameters"
 
 
-def closing_message(run: Path, trainer: Trainer, best: Tensor | None) -> str:
+def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time: bool = False) -> str:
     """The result of a run, and the commands to continue with.
 
     Args:
         run: The run directory.
         trainer: The trainer at the end of the run.
-        best: The best score of the monitored metric; None if no line is held out.
+        saver: What has saved the run.
+        max_time: Whether a time limit was given as `trainer.max_time`, and not by a callback.
     """
-    result = "" if best is None else f", best validation NLL {best:.4f} nats per character"
+    step = trainer.global_step
+    if trainer.fast_dev_run:
+        return f"trial run complete at step {step}: nothing was saved"
+    lines = [f"run {run}: step {step}{_result(trainer, saver)}"]
+    if not trainer.interrupted and step < planned_steps(trainer):
+        lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{_reason(trainer)}")
     path = shlex.quote(str(run))
-    extended = ""  # a complete run can only be resumed with a larger limit
-    for option, done in (("max_steps", trainer.global_step), ("max_epochs", trainer.current_epoch)):
-        if done == getattr(trainer, option):
-            extended += f" --trainer.{option} {2 * done}"
-    return (
-        f"run {run}: step {trainer.global_step}{result}\n"
-        f"  sample   sequentia sample --ckpt_path {path}\n"
-        f"  curves   tensorboard --logdir {shlex.quote(str(run.parent.parent))}\n"
-        f"  resume   sequentia fit --config {path}/{CONFIG} --ckpt_path {path}/{LAST}{extended}"
-    )
+    if (run / BEST).is_file() or (run / LAST).is_file():
+        lines.append(f"  sample   sequentia sample --ckpt_path {path}")
+    lines += [f"  curves   {curves}" for curves in islice(_curves(trainer), 1)]
+    extension = _extension(trainer, max_time)
+    if extension is not None and (run / LAST).is_file() and not saver.save_weights_only:
+        lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")
+    return "\n".join(lines)
+
+
+def _result(trainer: Trainer, saver: RunCheckpoint) -> str:
+    """The best validation NLL; without one, the last validation NLL or the last training NLL."""
+    monitor, best, last = saver.monitor, saver.best_model_score, trainer.callback_metrics.get("val/loss")
+    if best is not None and monitor != "val/loss":
+        return f", best {monitor} {best:.4f}"
+    if best is not None:
+        return f", best validation NLL {best:.4f} nats per character"
+    if last is not None:
+        return f", validation NLL {last:.4f} nats per character"
+    (loss,) = (callback for callback in trainer.callbacks if isinstance(callback, TrainingLoss))
+    value = loss.value(trainer)
+    return "" if value is None else f", training NLL {value:.4f} nats per character"
+
+
+def _expired(trainer: Trainer) -> Timer | None:
+    """The timer that stopped the run."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    return next((timer for timer in timers if (timer.time_remaining() or 1) <= 0), None)
+
+
+def _reason(trainer: Trainer) -> str:
+    """Why a callback stopped the run; empty if unknown."""
+    timer = _expired(trainer)
+    if timer is not None:
+        limit = timedelta(seconds=round(timer.time_elapsed() + (timer.time_remaining() or 0)))
+        return f": the time limit of {limit} is reached"
+    for callback in trainer.callbacks:
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
+            reason = callback.stopping_reason_message.removesuffix(" Signaling Trainer to stop.").rstrip(".")
+            return f": {reason[0].lower()}{reason[1:]}"
+    return ""
+
+
+def _extension(trainer: Trainer, max_time: bool) -> str | None:
+    """The options with which a resumed run would have something left to do; None if there are none."""
+    timer = _expired(trainer)
+    if timer is not None:
+        seconds = 2 * math.ceil(timer.time_elapsed())  # more than the limit: a last validation follows it
+        clock = ":".join(f"{n:02}" for n in (seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60))
+        return f" --trainer.max_time {clock}" if max_time else None
+    step, epoch = trainer.global_step, steps_per_epoch(trainer)
+    if trainer.lightning_module.single_epoch and step >= epoch:
+        return None
+    options = ""
+    if 0 < trainer.max_steps <= step:
+        options += f" --trainer.max_steps {2 * step}"
+    if 0 < trainer.max_epochs * epoch <= step:
+        options += f" --trainer.max_epochs {2 * trainer.max_epochs}"
+    return options
+
+
+def _curves(trainer: Trainer) -> Iterator[str]:
+    """How to see the curves of the run: for each logger that has written files of its own."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger) and any(Path(logger.log_dir).glob("events.out.tfevents.*")):
+            root = Path(logger.root_dir)  # of all runs of this configuration
+            yield f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
+        elif isinstance(logger, CSVLogger) and (metrics := Path(logger.log_dir, "metrics.csv")).is_file():
+            yield str(metrics)
 
 
 def parser_message(error: BaseException) -> str:

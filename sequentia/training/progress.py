@@ -4,21 +4,51 @@ import sys
 import time
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from sequentia.training.checkpointing import validates
+from sequentia.training.defaults import planned_steps, validation_interval
+
 _REFRESH = 0.2  # seconds between two updates
+
+
+class TrainingLoss(Callback):
+    """Keeps the loss of the last batch; the trainer's `callback_metrics` have that of the last logged step."""
+
+    def __init__(self) -> None:
+        self._loss: Any = None
+        self._divisor = 1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep it as a tensor, because reading it may mean waiting for a GPU."""
+        self._loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        self._divisor = trainer.accumulate_grad_batches
+
+    def value(self, trainer: Trainer) -> float | None:
+        """The loss in nats per character; None if there is none yet."""
+        if self._loss is not None:
+            return float(self._loss) * self._divisor
+        logged = trainer.callback_metrics.get("train/loss")  # of a model that computes none per batch
+        return None if logged is None else float(logged)
 
 
 class RunProgress(ProgressBar):
     """Completed steps, remaining time, and the latest training and validation loss.
 
-    If stderr is not a terminal, one line is printed per validation instead.
+    If stderr is not a terminal, one line is printed per validation instead. If no line is held out, the training loss
+    is printed as often as a validation would be.
+
+    Args:
+        loss: The training loss.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loss: TrainingLoss) -> None:
         super().__init__()
+        self._loss = loss
         self._bar: tqdm | None = None
         self._updated = 0.0
         self._enabled = True
@@ -33,10 +63,12 @@ class RunProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
+        total = planned_steps(trainer)
+        self._printed = trainer.global_step
+        self._interval = None if validates(trainer) else validation_interval(total)
         if self._enabled and sys.stderr.isatty():
-            total = trainer.estimated_stepping_batches
             self._bar = tqdm(
-                total=int(total) if total != float("inf") else None,
+                total=total,
                 initial=trainer.global_step,
                 bar_format="{n_fmt}/{total_fmt}{postfix} |{bar}| {remaining}",  # tqdm cuts the right end to fit
                 dynamic_ncols=True,
@@ -45,19 +77,19 @@ class RunProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Advance the bar, a few times per second."""
-        if self._bar is None:
-            return
-        now = time.monotonic()
-        if now - self._updated >= _REFRESH:
-            self._updated = now
-            self._update(self._bar, trainer)
+        if self._bar is not None:
+            if time.monotonic() - self._updated >= _REFRESH:
+                self._update(self._bar, trainer)
+        elif self._enabled and self._interval and trainer.global_step >= self._printed + self._interval:
+            self._printed = trainer.global_step
+            self._print(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the new validation loss."""
         if not self._enabled or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         if self._bar is None:
-            print(f"step {trainer.global_step}  {_losses(trainer)}", file=sys.stderr, flush=True)
+            self._print(trainer)
         else:
             self._update(self._bar, trainer)
 
@@ -71,8 +103,13 @@ class RunProgress(ProgressBar):
         """Close the bar, so that the error message starts on a new line."""
         self._close()
 
+    def _print(self, trainer: Trainer) -> None:
+        print("  ".join([f"step {trainer.global_step}", *self._losses(trainer)]), file=sys.stderr, flush=True)
+
     def _update(self, bar: tqdm, trainer: Trainer) -> None:
-        bar.set_postfix_str(_losses(trainer), refresh=False)
+        self._updated = time.monotonic()
+        # The right end is the first to be cut in a narrow terminal, so the more important loss is on the left.
+        bar.set_postfix_str("  ".join(reversed(self._losses(trainer))), refresh=False)
         bar.update(trainer.global_step - bar.n)
 
     def _close(self) -> None:
@@ -80,7 +117,6 @@ class RunProgress(ProgressBar):
             self._bar.close()
             self._bar = None
 
-
-def _losses(trainer: Trainer) -> str:
-    metrics = trainer.callback_metrics
-    return "  ".join(f"{name} {metrics[name]:.4f}" for name in ("val/loss", "train/loss") if name in metrics)
+    def _losses(self, trainer: Trainer) -> list[str]:
+        losses = {"train/loss": self._loss.value(trainer), "val/loss": trainer.callback_metrics.get("val/loss")}
+        return [f"{name} {value:.4f}" for name, value in losses.items() if value is not None]

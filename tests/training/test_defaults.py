@@ -73,7 +73,46 @@ def test_a_run_in_epochs_is_validated_after_each_and_logs_how_to_resume(
     assert validated == [5, 10, 15]
     err = capsys.readouterr().err
     assert "training for 15 steps (3 epochs); --trainer.max_epochs changes the length" in err
-    assert err.rstrip().endswith("last.ckpt --trainer.max_epochs 6")
+    assert err.rstrip().endswith("version_0 --trainer.max_epochs 6")
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ("max_steps=1", "1 step (0.0625 epochs); --trainer.max_steps changes the length"),
+        ("max_steps=16", "16 steps (1 epoch); --trainer.max_steps changes the length"),
+        ("max_steps=24 max_epochs=1", "16 steps (1 epoch); --trainer.max_epochs changes the length"),
+        ("max_steps=8 accumulate_grad_batches=4", "8 steps (2 epochs); --trainer.max_steps changes the length"),
+        ("max_epochs=2 accumulate_grad_batches=5", "8 steps (2 epochs); --trainer.max_epochs changes the length"),
+        (
+            "max_epochs=2 limit_train_batches=9",
+            "18 steps (2 epochs, each limited to 9 of 16 batches); --trainer.max_epochs changes the length",
+        ),
+        (
+            "max_steps=20 limit_train_batches=0.5",
+            "20 steps (2.5 epochs, each limited to 8 of 16 batches); --trainer.max_steps changes the length",
+        ),
+        (
+            "max_steps=120 overfit_batches=1",
+            "120 steps (120 epochs, each limited to 1 of 16 batches); --trainer.max_steps changes the length",
+        ),
+    ],
+)
+def test_the_length_is_logged_in_steps_and_in_epochs(
+    options: str, length: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data.batch_size=16", "--data.test_fraction=0", "--data.val_path", write(["ab", "ba"], "val.txt")]
+    run(write(LINES), tmp_path, *given, *(f"--trainer.{option}" for option in options.split()))
+    assert f"training for {length}" in capsys.readouterr().err.splitlines()
+
+
+def test_training_on_no_batches_is_refused(
+    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data.path", write(LINES), "--trainer.default_root_dir", str(tmp_path / "root")]
+    assert main(["fit", "--model=Bigram", "--trainer.limit_train_batches=0", "--trainer.accelerator=cpu", *given]) == 2
+    assert capsys.readouterr().err == "sequentia: trainer.limit_train_batches is 0: nothing to train on\n"
+    assert not (tmp_path / "root").exists()
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,9 @@ def test_a_signal_stops_after_the_step_and_the_run_resumes_bit_identically(
     log = (cwd / "log").read_text()
     path = "checkpoints/transformer/version_0"
     assert f"run {path}: step {step}" in log
-    assert f"  resume   sequentia fit --config {path}/config.yaml --ckpt_path {path}/last.ckpt\n" in log
+    assert f"  resume   sequentia fit --ckpt_path {path}\n" in log
     assert "Traceback" not in log
-    resume = ["fit", "--config", f"{path}/config.yaml", "--ckpt_path", f"{path}/last.ckpt"]
+    resume = ["fit", "--ckpt_path", path]
     assert fit(cwd, resume) == 0, (cwd / "log").read_text()
     same_runs(run, uninterrupted(SETTING))
 
