@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # whole commands, in which L
 LINES = [a + b + c for a in "bdkl" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]
 COMMANDS = {
     "fit": ["fit", "--config", "run/config.yaml", "--trainer.max_steps", "6", "--ckpt_path", "run/last.ckpt"],
+    "fit --init_from": ["fit", "--config", "run/config.yaml", "--init_from", "run/last.ckpt"],
     "validate": ["validate", "--config", "run/config.yaml", "--ckpt_path", "run/last.ckpt"],
     "test": ["test", "--config", "run/config.yaml", "--ckpt_path", "run/last.ckpt"],
     "sample": ["sample", "--ckpt_path", "run/last.ckpt"],

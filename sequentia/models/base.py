@@ -74,7 +74,8 @@ class LanguageModel(LightningModule, ABC):
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
-    `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`, `plots_bigrams` and `pair_counts`.
+    `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`,
+    `plots_bigrams` and `pair_counts`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -108,6 +109,14 @@ class LanguageModel(LightningModule, ABC):
     def max_positions(self) -> int | None:
         """Number of positions of a line that the model can read; None if unlimited."""
         return None
+
+    @abstractmethod
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        """Weights that have an entry per token (embedding, head), each with the dimensions of size V."""
+
+    def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        """Weights that have an entry per position in a line, each with the dimensions that the position indexes."""
+        return {}
 
     def hidden_matrices(self) -> dict[Tensor, int]:
         """Weight matrices between embedding and head, each with the number of matrices stacked along its rows.
@@ -236,12 +245,13 @@ class LanguageModel(LightningModule, ABC):
         mark(checkpoint, type(self).__name__)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained on another vocabulary.
+        """Refuse weights that were trained on another vocabulary, or for another context length if that matters.
 
         Raises:
-            UserError: The checkpoint's vocabulary differs from this model's.
+            UserError: The weights would change their meaning.
         """
         self.check_vocabulary(Vocabulary(checkpoint["hyper_parameters"]["vocabulary"]))
+        self.check_context_length(checkpoint["hyper_parameters"]["context_length"])
 
     def check_vocabulary(self, other: Vocabulary) -> None:
         """Refuse a vocabulary that is not this model's.
@@ -254,6 +264,15 @@ class LanguageModel(LightningModule, ABC):
                 f"the checkpoint does not match the data: the model's vocabulary is "
                 f"{shorten(self.vocabulary.characters)!r}, not {shorten(other.characters)!r}"
             )
+
+    def check_context_length(self, other: int) -> None:
+        """Refuse weights that were trained for a context length with which they have another meaning.
+
+        Position embeddings keep their meaning, whatever their number.
+
+        Raises:
+            UserError: They have.
+        """
 
     def sample(self, num_samples: int, **options: Any) -> list[str]:
         """A list of new lines; `options` are those of `sequentia.sampling.generate`."""

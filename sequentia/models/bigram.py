@@ -43,6 +43,9 @@ class Bigram(LanguageModel):
         else:
             nn.init.normal_(self.logits.weight, generator=torch.Generator().manual_seed(init_seed))
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.logits.weight: (0, 1)}
+
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         return self.logits(context)
 

@@ -41,6 +41,9 @@ class BigramCounts(LanguageModel):
         self.smoothing = smoothing
         self.register_buffer("counts", torch.zeros(size, size, dtype=torch.long))
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.counts: (0, 1)}
+
     def pair_counts(self) -> Tensor:
         return self.counts
 

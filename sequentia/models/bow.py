@@ -38,6 +38,12 @@ class BagOfWords(LanguageModel):
     def max_positions(self) -> int:
         return self.context_length
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.token_embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
+
+    def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.position_embedding.weight: (0,)}
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {self.expand.weight: 1, self.proj.weight: 1}
 

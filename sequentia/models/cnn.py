@@ -1,7 +1,7 @@
 """CNN: dilated causal convolutions."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,23 +51,24 @@ class CNN(LanguageModel):
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_embd, size)
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         stacked = [(gates, 2) for gates in self.gates]  # signal and gate
         single = [(layer, 1) for layer in (*self.residuals, self.skip, self.mix)]
         return {cast(nn.Linear, layer).weight: n for layer, n in (*stacked, *single)}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def check_context_length(self, other: int) -> None:
         """Refuse weights that were trained with other dilations.
 
         Raises:
-            UserError: The dilations or the vocabularies differ.
+            UserError: The dilations differ.
         """
-        super().on_load_checkpoint(checkpoint)
-        before = checkpoint["hyper_parameters"]["context_length"]
-        if _dilations(len(self.dilations), before) != self.dilations:
+        if _dilations(len(self.dilations), other) != self.dilations:
             raise UserError(
-                f"the longest line had {before - 1} characters and now has {self.context_length - 1}, which gives a "
-                "CNN of this depth other dilations: set --data.max_length, or start a new run"
+                f"the longest line had {other - 1} characters and now has {self.context_length - 1}, which gives a "
+                "CNN of this depth other dilations: set --data.max_length, or start a new run with new weights"
             )
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:

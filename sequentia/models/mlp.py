@@ -50,6 +50,9 @@ class MLP(LanguageModel):
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {self.hidden.weight: 1}
 

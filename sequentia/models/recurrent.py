@@ -62,6 +62,9 @@ class Recurrent(LanguageModel):
     def make_layers(self, n_embd: int, n_hidden: int, n_layer: int, dropout: float) -> nn.RNNBase:
         """PyTorch's recurrent module, batch first."""
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {weight: self.n_gates for weight in self.layers.parameters() if weight.ndim == 2}
 

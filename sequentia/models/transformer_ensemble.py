@@ -56,6 +56,12 @@ class TransformerEnsemble(LanguageModel):
     def max_positions(self) -> int:
         return self.context_length
 
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {weight: dims for member in self._members() for weight, dims in member.vocabulary_dims().items()}
+
+    def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {weight: dims for member in self._members() for weight, dims in member.position_dims().items()}
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {weight: n for member in self._members() for weight, n in member.hidden_matrices().items()}
 

@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError
 from sequentia.files import remove_leftovers
-from sequentia.loading import build_model
+from sequentia.loading import build_model, load_model
 from sequentia.models import LanguageModel
 from sequentia.runs import (
     CONFIG,
@@ -38,6 +38,7 @@ from sequentia.runs import (
 )
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.defaults import LogLength, set_length
+from sequentia.training.finetuning import initialize
 from sequentia.training.messages import closing_message, describe
 from sequentia.training.options import Given, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
@@ -56,6 +57,8 @@ class TrainingCLI(LightningCLI):
     """
 
     model: LanguageModel
+    init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
+    initialized = ""  # what of it was copied
 
     def __init__(self, held: ExitStack, *args: Any, **kwargs: Any) -> None:
         self.held = held
@@ -79,6 +82,13 @@ class TrainingCLI(LightningCLI):
             default=False,
             help="Compile the model with torch.compile. It takes a minute, which pays off on a GPU or in long runs.",
         )
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Start a new run from the weights of a checkpoint: a file, or a run directory (its best checkpoint). "
+            "The data may have other characters and longer lines.",
+        )
         parser.add_optimizer_args((torch.optim.Optimizer,))
         parser.add_lr_scheduler_args((LRScheduler, ReduceLROnPlateau))
         # An option with a default, so that config.yaml records it and `null` can keep the rate constant.
@@ -93,7 +103,8 @@ class TrainingCLI(LightningCLI):
         checkpoint's hyperparameters, and a run would resume because its config.yaml says so.
 
         Raises:
-            UserError: `--ckpt_path` names no run or checkpoint, or the run's config.yaml cannot be used.
+            UserError: `--ckpt_path` names no run or checkpoint, the run's config.yaml cannot be used, or `--init_from`
+                is given where no new run starts.
         """
         self.given = Given(args[1:])
         self.run: Path | None = None
@@ -109,6 +120,14 @@ class TrainingCLI(LightningCLI):
             arguments = [command, f"--config={file.name}", *args[1:]] if self.base else args
             self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not those of sys.argv
         self.config[self.config.subcommand].ckpt_path = None
+        if any(str(argument).split("=")[0] == "--init_from" for argument in args):
+            if self.config.subcommand != "fit":
+                raise UserError(f"{self.config.subcommand} evaluates a checkpoint: give --ckpt_path, not --init_from")
+            if self.given.ckpt_path is not None:
+                raise UserError(
+                    f"--init_from starts a new run, but --ckpt_path {self.given.ckpt_path} resumes one with its own "
+                    "weights: omit one of the two"
+                )
 
     def _find_run(self, command: str) -> None:
         root = self.given.root or ROOT
@@ -147,6 +166,10 @@ class TrainingCLI(LightningCLI):
         for name, remedy in _FIXED.items():
             if options.checkpoint[name] is not None:
                 raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
+        # Otherwise the option only records what the run was initialized from.
+        if self.subcommand == "fit" and options.init_from is not None and self.checkpoint is None:
+            path = find_checkpoint(options.init_from)
+            self.init_from = path, load_model(path)
         self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
         if self.run is not None:
             self._lock(self.run)
@@ -228,6 +251,9 @@ class TrainingCLI(LightningCLI):
                 check_fits(self.model, self.loaded)
             else:
                 self._evaluate(stored)
+        if self.init_from is not None:
+            path, trained = self.init_from
+            self.initialized = initialize(self.model, trained, path)
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights
 
@@ -283,6 +309,8 @@ class TrainingCLI(LightningCLI):
             return
         if self.checkpoint is None or self.loaded is None:
             log.info(f"starting run {self.run}: {describe(self.model)}")
+            if self.initialized:
+                log.info(self.initialized)
             return
         log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
         if self.recorded is not None:

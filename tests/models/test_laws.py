@@ -241,6 +241,24 @@ class TestDeclarations:
             assert stacked >= 1
             assert len(parameter) % stacked == 0
 
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_vocabulary_and_position_dims_are_those_that_change_with_the_data(
+        self, variant: tuple[str, dict[str, Any]]
+    ) -> None:
+        name, options = variant
+        model = build(name, self.VOCABULARY, 17, **options)
+        weights = model.state_dict(keep_vars=True)
+        for declared, other, size in (
+            (model.vocabulary_dims(), build(name, self.VOCABULARY + "ü", 17, **options), len(self.VOCABULARY) + 1),
+            (model.position_dims(), build(name, self.VOCABULARY, 20, **options), 17),
+        ):
+            assert {id(weight) for weight in declared} <= {id(weight) for weight in weights.values()}
+            for key, changed in other.state_dict().items():
+                dims = declared.get(weights[key], ())
+                shape = weights[key].shape
+                assert dims == tuple(dim for dim in range(len(shape)) if shape[dim] != changed.shape[dim]), key
+                assert all(shape[dim] == size for dim in dims), key
+
     @pytest.mark.parametrize("frozen", [False, True])
     def test_parameter_groups_partition_the_trainable_parameters(self, model: LanguageModel, frozen: bool) -> None:
         if frozen:
