@@ -111,6 +111,14 @@ class TrainingCLI(LightningCLI):
         self.checkpoint: Path | None = None
         self.recorded: dict[str, Any] | None = None
         command = args[0] if args else ""
+        if any(str(argument).split("=")[0] == "--init_from" for argument in args):
+            if command != "fit":
+                raise UserError(f"{command} evaluates a checkpoint: give --ckpt_path, not --init_from")
+            if self.given.ckpt_path is not None:
+                raise UserError(
+                    f"--init_from starts a new run, but --ckpt_path {self.given.ckpt_path} resumes one with its own "
+                    "weights: omit one of the two"
+                )
         if command in self.subcommands() and not self.given.help:
             self._find_run(command)
         self.base = base_options(command, self.checkpoint, self.recorded)
@@ -120,14 +128,6 @@ class TrainingCLI(LightningCLI):
             arguments = [command, f"--config={file.name}", *args[1:]] if self.base else args
             self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not those of sys.argv
         self.config[self.config.subcommand].ckpt_path = None
-        if any(str(argument).split("=")[0] == "--init_from" for argument in args):
-            if self.config.subcommand != "fit":
-                raise UserError(f"{self.config.subcommand} evaluates a checkpoint: give --ckpt_path, not --init_from")
-            if self.given.ckpt_path is not None:
-                raise UserError(
-                    f"--init_from starts a new run, but --ckpt_path {self.given.ckpt_path} resumes one with its own "
-                    "weights: omit one of the two"
-                )
 
     def _find_run(self, command: str) -> None:
         root = self.given.root or ROOT
