@@ -18,7 +18,7 @@ LIGHT = [name for name, (_, module) in COMMANDS.items() if module != "sequentia.
 """Subcommands that do not build on LightningCLI."""
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in LIGHT)], ids="-".join)
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids="-".join)
 def test_help_imports_nothing_slow(command: list[str]) -> None:
     arguments = [sys.executable, "-X", "importtime", "-m", "sequentia", *command, "--help"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)

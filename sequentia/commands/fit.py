@@ -4,23 +4,26 @@ import errno
 import signal
 from contextlib import ExitStack
 
-from jsonargparse import ArgumentError
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-
-from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.models import LanguageModel
-from sequentia.training.checkpointing import SaveConfig
-from sequentia.training.cli import TrainingCLI
-from sequentia.training.messages import parser_message, plain_messages
-from sequentia.training.stopping import Interrupted
+from sequentia.training.help import short_help
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run(name: str, arguments: list[str]) -> int:
     """Run the subcommand; returns the exit code."""
+    if "--help" in arguments or "-h" in arguments:
+        print(short_help(name), end="")
+        return 0
+    arguments = ["--help" if argument == "--help_all" else argument for argument in arguments]
+
+    from jsonargparse import ArgumentError
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    from sequentia.training.messages import parser_message, plain_messages
+    from sequentia.training.stopping import Interrupted
+
     plain_messages()
     try:
         with ExitStack() as held:
@@ -44,6 +47,11 @@ def run(name: str, arguments: list[str]) -> int:
 
 
 def _run(name: str, arguments: list[str], held: ExitStack) -> None:
+    from sequentia.data import CharDataModule
+    from sequentia.models import LanguageModel
+    from sequentia.training.checkpointing import SaveConfig
+    from sequentia.training.cli import TrainingCLI
+
     TrainingCLI(
         held,
         LanguageModel,

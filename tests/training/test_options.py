@@ -136,8 +136,9 @@ def test_a_class_of_another_package_is_imported_only_if_the_users_own_config_nam
 def test_help_needs_no_run(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("validate", "test"):
+        assert command(name, "--help").code == 0
         with pytest.raises(SystemExit, match="0"):
-            command(name, "--help")
+            command(name, "--help_all")
 
 
 def test_the_arguments_name_the_directory_of_runs(tmp_path: Path) -> None:

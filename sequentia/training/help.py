@@ -1,0 +1,62 @@
+"""The short help of `fit`, `validate` and `test`: the options that people use, out of several hundred."""
+
+from collections.abc import Iterator
+from textwrap import wrap
+
+OPTIONS = {
+    "fit": {
+        "--config FILE": "options in YAML; later files override earlier ones",
+        "--data.path FILE": "one example per line: a packaged dataset (names), a file or a URL",
+        "--data.val_path FILE": "ready-made validation lines; --data.test_path likewise",
+        "--data.batch_size N": "lines per step (default: from the size of the data)",
+        "--data.max_length N": "drop longer lines (default: 256 characters, more if most lines are longer)",
+        "--data.seed N": "seed of the split and of the order of the lines",
+        "--model NAME": "architecture: Bigram, BigramCounts, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer, ...",
+        "--model.OPTION VALUE": "its options, such as n_layer, n_embd, n_head, n_hidden, dropout",
+        "--optimizer CLASS": "a class of torch.optim or sequentia.optim; its options: --optimizer.lr 0.01",
+        "--lr_scheduler CLASS": "learning-rate schedule; null keeps the rate constant",
+        "--trainer.max_steps N": "length in optimizer steps (default: from the size of the data)",
+        "--trainer.max_epochs N": "length in epochs",
+        "--trainer.val_check_interval N": "steps between two validations",
+        "--trainer.accelerator NAME": "cpu or gpu (default: what is available)",
+        "--trainer.devices N": "number of devices or processes",
+        "--trainer.precision NAME": "32-true or bf16-mixed",
+        "--trainer.default_root_dir DIR": "where runs are saved (default: checkpoints/<config>)",
+        "--checkpoint.every_n_train_steps N": "steps between two writes of last.ckpt (default: one minute)",
+        "--ckpt_path PATH": "resume the newest run (last), a run directory or a checkpoint, with its own options",
+        "--init_from PATH": "start a new run from the weights of a run or a checkpoint",
+        "--seed_everything N": "seed of initial weights and dropout",
+        "--print_config": "print the resulting configuration and exit",
+    },
+    "validate": {
+        "--ckpt_path PATH": "a checkpoint, a run (its best checkpoint), or a directory of runs (default: the newest run)",
+        "--data.path FILE": "other lines than those of the run",
+        "--trainer.accelerator NAME": "cpu or gpu (default: that of the run)",
+    },
+}
+OPTIONS["test"] = OPTIONS["validate"]
+
+_INTRODUCTIONS = {
+    "fit": "Train a model, or resume a run.",
+    "validate": "Evaluate a checkpoint on the validation lines of its run: NLL, bits per character, perplexity.",
+    "test": "Evaluate a checkpoint on the test lines of its run: NLL, bits per character, perplexity.",
+}
+
+
+def short_help(command: str) -> str:
+    """The help of a subcommand."""
+    return "\n".join(_lines(command)) + "\n"
+
+
+def _lines(command: str) -> Iterator[str]:
+    yield f"usage: sequentia {command} [options]"
+    yield f"\n{_INTRODUCTIONS[command]}\n"
+    for option, text in OPTIONS[command].items():
+        first, *rest = wrap(text, 79 - 29) or [""]
+        if len(option) > 25:
+            yield f"  {option}"
+            yield f"{'':29}{first}"
+        else:
+            yield f"  {option:27}{first}"
+        yield from (f"{'':29}{line}" for line in rest)
+    yield f"\n`sequentia {command} --help_all` lists every option of trainer, model, data, optimizer and checkpoints."
