@@ -22,5 +22,5 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--ckpt_path",
             metavar="PATH",
-            help="a checkpoint file, a run directory (its best checkpoint) or a directory of runs; default: the newest run",
+            help="a checkpoint, a run directory (its best checkpoint) or a directory of runs; default: the newest run",
         )

@@ -29,7 +29,7 @@ OPTIONS = {
         "--print_config": "print the resulting configuration and exit",
     },
     "validate": {
-        "--ckpt_path PATH": "a checkpoint, a run (its best checkpoint), or a directory of runs (default: the newest run)",
+        "--ckpt_path PATH": "a checkpoint, a run (its best) or a directory of runs (default: the newest run)",
         "--data.path FILE": "other lines than those of the run",
         "--trainer.accelerator NAME": "cpu or gpu (default: that of the run)",
     },
