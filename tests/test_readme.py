@@ -70,7 +70,10 @@ def test_every_command_runs(
     """Shortened by more options, on small data and a small model."""
     arguments = shlex.split(line.rpartition("&& ")[2])[1:]
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    (tmp_path / "brands.txt").write_text("Akemi\nAkzo\nBosch\nAkai\n" * 5)
+    (tmp_path / "more").mkdir()
+    for path in ("brands.txt", "more/brands.txt"):
+        (tmp_path / path).write_text("Akemi\nAkzo\nBosch\nAkai\n" * 5)
+    (tmp_path / "brands.csv").write_text("name,country\n" + "Akemi,JP\nAkzo,NL\nBosch,DE\nAkai,JP\n" * 5)
     if arguments[0] == "fit":
         arguments += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--model.n_layer", "1"]
     elif arguments[0] == "test":  # the data and half of the lines of that model

@@ -68,8 +68,8 @@ def run(name: str, arguments: list[str]) -> int:
     data = _training_data(checkpoint.parent) if options.novel else None
     if data is not None and data.vocabulary != model.vocabulary:
         raise UserError(
-            f"--novel needs the training data, but {data.path} has changed: its characters differ from the model's "
-            "vocabulary; restore the file"
+            f"--novel needs the training data, but {data.shown_path} has changed: its characters differ from the "
+            "model's vocabulary; restore the file"
         )
     draws = options.num_samples * _DRAWS_PER_LINE if options.novel or options.unique else options.num_samples
     samples = generate(

@@ -11,16 +11,18 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.data.source import Opener, download, read_block
+from sequentia.data.tables import Column, check_table
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.vocabulary import Vocabulary
 
-_LAYOUT = 3  # version of the entries' format, part of their names
+_LAYOUT = 4  # version of the entries' format, part of their names
 _MIN_BYTES = 32 * 2**20  # smaller data is encoded in about a second, so it is not cached
 _ARRAYS = ("ids", "offsets", "hashes")
 
@@ -32,7 +34,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sequentia"
 
 
-def cached(paths: list[str], *, max_length: int | None, nfc: bool) -> Corpus:
+def cached(paths: list[str], *, column: Column | None, max_length: int | None, nfc: bool) -> Corpus:
     """Read a corpus as `read_corpus` does, through the cache if the data is large.
 
     If several processes make the same entry at the same time, all of them use the one that is finished first. If the
@@ -40,18 +42,22 @@ def cached(paths: list[str], *, max_length: int | None, nfc: bool) -> Corpus:
 
     Args:
         paths: See `read_corpus`. A URL is downloaded once.
+        column: See `read_corpus`.
         max_length: See `read_corpus`.
         nfc: See `read_corpus`.
 
     Raises:
-        UserError: A file cannot be read, is not UTF-8 text, or has no line to keep.
+        UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
     """
+    options: dict[str, Any] = {"max_length": max_length, "nfc": nfc}
+    if column is not None:  # then the suffix of a file decides how its bytes are read
+        options |= {"column": column, "formats": [check_table(path) for path in paths]}
     with download(paths) as open_file:
-        size, key = _key(paths, {"max_length": max_length, "nfc": nfc}, open_file)
+        size, key = _key(paths, options, open_file)
         entry = cache_directory() / key
         if size >= _MIN_BYTES and (found := _load(entry)) is not None:
             return found
-        corpus = read_corpus(paths, max_length=max_length, nfc=nfc, open_file=open_file)
+        corpus = read_corpus(paths, column=column, max_length=max_length, nfc=nfc, open_file=open_file)
     if size < _MIN_BYTES:
         return corpus
     try:
@@ -64,7 +70,7 @@ def cached(paths: list[str], *, max_length: int | None, nfc: bool) -> Corpus:
     return corpus if found is None else found
 
 
-def _key(paths: list[str], options: dict[str, int | None], open_file: Opener) -> tuple[int, str]:
+def _key(paths: list[str], options: dict[str, Any], open_file: Opener) -> tuple[int, str]:
     """Number of bytes of all files, and the name of the entry for them."""
     digest = hashlib.sha256(json.dumps([_LAYOUT, options], sort_keys=True).encode())
     sizes = []
@@ -96,6 +102,7 @@ def _write(corpus: Corpus, entry: Path) -> None:
             "lines_per_file": corpus.lines_per_file,
             "num_blank": corpus.num_blank,
             "num_long": corpus.num_long,
+            "num_joined": corpus.num_joined,
             "max_length": corpus.max_length,
         }
         (temporary / "corpus.json").write_text(json.dumps(rest), encoding="utf-8")
@@ -113,6 +120,7 @@ def _load(entry: Path) -> Corpus | None:
             lines_per_file=tuple(rest["lines_per_file"]),
             num_blank=rest["num_blank"],
             num_long=rest["num_long"],
+            num_joined=rest["num_joined"],
             max_length=rest["max_length"],
             **arrays,
         )

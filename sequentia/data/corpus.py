@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines
 from sequentia.data.source import Opener, open_data, text_blocks
+from sequentia.data.tables import Cells, Column
 from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, smallest_unsigned
 
@@ -31,6 +32,7 @@ class Corpus:
         lines_per_file: Number of lines of each file. Lines are in the order of the files.
         num_blank: Number of lines dropped because they had only whitespace.
         num_long: Number of lines dropped because they were longer than `max_length`.
+        num_joined: Number of cells of a table, blank and long ones included, in which spaces replaced line breaks.
         max_length: Maximum number of characters per line.
     """
 
@@ -41,6 +43,7 @@ class Corpus:
     lines_per_file: tuple[int, ...]
     num_blank: int
     num_long: int
+    num_joined: int
     max_length: int
 
     def __len__(self) -> int:
@@ -86,31 +89,40 @@ def default_max_length(lengths: NDArray[np.int64]) -> int:
 
 
 def read_corpus(
-    paths: list[str], *, max_length: int | None = None, nfc: bool = False, open_file: Opener = open_data
+    paths: list[str],
+    *,
+    column: Column | None = None,
+    max_length: int | None = None,
+    nfc: bool = False,
+    open_file: Opener = open_data,
 ) -> Corpus:
-    r"""Read text files with one example per line.
+    r"""Read text files with one example per line, or tables with one example per row.
 
-    Lines end in `\n`, `\r\n` or `\r`. Whitespace around a line is removed, and blank lines are dropped.
+    Lines end in `\n`, `\r\n` or `\r`. Whitespace around a line is removed, and blank lines are dropped. The cells of a
+    table's column are lines in which spaces have replaced line breaks.
 
     Args:
         paths: Each a packaged dataset's name, a file, or a URL that fsspec can open, decompressed according to its
             extension.
+        column: The column of the examples, if the files are tables.
         max_length: Maximum number of characters per line; longer lines are dropped and counted. By default the
             `default_max_length` of the first block of lines.
         nfc: Whether to normalize the text to Unicode NFC, which makes "e" + combining acute equal to "é".
         open_file: Opens each path.
 
     Raises:
-        UserError: A file cannot be read, is not UTF-8 text, or has no line to keep.
+        UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
     """
     builder = _CorpusBuilder(max_length)
     for path in paths:
         counts = builder.start_file()
         with open_file(path) as file:
-            for block in text_blocks(file, path):
+            cells = None if column is None else Cells(file, path, column)
+            for block in text_blocks(file, path) if cells is None else cells:
                 builder.add(unicodedata.normalize("NFC", block) if nfc else block)
+            counts.joined = 0 if cells is None else cells.num_joined
         if counts.kept == 0:
-            raise UserError(_nothing_kept(path, counts, builder.max_length))
+            raise UserError(_nothing_kept(path, column, counts, builder.max_length))
     return builder.build()
 
 
@@ -131,20 +143,23 @@ def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
 
 @dataclass
 class _Counts:
-    """Number of lines of a file that were kept or dropped, and the characters of its longest line."""
+    """Number of lines of a file that were kept, dropped or joined, and the characters of its longest line."""
 
     kept: int = 0
     blank: int = 0
     long: int = 0
+    joined: int = 0
     longest: int = 0
 
 
-def _nothing_kept(path: str, counts: _Counts, max_length: int) -> str:
+def _nothing_kept(path: str, column: Column | None, counts: _Counts, max_length: int) -> str:
     if counts.long:
         return (
             f"all {counts.long:,} lines of {path} are longer than data.max_length {max_length}: "
             f"raise --data.max_length (the longest line has {counts.longest:,} characters)"
         )
+    if column is not None:
+        return f"{path} has no text in column {str(column)!r}: choose another column"
     if counts.blank:
         return f"{path} has only blank lines: give a file with one example per line"
     return f"{path} is empty: give a file with one example per line"
@@ -235,6 +250,7 @@ class _CorpusBuilder:
             lines_per_file=tuple(counts.kept for counts in self._files),
             num_blank=sum(counts.blank for counts in self._files),
             num_long=sum(counts.long for counts in self._files),
+            num_joined=sum(counts.joined for counts in self._files),
             max_length=self.max_length,
         )
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +15,9 @@ from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.cache import cached
 from sequentia.data.corpus import Corpus
 from sequentia.data.hashing import hash_texts
+from sequentia.data.paths import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
+from sequentia.data.tables import check_column, table_format
 from sequentia.errors import UserError
 from sequentia.vocabulary import Vocabulary
 
@@ -44,10 +47,15 @@ class CharDataModule(LightningDataModule):
 
     Args:
         path: Text file with one example per line: a packaged dataset's name (`names`), a file, or a URL that fsspec can
-            open; decompressed according to its extension (.gz, .bz2, .xz, .zip).
-        val_path: File with the validation lines. If `val_path` or `test_path` is given, all lines of `path` are
-            training lines.
-        test_path: File with the test lines; see `val_path`.
+            open; decompressed according to its extension (.gz, .bz2, .xz, .zip). Or several files: a list, or a pattern
+            (`names/*.txt`), whose matches are sorted.
+        val_path: File or files with the validation lines. If `val_path` or `test_path` is given, all lines of `path`
+            are training lines.
+        test_path: File or files with the test lines; see `val_path`.
+        column: The column of the examples, if all files are tables (.csv, .tsv, .json, .jsonl, also compressed): the
+            name of a column in the header line, or the number of a column, from 1, in a table without a header (its
+            first line is an example too). For JSON objects it is a key. Line breaks in a cell become spaces, empty
+            cells are blank lines. By default, tables are read as raw lines.
         batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters,
             but at most an eighth of the training lines.
         seed: Seed of the split and of the order of the training lines.
@@ -65,9 +73,9 @@ class CharDataModule(LightningDataModule):
 
     def __init__(
         self,
-        path: str = "names",
-        val_path: str | None = None,
-        test_path: str | None = None,
+        path: str | list[str] = "names",
+        val_path: str | list[str] | None = None,
+        test_path: str | list[str] | None = None,
         batch_size: int | None = None,
         seed: int = 0,
         val_fraction: float = 0.1,
@@ -75,6 +83,7 @@ class CharDataModule(LightningDataModule):
         deduplicate: bool = False,
         max_length: int | None = None,
         nfc: bool = False,
+        column: str | int | None = None,
     ) -> None:
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("max_length", max_length, 1), ("seed", seed, 0)):
@@ -86,6 +95,7 @@ class CharDataModule(LightningDataModule):
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
+        self.column = check_column(column)
         self.seed = seed
         if batch_size is not None:
             self.batch_size = batch_size
@@ -93,32 +103,44 @@ class CharDataModule(LightningDataModule):
         self.deduplicate, self.max_length, self.nfc = deduplicate, max_length, nfc
         self._logged = False
 
+    @property
+    def shown_path(self) -> str:
+        """`path` for a message: as given, but a long list is shortened."""
+        return shown(self.path)
+
+    @cached_property
+    def _files(self) -> list[list[str]]:
+        """Files of the training, validation and test lines."""
+        return [[] if path is None else expand(path) for path in (self.path, self.val_path, self.test_path)]
+
     @cached_property
     def corpus(self) -> Corpus:
         """All lines, read on first access because the model needs the vocabulary before Lightning calls `setup`."""
-        paths = [path for path in (self.path, self.val_path, self.test_path) if path is not None]
-        corpus = cached(paths, max_length=self.max_length, nfc=self.nfc)
+        if self.column is None:
+            self._warn_of_tables()
+        paths = [path for paths in self._files for path in paths]
+        corpus = cached(paths, column=self.column, max_length=self.max_length, nfc=self.nfc)
         if len(corpus) == 1:
-            raise UserError(f"{self.path} has only one line: give at least two")
+            raise UserError(f"{self.shown_path} has only one line: give at least two")
         return corpus
 
     @property
     def _ready_made(self) -> bool:
-        """Whether the splits are ready-made files, rather than made from one file by hash."""
+        """Whether the splits are ready-made files, rather than made by hash."""
         return self.val_path is not None or self.test_path is not None
 
     @cached_property
     def split(self) -> Split:
         """Training, validation and test lines."""
         if self._ready_made:
-            split = split_by_file(self.corpus, self.val_path is not None, self.test_path is not None)
+            split = split_by_file(self.corpus, len(self._files[0]), len(self._files[1]))
         else:
             split = split_by_hash(self.corpus, self.seed, self.val_fraction, self.test_fraction)
         if self.deduplicate:
             split = Split(*(drop_duplicates(self.corpus, lines) for lines in (split.train, split.val, split.test)))
         if len(split.train) == 0:
             raise UserError(
-                f"the training split is empty: {self.path} has only {len(self.corpus)} lines; "
+                f"the training split is empty: {self.shown_path} has only {len(self.corpus)} lines; "
                 "add lines, or hold out none with --data.val_fraction 0 --data.test_fraction 0"
             )
         return split
@@ -176,10 +198,20 @@ class CharDataModule(LightningDataModule):
             self._log_summary()
 
     @rank_zero_only
+    def _warn_of_tables(self) -> None:
+        tables = [path for paths in self._files for path in paths if table_format(path) is not None]
+        if tables:
+            log.warning(
+                f"{shown(tables)}: read as raw lines; if the examples are one column of a table, choose it with "
+                "--data.column NAME_OR_NUMBER"
+            )
+
+    @rank_zero_only
     def _log_summary(self) -> None:
         corpus, split = self.corpus, self.split
+        files = f" ({len(self._files[0]):,} files)" if len(self._files[0]) > 1 else ""
         log.info(
-            f"data {self.path}: {len(corpus):,} lines ({len(np.unique(corpus.hashes)):,} distinct), "
+            f"data {self.shown_path}{files}: {len(corpus):,} lines ({len(np.unique(corpus.hashes)):,} distinct), "
             f"{corpus.num_characters:,} characters, longest line {corpus.longest}, "
             f"vocabulary {len(corpus.vocabulary)} with the boundary; "
             f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
@@ -190,6 +222,11 @@ class CharDataModule(LightningDataModule):
                 f"lines dropped: {corpus.num_blank:,} blank, "
                 f"{corpus.num_long:,} longer than data.max_length {corpus.max_length}"
             )
+        if corpus.num_joined:
+            log.warning(f"line breaks in {corpus.num_joined:,} cells were replaced by spaces")
+        for paths in self._files:
+            if repeated := [path for path, count in Counter(paths).items() if count > 1]:
+                log.warning(f"files given more than once, so their lines count more than once: {shown(repeated)}")
         if self._ready_made:
             if num_shared := self._num_shared():
                 log.warning(

@@ -63,7 +63,7 @@ def download(paths: Iterable[str]) -> Iterator[Opener]:
     with ExitStack() as stack:
         copies: dict[str, IO[bytes]] = {}
         for path in paths:
-            if path not in copies and not _is_local(path):
+            if path not in copies and not is_local(path):
                 copies[path] = stack.enter_context(TemporaryFile())
                 _copy(path, copies[path])
 
@@ -76,7 +76,8 @@ def download(paths: Iterable[str]) -> Iterator[Opener]:
         yield open_copy
 
 
-def _is_local(path: str) -> bool:
+def is_local(path: str) -> bool:
+    """Whether a path is a packaged dataset or a local file, rather than a URL."""
     return path in PACKAGED or get_protocol(path) in ("file", "local")
 
 
@@ -120,12 +121,13 @@ def read_block(file: IO[bytes], name: str) -> bytes:
         raise UserError(f"cannot read {name}: {_reason(error)}") from error
 
 
-def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
+def text_blocks(file: IO[bytes], name: str, *, whole_lines: bool = True) -> Iterator[str]:
     """Read an open text file in blocks that end at a line feed or at the end of the file.
 
     Args:
         file: The open file.
         name: Its name in error messages.
+        whole_lines: Without it, blocks end anywhere, so a file of a single line is several blocks.
 
     Raises:
         UserError: The file cannot be read, or is not UTF-8 text.
@@ -135,7 +137,7 @@ def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
     while True:
         read = read_block(file, name)
         data = rest + read
-        cut = data.rfind(b"\n") + 1 if read else len(data)
+        cut = (data.rfind(b"\n") + 1 if whole_lines else _last_character(data)) if read else len(data)
         if cut:
             text = _decode(data[:cut], name, offset)
             yield text.removeprefix("\ufeff") if offset == 0 else text
@@ -143,6 +145,16 @@ def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
         if not read:
             return
         rest = data[cut:]
+
+
+def _last_character(data: bytes) -> int:
+    """A position that cuts no character of UTF-8 text in two: the end, or before a last character of several bytes."""
+    for i in range(len(data) - 1, max(-1, len(data) - 5), -1):
+        if data[i] < 0x80:  # one byte
+            break
+        if data[i] >= 0xC0:  # the first of several bytes
+            return i
+    return len(data)
 
 
 def _decode(data: bytes, name: str, offset: int) -> str:

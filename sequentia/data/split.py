@@ -1,7 +1,6 @@
 """Corpus -> training, validation and test lines."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +34,17 @@ def split_by_hash(corpus: Corpus, seed: int, val_fraction: float, test_fraction:
     return Split(_indices(~test & ~val), _indices(val), _indices(test))
 
 
-def split_by_file(corpus: Corpus, val: bool, test: bool) -> Split:
-    """Use ready-made splits, each in its own file.
+def split_by_file(corpus: Corpus, train: int, val: int) -> Split:
+    """Use ready-made splits, each in its own files.
 
     Args:
-        corpus: The files are the training lines, the validation lines if `val`, and the test lines if `test`.
-        val: Whether there is a file of validation lines.
-        test: Whether there is a file of test lines.
+        corpus: Its first files are the training lines, the next are the validation lines, the rest are the test lines.
+        train: Number of files of training lines.
+        val: Number of files of validation lines.
     """
-    bounds = np.cumsum((0, *corpus.lines_per_file))
-    files = iter([np.arange(start, end) for start, end in pairwise(bounds)])
-    empty = np.zeros(0, np.int64)
-    return Split(next(files), next(files) if val else empty, next(files) if test else empty)
+    lines = corpus.lines_per_file
+    bounds = [sum(lines[:train]), sum(lines[: train + val])]
+    return Split(*np.split(np.arange(len(corpus)), bounds))
 
 
 def drop_duplicates(corpus: Corpus, lines: Lines) -> Lines:

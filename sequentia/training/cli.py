@@ -268,8 +268,8 @@ class TrainingCLI(LightningCLI):
         self.model.check_vocabulary(self.datamodule.vocabulary)
         if self.model.max_positions is not None and self.datamodule.context_length > self.model.max_positions:
             raise UserError(
-                f"{self.datamodule.path} has lines of {self.datamodule.context_length - 1} characters, but the model "
-                f"of {self.checkpoint} reads at most {self.model.max_positions - 1}: set --data.max_length"
+                f"{self.datamodule.shown_path} has lines of {self.datamodule.context_length - 1} characters, but the "
+                f"model of {self.checkpoint} reads at most {self.model.max_positions - 1}: set --data.max_length"
             )
 
     def before_validate(self) -> None:
@@ -301,7 +301,7 @@ class TrainingCLI(LightningCLI):
         data = self.datamodule
         ready_made = data.val_path is not None or data.test_path is not None
         remedy = "" if ready_made else f", or hold some out with --data.{split}_fraction"
-        raise UserError(f"{data.path} has no {name} lines: give some with --data.{split}_path{remedy}")
+        raise UserError(f"{data.shown_path} has no {name} lines: give some with --data.{split}_path{remedy}")
 
     def before_fit(self) -> None:
         """Log where the run is saved, and what has changed since it was started."""

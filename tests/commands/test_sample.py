@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sequentia.models import Transformer
-from tests.conftest import bigram
+from tests.conftest import NAMES, bigram
 
 Command = Callable[..., Any]
 
@@ -66,6 +67,21 @@ def test_novel_prints_no_training_line(command: Command, trained: Path) -> None:
     options = ("--ckpt_path", trained, "--seed", 1, "--num_samples", 300, "--max_length", 2)
     assert training & set(lines(command("sample", *options)))
     assert not training & set(lines(command("sample", *options, "--novel")))
+
+
+def test_novel_reads_the_files_and_the_column_that_the_run_recorded(
+    command: Command, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "version_0"
+    shutil.copytree(trained, run)
+    for i, names in enumerate((NAMES[:5], NAMES[5:])):
+        (tmp_path / f"{i}.csv").write_text("id,name\n" + "".join(f"9,{name}\n" for name in names))
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"] |= {"path": [f"{tmp_path}/0.csv", f"{tmp_path}/[1-9].csv"], "column": "name"}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    options = ["--num_samples", 300, "--seed", 1, "--max_length", 2, "--novel"]
+    ended = command("sample", "--ckpt_path", run, *options)
+    assert lines(ended) == lines(command("sample", "--ckpt_path", trained, *options))
 
 
 def test_novel_requires_the_data_that_the_run_was_trained_on(command: Command, trained: Path, tmp_path: Path) -> None:
