@@ -45,7 +45,9 @@ def test_every_command_describes_ckpt_path_in_the_same_words(
         with pytest.raises(SystemExit):
             command(name, "--help")
         described.update(re.findall(r"^ +--ckpt_path PATH +(.+)$", capsys.readouterr().out, re.MULTILINE))
-    assert described == {"a checkpoint file, or a run directory (its best checkpoint); default: the newest run"}
+    assert described == {
+        "a checkpoint, a run directory (its best checkpoint) or a directory of runs; default: the newest run"
+    }
 
 
 def test_the_version_is_printed(command: Command) -> None:

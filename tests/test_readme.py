@@ -76,6 +76,10 @@ def test_every_command_runs(
     (tmp_path / "brands.csv").write_text("name,country\n" + "Akemi,JP\nAkzo,NL\nBosch,DE\nAkai,JP\n" * 5)
     if arguments[0] == "fit":
         arguments += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--model.n_layer", "1"]
+        if "--init_from" in arguments:  # the run that it names
+            monkeypatch.chdir(tmp_path)
+            at = arguments.index("--init_from")
+            assert command(*arguments[:at], *arguments[at + 2 :]).code == 0
     elif arguments[0] == "test":  # the data and half of the lines of that model
         arguments += ["--data.path", str(trained.parent / "names.txt"), "--data.test_fraction", "0.5"]
         arguments += ["--ckpt_path", str(trained), "--trainer.accelerator", "cpu"]
