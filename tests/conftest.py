@@ -1,10 +1,11 @@
 """Fixtures and helpers for several test files."""
 
 import io
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,20 @@ def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
     with torch.no_grad():
         logits.copy_(torch.tensor(table).log())
     return model
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """A command configures logging for its process; the next test must not inherit it."""
+    loggers = [
+        logging.getLogger(name) for name in ("sequentia", "py.warnings", "lightning.pytorch", "lightning.fabric")
+    ]
+    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    yield
+    logging.captureWarnings(False)
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, handlers
 
 
 @pytest.fixture(autouse=True)
