@@ -1,15 +1,19 @@
-"""The command `sequentia`: dispatches to the subcommand and turns a `UserError` into one line and exit code 2.
+"""The command `sequentia`: dispatches to the subcommand and turns a user's mistake into one line and exit code 2.
 
 A subcommand's module is imported only when it is called, because importing Lightning takes seconds.
 """
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 from sequentia.commands.parser import Parser
-from sequentia.errors import UserError
+from sequentia.errors import UserError, out_of_memory
 from sequentia.text import printable
+
+_LONGEST_MESSAGE = 380  # characters
 
 COMMANDS = {
     "fit": ("train a model, or resume a run", "sequentia.commands.fit"),
@@ -30,19 +34,61 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Command-line arguments after `sequentia`; `sys.argv[1:]` by default.
 
     Returns:
-        The exit code: 0, 2 after a `UserError`, 130 after Ctrl-C, 141 if the reader of stdout closed the pipe.
+        The exit code: 0, 2 after a user's mistake, 130 after Ctrl-C, 141 if the reader of stdout closed the pipe.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _replace_closed_streams()
     try:
-        return _command(arguments)(arguments)
+        try:
+            return _command(arguments)(arguments)
+        finally:
+            sys.stdout.flush()  # here, because an error while Python exits would be a traceback
     except UserError as error:
-        print(f"sequentia: {printable(' '.join(str(error).split()))}", file=sys.stderr)
-        return 2
+        _report(str(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # normal when piping into `head`
         sys.stderr.close()
         return 141
+    except OSError as error:
+        if error.filename is None:  # reading or writing an open file: all but stdout raise UserError
+            _report(f"cannot write to stdout: {error.strerror or error}; redirect it to a file that can be written")
+            _discard_stdout()
+        else:
+            _report(f"cannot access {error.filename}: {error.strerror}; check its name and permissions")
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        _report("not enough memory: choose a smaller model, smaller batches or shorter lines")
+    return 2
+
+
+def _report(message: str) -> None:
+    """Print the one line about a mistake."""
+    line = printable(" ".join(message.split()))
+    if len(line) > _LONGEST_MESSAGE:  # a long path or value; the start names the thing, the end the remedy
+        line = f"{line[: _LONGEST_MESSAGE // 2 - 1]}…{line[-_LONGEST_MESSAGE // 2 :]}"
+    with suppress(OSError):  # stderr is full: nobody can be told
+        print(f"sequentia: {line}", file=sys.stderr)
+
+
+def _replace_closed_streams() -> None:
+    """Open a stream that the caller closed (`>&-`), for which Python has None.
+
+    Nothing can be read from it, and errors are discarded. But writing a result to it fails: the result would be lost.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (open until the process ends)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (reading only)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _discard_stdout() -> None:
+    """Discard what stdout has buffered, which Python would try to write again when it exits."""
+    with suppress(OSError):  # not a real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command(arguments: list[str]) -> Callable[[list[str]], int]:
@@ -67,6 +113,10 @@ def _command(arguments: list[str]) -> Callable[[list[str]], int]:
     if options.command is None:
         parser.print_help(sys.stderr)
         raise UserError("give a command")
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UserError("the working directory has been deleted: change to another one") from error
     run = import_module(COMMANDS[options.command][1]).run
     return lambda arguments: run(options.command, arguments[1:])
 

@@ -41,10 +41,10 @@ def replacing(path: Path, remedy: str = "free some space, or write to another di
         previous = "; the previous file is intact" if path.is_file() else ""
         raise UserError(f"cannot write {path}: {error.strerror or error}{previous}; {remedy}") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            with suppress(OSError):  # it was moved, or never created
+        with suppress(OSError):  # it was moved, or never created
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
                 temporary.unlink()
 
 

@@ -93,7 +93,10 @@ def save(model: "LanguageModel", out: Path) -> None:
         raise UserError(f"{out} is not the name of an image file: use the suffix .png, .svg or .pdf")
     figure = draw(model)
     with replacing(out) as temporary:
-        figure.savefig(temporary, format=image_format)
+        try:
+            figure.savefig(temporary, format=image_format)
+        except RuntimeError as error:  # .pgf needs TeX
+            raise UserError(f"cannot draw {out}: {error}; use the suffix .png, .svg or .pdf") from error
 
 
 def _label(character: str) -> str:

@@ -57,6 +57,9 @@ def remove_if_never_begun(run: Path) -> None:
             for path in run.glob("events.out.tfevents.*"):  # TensorBoard's files, still empty
                 path.unlink()
             run.rmdir()
+            for parent in run.parents:
+                if ROOT in (parent, *parent.parents):  # a directory of the user's is kept even if it is empty
+                    parent.rmdir()
 
 
 @contextmanager

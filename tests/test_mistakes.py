@@ -87,7 +87,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "an unknown accelerator": ([*FIT, "--trainer.accelerator", "quantum"], ["quantum", "cpu"]),
     "no config file": (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml", "give an existing YAML file"]),
     "an invalid YAML file": (["fit", "--config", "broken.yaml"], ["not plain YAML", "line 1"]),
-    "text instead of YAML": (["fit", "--config", "text.yaml"], ["hello", "not a YAML mapping of options"]),
+    "text instead of YAML": (["fit", "--config", "text.yaml"], ["not a YAML mapping of options"]),
     "no such model": (["fit", "--model", "Nonsense"], ["--model", "no class Nonsense"]),
     "no model": (["fit"], ["--model"]),
     "no such command": (["fti"], ["fti", "fit"]),

@@ -34,7 +34,7 @@ def run(name: str, arguments: list[str]) -> int:
         # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
         return 0 if rank_zero_only.rank else 128 + stop.signum
     except MisconfigurationException as error:
-        raise UserError(str(error)) from error
+        raise UserError(f"invalid or conflicting options: {error}") from error
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns it into exit code 1
             return 128 + signal.SIGINT

@@ -1,7 +1,7 @@
 """The argument parser of the command and its subcommands. It imports nothing slow."""
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sequentia.errors import UserError
 
@@ -16,6 +16,14 @@ class Parser(argparse.ArgumentParser):
             UserError: Always.
         """
         raise UserError(f"{message}; see `{self.prog} --help`")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Keep the value of `--option=--`, which argparse drops before Python 3.13."""
+        if action.option_strings and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
 
     def add_ckpt_path(self) -> None:
         """Add the option `--ckpt_path`, which `sequentia.runs.find_checkpoint` resolves."""

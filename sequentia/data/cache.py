@@ -29,9 +29,17 @@ _ARRAYS = ("ids", "offsets", "hashes")
 log = logging.getLogger(__name__)
 
 
-def cache_directory() -> Path:
-    """The directory of the entries: `sequentia` in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sequentia"
+def cache_directory() -> Path | None:
+    """The directory of the entries: `sequentia` in the user's cache directory (`XDG_CACHE_HOME`, else `~/.cache`).
+
+    None if the user has no home directory, as in a container that runs with an arbitrary user id.
+    """
+    if parent := os.environ.get("XDG_CACHE_HOME"):
+        return Path(parent) / "sequentia"
+    try:
+        return Path.home() / ".cache" / "sequentia"
+    except RuntimeError:
+        return None
 
 
 def cached(paths: list[str], *, column: Column | None, max_length: int | None, nfc: bool) -> Corpus:
@@ -54,11 +62,12 @@ def cached(paths: list[str], *, column: Column | None, max_length: int | None, n
         options |= {"column": column, "formats": [check_table(path) for path in paths]}
     with download(paths) as open_file:
         size, key = _key(paths, options, open_file)
-        entry = cache_directory() / key
-        if size >= _MIN_BYTES and (found := _load(entry)) is not None:
+        directory = cache_directory()
+        entry = None if size < _MIN_BYTES or directory is None else directory / key
+        if entry is not None and (found := _load(entry)) is not None:
             return found
         corpus = read_corpus(paths, column=column, max_length=max_length, nfc=nfc, open_file=open_file)
-    if size < _MIN_BYTES:
+    if entry is None:
         return corpus
     try:
         _write(corpus, entry)

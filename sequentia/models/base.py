@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.checkpoint import mark
 from sequentia.errors import UserError
 from sequentia.metrics import CharacterNLL, bits_per_char
+from sequentia.optim import try_step
 from sequentia.sampling import generate
 from sequentia.schedule import WarmupDecay
 from sequentia.vocabulary import Vocabulary, shorten
@@ -28,15 +29,22 @@ State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
 
 
+_LARGEST_SIZES = {"n_layer": 1_000, "n_members": 1_000}
+_LARGEST_SIZE = 2**20  # of any other: beyond it, PyTorch's sizes of matrices overflow
+
+
 def check_sizes(**sizes: int) -> None:
-    """Check that every size is at least 1.
+    """Check that every size is at least 1, and that building the model ends.
 
     Raises:
-        UserError: A size is below 1; the message names the option.
+        UserError: A size is out of range; the message names the option.
     """
     for name, size in sizes.items():
+        largest = _LARGEST_SIZES.get(name, _LARGEST_SIZE)
         if size < 1:
             raise UserError(f"model.{name} must be at least 1, got {size}")
+        if size > largest:
+            raise UserError(f"model.{name} must be at most {largest}, got {size}")
 
 
 def check_dropout(dropout: float) -> None:
@@ -229,6 +237,7 @@ class LanguageModel(LightningModule, ABC):
         length_missing = parameter is not None and parameter.default is None
         options = {"total_steps": int(self.trainer.estimated_stepping_batches)} if length_missing else {}
         try:
+            try_step(self.optimizer, self.parameter_groups(), self.device)
             optimizer = self.optimizer(self.parameter_groups())
             scheduler = None if self.lr_scheduler is None else self.lr_scheduler(optimizer, **options)
         except (ValueError, TypeError) as error:

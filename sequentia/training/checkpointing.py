@@ -24,6 +24,7 @@ from sequentia.training.defaults import planned_steps
 from sequentia.training.distributed import any_process
 
 _INTERVAL = timedelta(minutes=1)
+_LONGEST_NAME = 200  # bytes of a checkpoint's name; file systems allow 255, and a temporary file's name is longer
 
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))  # of a Timer
 
@@ -125,12 +126,35 @@ class RunCheckpoint(ModelCheckpoint):
             save_top_k=save_top_k,
             **kwargs,
         )
+        self._check_filename()
         self.writes_last = save_last
         self.interval_in_steps = every_n_train_steps
         self.interval_in_time = train_time_interval or (None if every_n_train_steps else _INTERVAL)
         self._last_step = -1  # at which last.ckpt was written
         self._last_time = time.monotonic()
         self._validated = False  # since last.ckpt was written
+
+    def _check_filename(self) -> None:
+        """Refuse a file name that is no format string, or that names a file outside of the run directory.
+
+        Raises:
+            UserError: The name is invalid.
+        """
+        option = f"checkpoint.filename {self.filename!r}"
+        try:
+            name = self.format_checkpoint_name({"epoch": torch.tensor(0), "step": torch.tensor(0)})
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise UserError(f"{option} is not a format string such as 'best-{{step}}': {error}") from error
+        name = name.removeprefix(f"{self.dirpath}{os.sep}")
+        if any(separator in name for separator in ("/", "\\", "\0")):
+            raise UserError(
+                f"{option} gives a path, {name!r}: give a name without a directory; for a metric whose name has a "
+                "slash, set --checkpoint.auto_insert_metric_name false"
+            )
+        if name == LAST:
+            raise UserError(f"{option} is the name of the last checkpoint: give another name")
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise UserError(f"{option} gives a name of more than {_LONGEST_NAME} bytes: give a shorter one")
 
     @property
     def state_key(self) -> str:

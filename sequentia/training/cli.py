@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.checkpoint import read_checkpoint
-from sequentia.errors import UserError
+from sequentia.errors import UserError, cause_of
 from sequentia.files import remove_leftovers
 from sequentia.loading import build_model, load_model
 from sequentia.models import LanguageModel
@@ -37,6 +37,7 @@ from sequentia.runs import (
     run_to_fit,
 )
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.training.checks import check_options
 from sequentia.training.defaults import LogLength, set_length
 from sequentia.training.finetuning import initialize
 from sequentia.training.messages import closing_message, describe
@@ -126,8 +127,13 @@ class TrainingCLI(LightningCLI):
             yaml.safe_dump(self.base, file)
             file.flush()
             arguments = [command, f"--config={file.name}", *args[1:]] if self.base else args
-            self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not those of sys.argv
-        self.config[self.config.subcommand].ckpt_path = None
+            try:
+                self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not sys.argv's
+            except (UnicodeDecodeError, RecursionError) as error:
+                raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
+        options = self.config[self.config.subcommand]
+        options.ckpt_path = None
+        check_options(options)
 
     def _find_run(self, command: str) -> None:
         root = self.given.root or ROOT
@@ -173,6 +179,18 @@ class TrainingCLI(LightningCLI):
         self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
         if self.run is not None:
             self._lock(self.run)
+
+    def instantiate_classes(self) -> None:
+        """Build data, model and trainer.
+
+        Raises:
+            UserError: An option is out of range.
+        """
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError) as error:
+            # jsonargparse tries every type that an option may have, and wraps what the class itself raised.
+            raise cause_of(error) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of a run."""
@@ -359,6 +377,8 @@ def _plain_errors() -> Iterator[None]:
         yield
     except (ValueError, TypeError) as error:
         raise UserError(f"invalid or conflicting trainer options: {error}") from error
+    except ImportError as error:
+        raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
 
 
 _FIXED = {

@@ -48,9 +48,9 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         UserError: An option is out of range.
     """
     accumulated, interval = trainer.accumulate_grad_batches, trainer.val_check_interval
-    for name, value in (("accumulate_grad_batches", accumulated), ("val_check_interval", interval)):
-        if isinstance(value, int | float) and value <= 0:
-            raise UserError(f"trainer.{name} must be above 0, got {value}")
+    for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch"):
+        if isinstance(trainer[name], int | float) and not trainer[name] > 0:  # NaN is refused too
+            raise UserError(f"trainer.{name} must be above 0, got {trainer[name]}")
     if trainer.get("limit_train_batches") == 0:
         raise UserError("trainer.limit_train_batches is 0: nothing to train on")
     if trainer.max_steps == 0:

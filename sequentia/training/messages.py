@@ -162,7 +162,7 @@ def parser_message(error: BaseException) -> str:
     belongs to the type that the user most likely meant.
     """
     text = " ".join(str(error).split())
-    keys = [key for key in re.findall(r'Parser key "([^"]+)":', text) if key != "config"]
+    keys = list(dict.fromkeys(key for key in re.findall(r'Parser key "([^"]+)":', text) if key != "config"))
     option = f"--{'.init_args.'.join(keys)}: " if keys else ""
     for pattern, message in _CAUSES:
         if match := re.search(pattern, text):
@@ -174,16 +174,23 @@ def parser_message(error: BaseException) -> str:
 _TYPES = {"int": "an int", "float": "a float", "bool": "a bool", "str": "a str"}
 
 _CAUSES = (
-    (r"File does not exist: (.+)", "no config file {}: give an existing YAML file"),
+    (
+        r"(?:File does not exist|Path is not a file|Path is not readable): (.+)",
+        "no config file {}: give an existing YAML file",
+    ),
+    (r"Unable to load config '(.*?)'", "no config file {!r}: give an existing YAML file, or options such as {{...}}"),
     (r"unrecognized arguments: (.+)", "no such option: {}"),
     (r"Option '([^']+)' is not accepted", "no such option: {}"),
     (r"does not accept option '([^']+)'", "no such option: {}"),
     (r"(?:fit|validate|test)\.(\w+)$", "--{0} is required, or a --config that has {0}"),
-    (r"Problems parsing config: (.+)", "the config is not plain YAML: {}"),
-    (r"Unexpected config: (.+)", "the config is not a YAML mapping of options: {}"),
+    # The content of a file that is no config is not shown: it may be the wrong file, and secret.
+    (r"Problems parsing config: .*?line (\d+), column (\d+)", "the config is not plain YAML: line {}, column {}"),
+    (r"Problems parsing config: ", "the config is not plain YAML"),
+    (r"Unexpected config: ", "the config is not a YAML mapping of options"),
     (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "expected a time, {}"),
     (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "expected a float, got {!r}"),
     (r"Expected a dot import path string: (\S+)", "no class {}"),
+    (r"Not a valid subclass of (\w+)", "not a {}: give the name of a class, or class_path and init_args"),
     (
         r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*Given value: (.+)$",
         "expected {0}, got {1!r}",
