@@ -1,10 +1,16 @@
 """A user's mistake ends with one line on stderr that names the thing and the remedy, exit code 2, no traceback."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sequentia.cli import main
+from sequentia.models import Bigram
 from sequentia.text import printable
 
 CONFIG = str(Path(__file__).parents[1] / "configs" / "transformer.yaml")
@@ -26,6 +32,12 @@ FILES: dict[str, bytes] = {
     "misspelt_model.yaml": b"model:\n  class_path: Transformer\n  init_args:\n    n_layr: 3\n",
     "wrong_type.yaml": b"model: Transformer\ndata:\n  batch_size: abc\n",
     "not_a.ckpt": b"hello\n",
+    "null.yaml": b"data: {path: null}\n",
+    "trainer.yaml": b"trainer: 5\n",
+    "secret.yaml": b"password hunter2\n",
+    "secret_list.yaml": b"- hunter2\n",
+    "secret_broken.yaml": b"password: [hunter2\nx: }\n",
+    "binary.yaml": bytes(range(256)),
 }
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such file": ([*FIT, "--data.path", "nowhere.txt"], ["nowhere.txt", "give a file"]),
@@ -100,6 +112,68 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no run to resume": ([*FIT, "--ckpt_path", "last"], ["no run to resume", "omit --ckpt_path"]),
     "no such checkpoint": (["sample", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt", "give a checkpoint file"]),
     "a file that is not a checkpoint": (["sample", "--ckpt_path", "not_a.ckpt"], ["not_a.ckpt", "not a checkpoint"]),
+    "a size of zero": ([*FIT, "--model.n_layer", "0"], ["model.n_layer must be at least 1, got 0"]),
+    "a size that no memory holds": ([*FIT, "--model.n_embd", "2000000000"], ["model.n_embd must be at most 1048576"]),
+    "sizes that do not divide": ([*FIT, "--model.n_embd", "65"], ["model.n_embd must be a multiple of model.n_head"]),
+    "a probability above 1": ([*FIT, "--model.dropout", "1.5"], ["model.dropout must be in [0, 1), got 1.5"]),
+    "a negative smoothing": (
+        ["fit", "--model", "BigramCounts", "--model.smoothing=-1"],
+        ["model.smoothing must be finite and at least 0, got -1.0"],
+    ),
+    "a negative seed": ([*FIT, "--seed_everything=-1"], ["seed_everything must be in [0, 4294967295], got -1"]),
+    "null for data": ([*FIT, "--config", "null.yaml"], ["data.path must not be null: give a value, or omit it"]),
+    "a number for a section": ([*FIT, "--config", "trainer.yaml"], ["the section trainer of the config must hold opt"]),
+    "a number for a section as an argument": (["fit", "--config", "trainer: 5"], ["--model is required"]),
+    "a file for a section": ([*FIT, "--trainer", "nowhere.yaml"], ["--trainer: no config file 'nowhere.yaml': give"]),
+    "a number for the model": (["fit", "--config", "model: 5"], ["--model: not a LanguageModel: give the name of a"]),
+    "validation every zero epochs": (
+        [*FIT, "--trainer.check_val_every_n_epoch", "0"],
+        ["trainer.check_val_every_n_epoch must be above 0, got 0"],
+    ),
+    "a file name that is no format": (
+        [*FIT, "--checkpoint.filename", "{"],
+        ["checkpoint.filename '{' is not a format string such as 'best-{step}'"],
+    ),
+    "a file name outside of the run": (
+        [*FIT, "--checkpoint.filename", "../../x"],
+        ["checkpoint.filename '../../x' gives a path", "give a name without a directory"],
+    ),
+    "a file name that is a directory because of a metric": (
+        [*FIT, "--checkpoint.filename", "{val/loss:.2f}"],
+        ["gives a path, 'val/loss=0.00.ckpt'", "set --checkpoint.auto_insert_metric_name false"],
+    ),
+    "the name of the other checkpoint": ([*FIT, "--checkpoint.filename", "last"], ["give another name"]),
+    "a file name that is too long": ([*FIT, "--checkpoint.filename", "x" * 300], ["more than 200 bytes: give a sh"]),
+    "an optimizer for sparse gradients": (
+        [*FIT, "--optimizer", "SparseAdam"],
+        ["SparseAdam cannot train this model", "does not support dense gradients"],
+    ),
+    "a learning rate that no weight holds": (
+        [*FIT, "--optimizer.lr", "1e300"],
+        ["Muon cannot train this model", "without overflow"],
+    ),
+    "a learning rate that no weight of a fused optimizer holds": (
+        ["fit", "--model", "GRU", "--optimizer", "AdamW", "--optimizer.lr", "1e300", "--optimizer.fused", "true"],
+        ["a step of AdamW gives weights that are not finite: lower its lr"],
+    ),
+    "an accelerator without its package": (
+        [*FIT, "--trainer.accelerator", "tpu"],
+        ["a trainer option needs a package that is not installed", "torch_xla"],
+    ),
+    "a bucket for the runs": (
+        [*FIT, "--trainer.default_root_dir", "s3://b/runs"],
+        ["trainer.default_root_dir s3://b/runs is a URL: give a local directory"],
+    ),
+    "a secret instead of YAML": (["fit", "--config", "secret.yaml"], ["not a YAML mapping of options"]),
+    "a secret list": (["fit", "--config", "secret_list.yaml"], ["not a YAML mapping of options"]),
+    "a secret with a syntax error": (["fit", "--config", "secret_broken.yaml"], ["not plain YAML: line 1, column 11"]),
+    "a binary file instead of YAML": (["fit", "--config", "binary.yaml"], ["a --config is no text", "in UTF-8"]),
+    "a directory instead of YAML": (["fit", "--config", "."], ["no config file", "give an existing YAML file"]),
+    "an empty path": ([*FIT, "--data.path", ""], ["no data file '': give a file"]),
+    "a path longer than the system allows": (
+        ["sample", "--ckpt_path", "x" * 5000],
+        ["File name too long", "check its"],
+    ),
     "a wrong type for sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
 }
 
@@ -125,7 +199,8 @@ def test_a_mistake_is_reported_in_one_line(mistake: str, capsys: pytest.CaptureF
     assert len(line) < 500
     for part in parts:
         assert part in line
-    assert not list(Path("checkpoints").glob("*/*")), "a failed start leaves no run"
+    assert "hunter2" not in err, "a file that is no config may be secret"
+    assert {str(path) for path in Path().iterdir()} == set(FILES), "a failed start writes nothing"
 
 
 def test_control_characters_in_an_error_message_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,3 +208,56 @@ def test_control_characters_in_an_error_message_are_escaped(capsys: pytest.Captu
     err = capsys.readouterr().err
     assert r"a\x1b[2J\x9bb\u202ec" in err
     assert err == printable(err.rstrip("\n")) + "\n"
+
+
+def shell(script: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a shell script in which `$S` is the command, with the arguments of `options` for `subprocess.run`."""
+    environment = os.environ | {"S": f"{sys.executable} -m sequentia"} | options.pop("env", {})
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, env=environment, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", ["sample --num_samples 3", "score emma", "--version"])
+def test_a_full_stdout_is_a_mistake(command: str, trained: Path) -> None:
+    ended = shell(f"$S {command} {'' if '--' in command[:7] else f'--ckpt_path {trained}'} >/dev/full")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "sequentia: cannot write to stdout: No space left on device; redirect it to a file that can be written\n"
+    )
+
+
+def test_a_closed_stdout_is_a_mistake_where_results_are_printed(trained: Path) -> None:
+    ended = shell(f"$S sample --ckpt_path {trained} >&-")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("sequentia: cannot write to stdout: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_with_a_closed_stderr_no_message_is_printed_to_stdout() -> None:
+    ended = shell("$S sample --ckpt_path nowhere 2>&-")
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
+def test_a_closed_stdin_has_nothing_to_score(trained: Path) -> None:
+    ended = shell(f"$S score --ckpt_path {trained} <&-")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "text\tchars\tnll\n", "")
+
+
+def test_a_deleted_working_directory_is_a_mistake(trained: Path, tmp_path: Path) -> None:
+    # -P: `python -m` itself would fail to put the working directory on its search path.
+    script = f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -P -m sequentia sample --ckpt_path {trained}"
+    ended = shell(script, cwd=tmp_path, env={"PYTHONPATH": str(Path(__file__).parents[1])})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "sequentia: the working directory has been deleted: change to another one\n"
+
+
+def test_a_prompt_of_two_hyphens_is_a_prompt(command: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
+    ended = command("sample", "--ckpt_path", trained, "--prompt=--")
+    assert (ended.code, ended.out) == (2, "")
+    assert "does not know the character '-' in '--'" in ended.err
+
+
+def test_a_prompt_of_two_hyphens_is_continued(command: Callable[..., Any], save_run: Callable[..., Path]) -> None:
+    ended = command("sample", "--ckpt_path", save_run(Bigram("-a", 8)), "--prompt=--", "--num_samples", 5)
+    assert ended.code == 0
+    assert [line[:2] for line in ended.out.splitlines()] == ["--"] * 5

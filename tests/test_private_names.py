@@ -25,7 +25,7 @@ from sequentia.models import Bigram
 
 PACKAGE = Path(__file__).parents[1] / "sequentia"
 
-PRIVATE = {"_batches_that_stepped"}
+PRIVATE = {"_batches_that_stepped", "_check_value", "_get_value"}
 """Private attributes of other libraries in the package: all that is not documented below is public."""
 
 ATTRIBUTES = {

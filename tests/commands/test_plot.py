@@ -33,6 +33,7 @@ def test_an_existing_file_is_replaced(command: Command, save_run: Callable[..., 
         ("a.txt", "a.txt is not the name of an image file: use the suffix .png, .svg or .pdf"),
         ("a", "a is not the name of an image file"),
         ("no/a.png", "cannot write"),
+        ("/proc/a.png", "cannot write /proc/a.png"),  # a directory in which not even root may create files
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(
@@ -43,4 +44,15 @@ def test_an_error_is_one_line_and_exit_code_2(
     assert ended.err.startswith("sequentia: ")
     assert message in ended.err
     assert ended.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["version_0"]
+
+
+def test_pgf_without_tex_is_one_line(
+    command: Command, save_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    ended = command("plot", "--ckpt_path", save_run(Bigram("ab", 4)), tmp_path / "a.pgf")
+    assert (ended.code, ended.out) == (2, "")
+    assert "'xelatex' not found" in ended.err
+    assert ended.err.endswith("; use the suffix .png, .svg or .pdf\n")
     assert [path.name for path in tmp_path.iterdir()] == ["version_0"]
