@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
@@ -49,9 +50,11 @@ def run(name: str, arguments: list[str]) -> int:
 
     model = load_model(checkpoint)
     texts = _Texts(options.texts, options.path)
+    results = score(model, map(model.vocabulary.normalize, texts))
+    first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
     print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
     scored = impossible = 0
-    for result in score(model, map(model.vocabulary.normalize, texts)):
+    for result in chain(first, results):
         shown = result.text if options.raw else printable(result.text)
         if options.per_char:
             for row in _per_char(result, options.raw):

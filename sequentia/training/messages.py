@@ -192,11 +192,15 @@ _CAUSES = (
     (r"Expected a dot import path string: (\S+)", "no class {}"),
     (r"Not a valid subclass of (\w+)", "not a {}: give the name of a class, or class_path and init_args"),
     (
+        r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*val='(.*)'\)$",  # of an option of a class
+        "expected {0}, got {1!r}",
+    ),
+    (
         r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*Given value: (.+)$",
         "expected {0}, got {1!r}",
     ),
     (
-        r"Expected a <class '(\w+)'>\. Got value: (.+?)(?: - Expected a <class 'NoneType'>.*)?$",
+        r"Expected a <class '(\w+)'>\. Got value: ?(.*?)(?: - Expected a <class 'NoneType'>.*)?$",
         "expected {0}, got {1!r}",
     ),
 )

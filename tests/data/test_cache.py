@@ -151,3 +151,19 @@ def test_a_damaged_entry_is_replaced_with_a_warning(
     caplog.clear()
     CharDataModule(path).corpus  # noqa: B018
     assert caplog.text == ""
+
+
+def test_a_user_without_a_home_directory_has_no_cache(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container that runs with an arbitrary user id."""
+
+    def no_entry(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    monkeypatch.setattr("sequentia.data.cache._MIN_BYTES", 0)
+    assert cache.cache_directory() is None
+    assert len(cache.cached([write(["emma", "ava"])], max_length=None, nfc=False)) == 2
