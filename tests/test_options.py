@@ -348,7 +348,7 @@ def try_out(home: Path, arguments: list[str]) -> None:
                 path.unlink()
 
 
-QUICK = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+QUICK = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 THOROUGH = settings(QUICK, max_examples=2000, suppress_health_check=list(HealthCheck))
 
 

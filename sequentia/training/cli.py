@@ -375,7 +375,7 @@ class TrainingCLI(LightningCLI):
 def _plain_errors() -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"invalid or conflicting trainer options: {error}") from error
     except ImportError as error:
         raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
