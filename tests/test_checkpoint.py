@@ -288,7 +288,7 @@ CONFIG_ATTACKS: dict[str, str | bytes] = {
     "data as text": "data: hello\n",
     "an unknown option": "data: {path: lines.txt, shell: touch owned}\n",
     "a size as text": "data: {path: lines.txt, batch_size: eight}\n",
-    "a list as path": "data: {path: [lines.txt]}\n",
+    "a mapping as path": "data: {path: {lines.txt: 1}}\n",
     "a directory as path": "data: {path: /}\n",
     "too long": "#" * (2 << 20) + "\n",
 }

@@ -167,7 +167,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a secret instead of YAML": (["fit", "--config", "secret.yaml"], ["not a YAML mapping of options"]),
     "a secret list": (["fit", "--config", "secret_list.yaml"], ["not a YAML mapping of options"]),
     "a secret with a syntax error": (["fit", "--config", "secret_broken.yaml"], ["not plain YAML: line 1, column 11"]),
-    "a binary file instead of YAML": (["fit", "--config", "binary.yaml"], ["a --config is no text", "in UTF-8"]),
+    "a binary file instead of YAML": (["fit", "--config", "binary.yaml"], ["a --config is not text", "in UTF-8"]),
     "a directory instead of YAML": (["fit", "--config", "."], ["no config file", "give an existing YAML file"]),
     "an empty path": ([*FIT, "--data.path", ""], ["no data file '': give a file"]),
     "a path longer than the system allows": (

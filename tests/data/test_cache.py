@@ -166,4 +166,4 @@ def test_a_user_without_a_home_directory_has_no_cache(
     monkeypatch.setattr("pwd.getpwuid", no_entry)
     monkeypatch.setattr("sequentia.data.cache._MIN_BYTES", 0)
     assert cache.cache_directory() is None
-    assert len(cache.cached([write(["emma", "ava"])], max_length=None, nfc=False)) == 2
+    assert len(cache.cached([write(["emma", "ava"])], column=None, max_length=None, nfc=False)) == 2
