@@ -261,7 +261,7 @@ class TrainingCLI(LightningCLI):
         if self.checkpoint is not None and self.loaded is not None:
             stored = build_model(self.loaded, self.checkpoint)  # also before fit: refuse what sampling would refuse
             if has_changed(self.datamodule, self.loaded) and not self._data_is_given():
-                message = f"{self.datamodule.path} has changed since {self.checkpoint.parent} was started"
+                message = f"{self.datamodule.shown_path} has changed since {self.checkpoint.parent} was started"
                 if self.subcommand == "fit":
                     raise UserError(f"{message}: restore it, or train on the new lines with --data.path")
                 log.warning(f"{message}: the metrics are of its current lines")
@@ -302,7 +302,7 @@ class TrainingCLI(LightningCLI):
 
     def _log_evaluated(self) -> None:
         if self.trainer.is_global_zero:
-            log.info(f"evaluating {self.checkpoint} on {self.datamodule.path}")
+            log.info(f"evaluating {self.checkpoint} on {self.datamodule.shown_path}")
             self._log_changes()
 
     def _log_changes(self) -> None:
@@ -339,7 +339,7 @@ class TrainingCLI(LightningCLI):
         if extended and uses_schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
             log.info("  the learning-rate schedule follows the new length")
         if has_changed(self.datamodule, self.loaded):
-            log.info(f"  the lines of {self.datamodule.path} changed: {LEAK}")
+            log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.

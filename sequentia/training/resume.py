@@ -77,7 +77,7 @@ def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
 
 LEAK = "validation and test lines may have been trained on, which makes their metrics too optimistic"
 
-_SPLIT = {"path", "val_path", "test_path", "seed", "val_fraction", "test_fraction", "deduplicate", "nfc"}
+_SPLIT = {"path", "val_path", "test_path", "column", "seed", "val_fraction", "test_fraction", "deduplicate", "nfc"}
 """Options of the data that decide which lines are held out."""
 
 
