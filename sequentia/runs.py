@@ -175,6 +175,8 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
     if given != "last" and not path.is_dir():
         raise UserError(f"no checkpoint {given}: give a checkpoint file, a run directory, or `last`")
     run = path if (path / LAST).is_file() else newest_run(path)
+    if run is None:  # a run killed in its first moments has an empty directory
+        run = max(_versions(path), default=(0, None))[1]
     if run is None:
         if given == "last":
             raise UserError(f"no run to resume under {root}: omit --ckpt_path to start one")

@@ -111,6 +111,14 @@ def test_last_ckpt_continues_its_run_and_any_other_checkpoint_starts_a_new_one(t
     assert run_to_fit(None, tmp_path) == (None, None)
 
 
+def test_a_run_killed_in_its_first_moments_is_restarted_in_its_directory(tmp_path: Path) -> None:
+    (tmp_path / "version_0").mkdir()
+    assert run_to_fit("last", tmp_path) == (tmp_path / "version_0", None)
+    other = write(tmp_path / "version_1", "config.yaml", "last.ckpt")
+    (tmp_path / "version_2").mkdir()
+    assert run_to_fit("last", tmp_path) == (other, other / "last.ckpt")
+
+
 @pytest.mark.parametrize(
     ("config", "name"),
     [
