@@ -9,9 +9,8 @@ revision; the tests read it from ../shared/data/names.txt, relative to the proje
 """
 
 import math
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from sequentia.data import CharDataModule
 from sequentia.loading import load_model
 from sequentia.models import Bigram, BigramCounts
 from sequentia.models.base import LanguageModel
+from tests.conftest import CommandResult
 
 ROOT = Path(__file__).parents[1]
 SEED = 2147483647
@@ -249,12 +249,13 @@ class TestNamesTxt:
         assert model.sample(3, seed=SEED, batch_size=1) == UNIFORM_SAMPLES
 
     @pytest.mark.usefixtures("counted")
-    def test_the_sample_command_prints_the_same_samples(self, names_txt_run: Path) -> None:
-        command = [sys.executable, "-m", "sequentia", "sample", "--ckpt_path", str(names_txt_run / "version_0")]
-        command += ["--seed", str(SEED), "--batch_size", "1", "--num_samples", "10"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines() == SAMPLES
+    def test_the_sample_command_prints_the_same_samples(
+        self, names_txt_run: Path, command: Callable[..., CommandResult]
+    ) -> None:
+        options = ["--seed", SEED, "--batch_size", "1", "--num_samples", "10"]
+        result = command("sample", "--ckpt_path", names_txt_run / "version_0", *options)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.splitlines() == SAMPLES
 
     def test_the_first_losses_of_gradient_descent(self, names_txt: str, tmp_path: Path) -> None:
         fit("bigram_gd", names_txt, tmp_path, "--trainer.max_steps", "3")

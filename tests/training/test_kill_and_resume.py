@@ -89,6 +89,7 @@ def test_a_run_killed_at_a_random_point_resumes_bit_identically(
     kill_and_resume(fit, uninterrupted, f"random {seed}", setting, kills)
 
 
+@pytest.mark.slow  # tests/test_main_job.py kills the installed command
 def test_a_separate_process_killed_in_mid_epoch_resumes_bit_identically(uninterrupted: Uninterrupted) -> None:
     expected = uninterrupted("every 5 steps")
     cwd = uninterrupted.workdir("process")

@@ -49,7 +49,7 @@ def screen(command: list[str], columns: int, cwd: object) -> list[list[str]]:
     return [line.split("\r") for line in output.decode().replace("\r\n", "\n").split("\n")]
 
 
-@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("columns", [60, pytest.param(80, marks=pytest.mark.slow)])
 def test_messages_are_above_the_bar_and_val_loss_is_visible(uninterrupted: Uninterrupted, columns: int) -> None:
     cwd = uninterrupted.workdir(f"terminal of {columns} columns")
     lines = screen([sys.executable, "-c", WARN, *arguments("every 5 steps")], columns, cwd)
