@@ -16,6 +16,7 @@ from fsspec.utils import infer_compression
 from sequentia.data.json_array import decoder, json_array
 from sequentia.data.source import text_blocks
 from sequentia.errors import UserError
+from sequentia.vocabulary import shorten
 
 FORMATS = ("csv", "tsv", "json", "jsonl")
 """Suffixes of tables."""
@@ -150,7 +151,7 @@ def _csv_index(row: list[str], name: str, column: Column) -> int:
         return column - 1
     names = [cell.strip() for cell in row]
     if (found := names.count(column.strip())) > 1:
-        raise UserError(f"{name} has {found:,} columns with the name {_cut(column)!r}: rename all but one")
+        raise UserError(f"{name} has {found:,} columns with the name {shorten(column, 40)!r}: rename all but one")
     if found == 0:
         raise _no_column(name, column, names)
     return names.index(column.strip())
@@ -232,11 +233,13 @@ def _json_text(cell: Any, where: str, column: Column) -> str:
         return ""
     if not isinstance(cell, str):
         raise UserError(
-            f"{where} has {_kind(cell)} in column {_cut(str(column))!r}: an example is a string or a number; "
+            f"{where} has {_kind(cell)} in column {shorten(str(column), 40)!r}: an example is a string or a number; "
             "choose another column"
         )
     if _NOT_TEXT.search(cell):
-        raise UserError(f"{where} has an escaped NUL or lone surrogate in column {_cut(str(column))!r}: remove it")
+        raise UserError(
+            f"{where} has an escaped NUL or lone surrogate in column {shorten(str(column), 40)!r}: remove it"
+        )
     return cell
 
 
@@ -249,12 +252,8 @@ def _no_column(name: str, column: Column, names: list[str]) -> UserError:
     """The error for a column that a table does not have."""
     listed = ""
     for i, each in enumerate(names):
-        listed += (", " if i else "") + _cut(each)
+        listed += (", " if i else "") + shorten(each, 40)
         if len(listed) > _MAX_LISTED and i + 1 < len(names):
             listed += f", and {len(names) - i - 1:,} more"
             break
-    return UserError(f"{name} has no column {_cut(str(column))!r}: choose one of {listed}")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}..."
+    return UserError(f"{name} has no column {shorten(str(column), 40)!r}: choose one of {listed}")

@@ -57,8 +57,8 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
     by_epochs = trainer.max_epochs not in (None, -1)
     batches = math.ceil(len(data.train_dataloader()) / _processes(trainer))
-    steps_per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
-    steps = default_steps(int(data.corpus.num_targets(data.split.train).sum()), steps_per_epoch)
+    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+    steps = default_steps(int(data.corpus.num_targets(data.split.train).sum()), per_epoch)
     if trainer.max_steps == -1 and not by_epochs:
         trainer.max_steps = steps
     if trainer.check_val_every_n_epoch is not None:
@@ -72,7 +72,7 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     elif isinstance(interval, float) or (interval is None and (by_epochs or each_epoch)):
         trainer.check_val_every_n_epoch = 1  # the interval is a fraction of an epoch, or a whole one
     elif interval is None:
-        epochs, rest = divmod(validation_interval(steps), steps_per_epoch)
+        epochs, rest = divmod(validation_interval(steps), per_epoch)
         trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
 
 
