@@ -8,6 +8,7 @@ of the architecture, the vocabulary among them.
 import pickle
 import reprlib
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ def _is_plain(value: object) -> bool:
 def shown(value: object) -> str:
     """An untrusted value as text of limited length."""
     return reprlib.repr(value)[:80]
+
+
+def contradicted(names: Iterable[str], stored: Mapping[str, object], given: Mapping[str, object]) -> str:
+    """The hyperparameters of a checkpoint that the options contradict, for a message: `n_layer 2 (not 4), ...`."""
+    return ", ".join(f"{name} {shown(stored[name])} (not {given[name]})" for name in names)
 
 
 def refused(path: Path, reason: str) -> UserError:

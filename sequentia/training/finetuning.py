@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sequentia.checkpoint import shown
+from sequentia.checkpoint import contradicted, shown
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
@@ -53,8 +53,8 @@ def _check_options(model: LanguageModel, trained: LanguageModel, path: Path) -> 
     before = {name: value for name, value in trained.hparams.items() if name not in free}
     changed = {name: value for name, value in before.items() if value != model.hparams[name]}
     if changed:
-        differences = ", ".join(f"{name} {shown(value)} (not {model.hparams[name]})" for name, value in changed.items())
         options = " ".join(f"--model.{name} {shown(value)}" for name, value in changed.items())
+        differences = contradicted(changed, trained.hparams, model.hparams)
         raise UserError(f"the model of {path} has {differences}: give {options}, or --init_from another checkpoint")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from sequentia.checkpoint import KEY
+from sequentia.checkpoint import KEY, contradicted
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
@@ -40,8 +40,10 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     same_shapes = shapes == {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
     if not same_shapes or set(changed) - model.may_change:
-        differences = ", ".join(f"{name} {reprlib.repr(theirs[name])} (not {ours[name]})" for name in changed)
-        raise UserError(f"the checkpoint's model has {differences}: give the run's own config.yaml, or start a new run")
+        raise UserError(
+            f"the checkpoint's model has {contradicted(changed, theirs, ours)}: give the run's own config.yaml, or "
+            "start a new run"
+        )
 
 
 def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, trains: bool) -> None:
