@@ -206,7 +206,7 @@ class TrainingCLI(LightningCLI):
             for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch"):
                 self.options["trainer"][name] = config[name]  # recorded in config.yaml
             if self.loaded is not None:
-                check_unfinished(config, self.loaded, str(self.checkpoint), self.model.automatic_optimization)
+                check_unfinished(config, self.loaded, str(self.checkpoint), self.model.single_epoch)
             if self.run is None:  # created this late because by now options and data are known to be valid
                 root = Path(config["default_root_dir"])
                 self.run = create_run(root) if rank_zero_only.rank == 0 else root

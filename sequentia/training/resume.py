@@ -46,14 +46,14 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         )
 
 
-def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, trains: bool) -> None:
+def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, single_epoch: bool) -> None:
     """Refuse to resume a run that has reached its length.
 
     Args:
         trainer: Options of the Trainer.
         checkpoint: The checkpoint to resume from.
         name: Its name in the error message.
-        trains: Whether more steps would change the model; counting models have nothing left to count.
+        single_epoch: Whether a second epoch would change nothing.
 
     Raises:
         UserError: The message says how to extend the run.
@@ -67,7 +67,9 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
         ("max_epochs", trainer.max_epochs, epochs),
     ):
         if limit not in (None, -1) and done >= limit:
-            remedy = f"extend it with --trainer.{option} {2 * done}" if trains else "it has counted all training lines"
+            remedy = f"extend it with --trainer.{option} {2 * done}"
+            if single_epoch and epochs > 0:
+                remedy = "it has counted all training lines"
             raise UserError(f"{name} has reached trainer.{option} {limit}, so nothing is left to train: {remedy}")
 
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from jsonargparse import Namespace
 
 from sequentia.errors import UserError
 from sequentia.models import CNN, GRU, LSTM, BigramCounts, LanguageModel, Transformer
-from sequentia.training.resume import changes, check_fits
+from sequentia.training.resume import changes, check_fits, check_unfinished
 
 
 def checkpoint(model: LanguageModel) -> dict[str, Any]:
@@ -78,3 +79,21 @@ def test_weights_that_would_change_their_meaning_are_refused(
 def test_another_architecture_size_or_vocabulary_is_refused(model: LanguageModel, named: str) -> None:
     with pytest.raises(UserError, match=named):
         check_fits(model, checkpoint(GRU("ab", 5, n_hidden=16)))
+
+
+@pytest.mark.parametrize(
+    ("single_epoch", "epochs", "remedy"),
+    [
+        (False, 1, "extend it with --trainer.max_steps 26"),
+        (True, 0, "extend it with --trainer.max_steps 26"),
+        (True, 1, "it has counted all training lines"),
+    ],
+)
+def test_a_complete_run_can_be_extended_unless_a_second_epoch_changes_nothing(
+    single_epoch: bool, epochs: int, remedy: str
+) -> None:
+    progress = {"fit_loop": {"epoch_progress": {"current": {"processed": epochs}}}}
+    options, stored = Namespace(max_steps=13, max_epochs=None), {"global_step": 13, "loops": progress}
+    with pytest.raises(UserError, match=remedy):
+        check_unfinished(options, stored, "last.ckpt", single_epoch)
+    check_unfinished(Namespace(max_steps=14, max_epochs=None), stored, "last.ckpt", single_epoch)
