@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError, cause_of
 from sequentia.files import remove_leftovers
-from sequentia.loading import build_model, load_model
+from sequentia.loading import architecture_of, build_model, load_model
 from sequentia.models import LanguageModel
 from sequentia.runs import (
     CONFIG,
@@ -104,13 +104,14 @@ class TrainingCLI(LightningCLI):
         checkpoint's hyperparameters, and a run would resume because its config.yaml says so.
 
         Raises:
-            UserError: `--ckpt_path` names no run or checkpoint, the run's config.yaml cannot be used, or `--init_from`
-                is given where no new run starts.
+            UserError: `--ckpt_path` names no run or checkpoint, or one that is refused; the run's config.yaml cannot be
+                used; or `--init_from` is given where no new run starts.
         """
         self.given = Given(args[1:])
         self.run: Path | None = None
         self.checkpoint: Path | None = None
         self.recorded: dict[str, Any] | None = None
+        self.loaded: dict[str, Any] | None = None  # the content of the checkpoint
         command = args[0] if args else ""
         if any(str(argument).split("=")[0] == "--init_from" for argument in args):
             if command != "fit":
@@ -122,7 +123,11 @@ class TrainingCLI(LightningCLI):
                 )
         if command in self.subcommands() and not self.given.help:
             self._find_run(command)
-        self.base = base_options(command, self.checkpoint, self.recorded)
+        architecture = None
+        if self.checkpoint is not None:
+            self.loaded = read_checkpoint(self.checkpoint)
+            architecture = architecture_of(self.loaded, self.checkpoint)
+        self.base = base_options(command, self.recorded, architecture)
         with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
             yaml.safe_dump(self.base, file)
             file.flush()
@@ -149,8 +154,14 @@ class TrainingCLI(LightningCLI):
 
     @property
     def options(self) -> Namespace:
-        """The options of the subcommand as they are recorded in config.yaml."""
+        """The options of the subcommand."""
         return self.config[self.subcommand]
+
+    @property
+    def plain_options(self) -> dict[str, Any]:
+        """The same options as the plain values that config.yaml records."""
+        plain: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand]
+        return plain
 
     @property
     def instances(self) -> Namespace:
@@ -158,7 +169,7 @@ class TrainingCLI(LightningCLI):
         return self.config_init[self.subcommand]
 
     def before_instantiate_classes(self) -> None:
-        """Find the run directory, and read the checkpoint, before anything slow is done."""
+        """Complete the options, and lock the run, before anything slow is done."""
         options = self.options
         if options.trainer.default_root_dir is None:
             architecture = str(options.model.class_path).rsplit(".", 1)[-1].lower()
@@ -176,7 +187,6 @@ class TrainingCLI(LightningCLI):
         if self.subcommand == "fit" and options.init_from is not None and self.checkpoint is None:
             path = find_checkpoint(options.init_from)
             self.init_from = path, load_model(path)
-        self.loaded = None if self.checkpoint is None else read_checkpoint(self.checkpoint)
         if self.run is not None:
             self._lock(self.run)
 
@@ -278,8 +288,7 @@ class TrainingCLI(LightningCLI):
     def _data_is_given(self) -> bool:
         """Whether the user's arguments or configs name the data, or change an option of it."""
         recorded = (self.recorded or {}).get("data")
-        now = yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand]["data"]
-        return self.given.sets_data or recorded != now
+        return self.given.sets_data or recorded != self.plain_options["data"]
 
     def _evaluate(self, model: LanguageModel) -> None:
         self.model = model
@@ -307,7 +316,7 @@ class TrainingCLI(LightningCLI):
 
     def _log_changes(self) -> None:
         """Log each option that overrides what the run recorded."""
-        now = yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand]
+        now = self.plain_options
         if self.subcommand != "fit":
             now = restricted(now, self.base | {"model": {}})  # the model is the checkpoint's
         for change in changes(self.base, now):

@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 
-from sequentia.checkpoint import read_checkpoint
-from sequentia.loading import architecture_of
+from sequentia.models import LanguageModel
 from sequentia.runs import CONFIG, ROOT
 
 _EVALUATION = ("accelerator", "precision", "default_root_dir")
@@ -61,30 +60,28 @@ class Given:
         return any(path.exists() and path.samefile(run / CONFIG) for path in self.configs)
 
 
-def base_options(command: str, checkpoint: Path | None, recorded: dict[str, Any] | None) -> dict[str, Any]:
+def base_options(
+    command: str, recorded: dict[str, Any] | None, architecture: type[LanguageModel] | None
+) -> dict[str, Any]:
     """The options that the user's arguments override.
 
     Args:
         command: The subcommand.
-        checkpoint: The checkpoint to resume or evaluate, if any.
-        recorded: The options in its run's config.yaml, if there is one.
+        recorded: The options in the config.yaml of the run that is continued or evaluated, if there is one.
+        architecture: The architecture of the checkpoint that is resumed or evaluated, if there is one.
 
     Returns:
         For `fit` everything that the run recorded, so that it resumes as it was started. For an evaluation the data and
         the device of the run, and the architecture of the checkpoint.
-
-    Raises:
-        UserError: The checkpoint is refused.
     """
-    if command == "fit":
-        return {key: value for key, value in (recorded or {}).items() if key != "ckpt_path"}
-    if checkpoint is None:
-        return {}
     recorded = recorded or {}
+    if command == "fit":
+        return {key: value for key, value in recorded.items() if key != "ckpt_path"}
+    if architecture is None:
+        return {}
     trainer = recorded.get("trainer")
     kept = {key: trainer[key] for key in _EVALUATION if key in trainer} if isinstance(trainer, dict) else {}
     base = {key: recorded[key] for key in ("data", "seed_everything") if key in recorded}
-    architecture = architecture_of(read_checkpoint(checkpoint), checkpoint)
     return base | {"trainer": kept, "model": {"class_path": f"{architecture.__module__}.{architecture.__name__}"}}
 
 
