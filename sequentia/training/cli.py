@@ -136,7 +136,11 @@ class TrainingCLI(LightningCLI):
                 self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not sys.argv's
             except (UnicodeDecodeError, RecursionError) as error:
                 raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
+            except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
+                raise UserError(f"an option needs a package that is not installed: {error}") from error
         options = self.config[self.config.subcommand]
+        if options.ckpt_path is not None and self.given.ckpt_path is None:
+            raise UserError("ckpt_path is set in a --config that is no regular file: give --ckpt_path instead")
         options.ckpt_path = None
         check_options(options)
 
@@ -172,8 +176,7 @@ class TrainingCLI(LightningCLI):
         """Complete the options, and lock the run, before anything slow is done."""
         options = self.options
         if options.trainer.default_root_dir is None:
-            architecture = str(options.model.class_path).rsplit(".", 1)[-1].lower()
-            options.trainer.default_root_dir = str(ROOT / (self.given.stem or architecture))
+            options.trainer.default_root_dir = str(self.given.default_root(options.model.class_path))
         if options.trainer.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
             if options.trainer.accelerator != "auto":
                 raise UserError(

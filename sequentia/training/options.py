@@ -21,13 +21,11 @@ class Given:
 
     Attributes:
         ckpt_path: The value of `--ckpt_path`; None if it is not given.
-        configs: The files given with `--config`.
+        configs: The files given with `--config`; a pipe can be read only once, which the full parser does.
         help: Whether the user asks for help.
         sets_data: Whether the arguments or a given config set `data.path`.
-        stem: Name for the directory of new runs: the stem of the first config, or the name of the architecture in
-            `--model`; None if neither is given.
-        root: Directory of runs that the arguments mean: `trainer.default_root_dir` or the one for `stem`; None if they
-            name neither.
+        root: Directory of runs that the arguments mean: `trainer.default_root_dir`, or the default for the configs or
+            the `--model`; None if they name none of these.
     """
 
     def __init__(self, arguments: list[str]) -> None:
@@ -35,29 +33,32 @@ class Given:
         # A missing value is an error of the full parser, not of this one.
         for name in ("--ckpt_path", "--model", "--model.class_path", "--trainer.default_root_dir"):
             parser.add_argument(name, nargs="?")
-        parser.add_argument("--config", action="append", nargs="?", const="", default=[])
+        parser.add_argument("-c", "--config", action="append", nargs="?", const="", default=[])
         parser.add_argument("--data.path", "--data", dest="data", nargs="?", const=True)
         parser.add_argument("-h", "--help", nargs="?", const=True)
         options = vars(parser.parse_known_args([a for a in arguments if a != "--"])[0])
-        contents = [_read(path) for path in options["config"] if path]
+        sources = [_file(config) or config for config in options["config"] if config]
+        contents = [_mapping(source) for source in sources]
 
         def first(argument: str, section: str, key: str) -> Any:
             values = (part[key] for part in (content.get(section) for content in reversed(contents)) if _has(part, key))
             return options[argument] or next(values, None)
 
-        self.configs = [Path(path) for path in options["config"] if path]
+        self.configs = [source for source in sources if isinstance(source, Path)]
         self.ckpt_path = options["ckpt_path"] or next((c["ckpt_path"] for c in contents if c.get("ckpt_path")), None)
         self.help = options["help"] is not None
         self.sets_data = first("data", "data", "path") is not None
-        model = options["model"] or options["model.class_path"]
-        names = [path.stem for path in self.configs] or ([_last_part(model)] if model else [])
-        self.stem = names[0] if names else None
+        model = _mapping(options["model"] or "").get("class_path") or options["model"] or options["model.class_path"]
         root = first("trainer.default_root_dir", "trainer", "default_root_dir")
-        self.root = Path(str(root)) if root else None if self.stem is None else ROOT / self.stem
+        self.root = Path(str(root)) if root else self.default_root(model) if self.configs or model else None
+
+    def default_root(self, class_path: str | None) -> Path:
+        """Directory of runs that sets no `trainer.default_root_dir`: named after the first config, or the model."""
+        return ROOT / (self.configs[0].stem if self.configs else str(class_path).rsplit(".", 1)[-1].lower())
 
     def trusts(self, run: Path) -> bool:
         """Whether the run's own config.yaml is given with `--config`, which lets it name any class."""
-        return any(path.exists() and path.samefile(run / CONFIG) for path in self.configs)
+        return any(path.samefile(run / CONFIG) for path in self.configs)
 
 
 def base_options(
@@ -94,10 +95,19 @@ def restricted(options: dict[str, Any], to: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read(path: str) -> dict[str, Any]:
-    """A config as plain values; empty if it cannot be read, which the full parser reports."""
+def _file(config: str) -> Path | None:
+    """The file that a `--config` names; None if it is YAML itself, a pipe, or will be refused by the full parser."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        path = Path(config).expanduser()
+        return path if path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, in the home of nobody
+        return None
+
+
+def _mapping(source: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file or text; empty if there is none, which the full parser reports."""
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8") if isinstance(source, Path) else source)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -105,7 +115,3 @@ def _read(path: str) -> dict[str, Any]:
 
 def _has(section: Any, key: str) -> bool:
     return isinstance(section, dict) and section.get(key) is not None
-
-
-def _last_part(class_path: str) -> str:
-    return class_path.rsplit(".", 1)[-1].lower()

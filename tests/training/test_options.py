@@ -1,5 +1,6 @@
 """A run owns its configuration: resuming and evaluating start from what the run recorded."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,57 @@ def test_the_arguments_name_the_directory_of_runs(tmp_path: Path) -> None:
     assert Given([f"--config={other}"]).sets_data
     assert not Given([f"--config={config}", "--data.seed", "3"]).sets_data
     assert Given(["--data.path", "y.txt"]).sets_data
+    assert Given(["-c", str(config)]).root == Path("checkpoints/mine")
+    assert Given(["--model", "{class_path: sequentia.models.GRU, init_args: {n_hidden: 8}}"]).root == Path(
+        "checkpoints/gru"
+    )
+
+
+def test_a_new_run_is_named_after_its_first_config_file_or_else_its_model(
+    command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("".join(f"{line}\n" for line in LINES))
+    Path("mine.yaml").write_text("trainer: {max_steps: 1}\n")
+    model = ["--model", "{class_path: GRU, init_args: {n_hidden: 8}}"]
+    base = ["fit", "--data.path", "names.txt", "--trainer.max_steps", "1", *TRAINER]
+    for arguments, expected in (
+        (["-c", "mine.yaml", *model], "mine"),
+        (model, "gru"),
+        (["--config", "model: MLP"], "mlp"),
+    ):
+        assert command(*base, *arguments).code == 0
+        assert Path("checkpoints", expected, "version_0", "last.ckpt").is_file()
+
+
+def test_a_config_from_a_pipe_is_read_once(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("".join(f"{line}\n" for line in LINES))
+
+    def fit(config: str) -> CommandResult:
+        reading, writing = os.pipe()
+        os.write(writing, config.encode())
+        os.close(writing)
+        try:
+            return command("fit", "--config", f"/dev/fd/{reading}", "--data.path", "names.txt", *TRAINER)
+        finally:
+            os.close(reading)
+
+    config = "model: {class_path: GRU, init_args: {n_hidden: 8}}\ntrainer: {max_steps: 2}\n"
+    assert fit(config).code == 0
+    assert read_checkpoint(Path("checkpoints/gru/version_0/last.ckpt"))["global_step"] == 2
+    refused = fit(f"{config}ckpt_path: last\n")
+    assert refused.code == 2
+    assert "ckpt_path is set in a --config that is no regular file: give --ckpt_path instead" in refused.err
+
+
+def test_a_config_that_needs_a_missing_package_is_refused_in_one_line(
+    command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    result = command("fit", "--config", "s3://bucket/x")
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith("sequentia: an option needs a package that is not installed: ")
 
 
 def test_restricting_keeps_the_names_of_the_other_at_every_level() -> None:
