@@ -33,7 +33,10 @@ POINTS = [
     ("the best two", [{"call": "replace", "count": 9}]),
     ("one cycle", [{"call": "on_train_end", "count": 1}]),
 ]
-"""Kill points of the default test run; the slow test draws a hundred more."""
+"""Kill points of the default test run."""
+
+RANDOM_KILLS = 100
+"""Runs of the slow test, which draws their kill points."""
 
 
 def kill_and_resume(
@@ -72,7 +75,7 @@ HOOKS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(RANDOM_KILLS))
 def test_a_run_killed_at_a_random_point_resumes_bit_identically(
     fit: ForkServer, uninterrupted: Uninterrupted, seed: int
 ) -> None:
