@@ -55,6 +55,8 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         raise UserError("trainer.limit_train_batches is 0: nothing to train on")
     if trainer.max_steps == 0:
         raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
+    if isinstance(interval, float) and interval > 1 and interval.is_integer():  # 1e5; Lightning means batches by it
+        interval = trainer.val_check_interval = int(interval)
     by_epochs = trainer.max_epochs not in (None, -1)
     batches = math.ceil(len(data.train_dataloader()) / _processes(trainer))
     per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step

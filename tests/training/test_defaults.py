@@ -54,6 +54,15 @@ def test_a_given_length_and_interval_override_the_defaults(write: Callable[..., 
     assert validated == [7, 14, 21, 28, 31]
 
 
+@pytest.mark.parametrize(("interval", "steps"), [("2e1", [20, 31]), ("1e5", [31])])
+def test_a_whole_number_above_one_is_an_interval_in_batches(
+    interval: str, steps: list[int], write: Callable[..., str], tmp_path: Path
+) -> None:
+    path = write(LINES)
+    _, validated = run(path, tmp_path, "--trainer.max_steps=31", f"--trainer.val_check_interval={interval}")
+    assert validated == steps
+
+
 def test_accumulated_gradients_make_fewer_steps_from_the_same_data(write: Callable[..., str], tmp_path: Path) -> None:
     # 32 batches, 8 steps an epoch.
     given = ["--data.batch_size=8", "--data.val_path", write(["ab"], "val.txt")]
