@@ -160,6 +160,26 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         [*FIT, "--trainer.accelerator", "tpu"],
         ["a trainer option needs a package that is not installed", "torch_xla"],
     ),
+    "a strategy that starts processes from Python": (
+        [*FIT, "--trainer.strategy", "ddp_spawn", "--trainer.devices", "2"],
+        ["trainer.strategy ddp_spawn is for code without a command line: set --trainer.strategy ddp"],
+    ),
+    "a tuner of the learning rate": (
+        [*FIT, "--trainer.callbacks", "LearningRateFinder"],
+        ["LearningRateFinder cannot be used", "compare values of --optimizer.lr"],
+    ),
+    "a tuner of the batch size": (
+        [*FIT, "--trainer.callbacks", "BatchSizeFinder"],
+        ["BatchSizeFinder cannot be used", "set --data.batch_size"],
+    ),
+    "an option that a callback refuses": (
+        [*FIT, "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=a", "--trainer.callbacks.mode=up"],
+        ["invalid option: `mode` can be min, max, got up"],
+    ),
+    "an unknown interval of the schedule": (
+        [*FIT, "--lr_scheduler_interval", "day"],
+        ["--lr_scheduler_interval: expected one of 'step', 'epoch', got 'day'"],
+    ),
     "a bucket for the runs": (
         [*FIT, "--trainer.default_root_dir", "s3://b/runs"],
         ["trainer.default_root_dir s3://b/runs is a URL: give a local directory"],

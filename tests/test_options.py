@@ -151,6 +151,7 @@ TRAINING: dict[str, list[str]] = {
     **{f"optimizer.{name}": ANY for name in ("lr", "weight_decay", "betas", "momentum", "eps", "fused", "adamw_lr")},
     "lr_scheduler": SCHEDULES,
     **{f"lr_scheduler.{name}": ANY for name in ("warmup", "decay", "final", "total_steps", "step_size", "gamma")},
+    "lr_scheduler_interval": ["step", "epoch", "null", "5", *TEXTS],
     "checkpoint": ["5", "null", "abc"],
     **{f"checkpoint.{name}": ANY for name in ("save_top_k", "every_n_train_steps", "every_n_epochs")},
     **{f"checkpoint.{name}": ANY for name in ("monitor", "mode")},
@@ -161,7 +162,7 @@ TRAINING: dict[str, list[str]] = {
     "checkpoint.dirpath": PATHS,
     "trainer": ["5", "null", "abc"],
     "trainer.accelerator": ["cpu", "auto", "gpu", "tpu", "hpu", "mps", "cuda", "null", *TEXTS],
-    "trainer.strategy": ["auto", "abc", "deepspeed", "xla", "null", "single_device", *TEXTS],
+    "trainer.strategy": ["auto", "abc", "ddp_spawn", "deepspeed", "xla", "null", "single_device", *TEXTS],
     "trainer.devices": ["auto", "0", "1", "-1", "-2", "nan", "null", "[]", "[0]", "[-1]", "0.5", *TEXTS],
     "trainer.num_nodes": ["0", "-1", "1", "nan", "null", "abc", "0.5"],
     "trainer.precision": ["16", "32", "64", "bf16", "16-mixed", "bf16-true", "transformer-engine", "8", *TEXTS],
@@ -176,7 +177,10 @@ TRAINING: dict[str, list[str]] = {
     **{f"trainer.{name}": BOOLS for name in ("enable_checkpointing", "enable_progress_bar", "enable_model_summary")},
     "trainer.profiler": ["simple", "abc", "null", "5", ""],
     "trainer.logger": [*BOOLS, "CSVLogger", "WandbLogger", "TensorBoardLogger", "a.b"],
-    "trainer.callbacks": [*BOOLS, "EarlyStopping", "Timer", "DeviceStatsMonitor", "LearningRateMonitor", "[]", "a.b"],
+    "trainer.callbacks": [
+        *(*BOOLS, "EarlyStopping", "Timer", "DeviceStatsMonitor", "LearningRateMonitor", "LearningRateFinder"),
+        *("BatchSizeFinder", "RichProgressBar", "TQDMProgressBar", "[]", "a.b"),
+    ],
     "trainer.plugins": [*BOOLS, "[]", "a.b"],
     # Not `/`, where root may write.
     "trainer.default_root_dir": ["", " ", "é", "data.txt", "dir", "run", "/dev/null", "/proc/x", "s3://b/x", "x" * 300],

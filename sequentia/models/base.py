@@ -8,7 +8,7 @@ Dimensions, here and in every architecture:
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -93,6 +93,8 @@ class LanguageModel(LightningModule, ABC):
     Attributes:
         optimizer: Makes the optimizer from parameter groups; AdamW by default.
         lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
+        lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
+            means after each step if it takes `total_steps`, otherwise each epoch.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
@@ -100,6 +102,7 @@ class LanguageModel(LightningModule, ABC):
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
     lr_scheduler: Callable[..., LRScheduler] | None
+    lr_scheduler_interval: Literal["step", "epoch"] | None
     may_change: ClassVar[frozenset[str]] = frozenset()
     single_epoch: ClassVar[bool] = False
     plots_bigrams: ClassVar[bool] = False
@@ -110,6 +113,7 @@ class LanguageModel(LightningModule, ABC):
         self.context_length = context_length
         self.optimizer = torch.optim.AdamW
         self.lr_scheduler = WarmupDecay
+        self.lr_scheduler_interval = None
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
@@ -225,8 +229,7 @@ class LanguageModel(LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         """The optimizer and the learning-rate schedule.
 
-        A schedule that takes `total_steps` is stepped once per optimizer step and gets the length of the run unless it
-        was given one; any other schedule is stepped once per epoch.
+        A schedule that takes `total_steps` gets the length of the run unless it was given one.
 
         Raises:
             UserError: The optimizer or the schedule rejects its options.
@@ -244,10 +247,10 @@ class LanguageModel(LightningModule, ABC):
             raise UserError(f"invalid options of the optimizer or the lr_scheduler: {error}") from error
         if scheduler is None:
             return optimizer
-        if parameter is not None:
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        interval = self.lr_scheduler_interval or ("epoch" if parameter is None else "step")
         monitor = getattr(scheduler, "monitor", "val/loss")
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": monitor}}
+        config = {"scheduler": scheduler, "interval": interval, "monitor": monitor}
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Record the architecture; hyperparameters, vocabulary and weights are under Lightning's own keys."""

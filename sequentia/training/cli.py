@@ -8,13 +8,14 @@ from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceLROnPlateau
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -36,11 +37,13 @@ from sequentia.runs import (
     remove_if_never_begun,
     run_to_fit,
 )
+from sequentia.training import slurm
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.checks import check_options
 from sequentia.training.defaults import LogLength, set_length
+from sequentia.training.distributed import check_launcher
 from sequentia.training.finetuning import initialize
-from sequentia.training.messages import closing_message, describe
+from sequentia.training.messages import closing_message, describe, instantiation_message
 from sequentia.training.options import Given, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
@@ -92,6 +95,13 @@ class TrainingCLI(LightningCLI):
         )
         parser.add_optimizer_args((torch.optim.Optimizer,))
         parser.add_lr_scheduler_args((LRScheduler, ReduceLROnPlateau))
+        parser.add_argument(
+            "--lr_scheduler_interval",
+            type=Literal["step", "epoch"] | None,
+            default=None,
+            help="When the schedule steps: after each optimizer step, or at the end of each epoch. By default after "
+            "each step if it takes total_steps, otherwise each epoch.",
+        )
         # An option with a default, so that config.yaml records it and `null` can keep the rate constant.
         parser.set_defaults({"lr_scheduler": {"class_path": "sequentia.schedule.WarmupDecay"}})
         for name, compute in (("vocabulary", lambda vocabulary: vocabulary.characters), ("context_length", None)):
@@ -107,6 +117,7 @@ class TrainingCLI(LightningCLI):
             UserError: `--ckpt_path` names no run or checkpoint, or one that is refused; the run's config.yaml cannot be
                 used; or `--init_from` is given where no new run starts.
         """
+        self.arguments = [str(argument) for argument in args[1:]]
         self.given = Given(args[1:])
         self.run: Path | None = None
         self.checkpoint: Path | None = None
@@ -147,7 +158,11 @@ class TrainingCLI(LightningCLI):
     def _find_run(self, command: str) -> None:
         root = self.given.root or ROOT
         if command == "fit":
-            self.run, self.checkpoint = run_to_fit(self.given.ckpt_path, root)
+            given = self.given.ckpt_path
+            if given is None and (requeued := slurm.requeued_run(root, self.arguments)):
+                log.info(f"SLURM has restarted this job: resuming its run {requeued}")
+                given = str(requeued)
+            self.run, self.checkpoint = run_to_fit(given, root)
         else:
             self.checkpoint = find_checkpoint(self.given.ckpt_path, root)
         directory = self.run if self.checkpoint is None else self.checkpoint.parent
@@ -183,6 +198,8 @@ class TrainingCLI(LightningCLI):
                     "Apple's GPU has no float64, in which metrics are summed: set --trainer.accelerator cpu"
                 )
             options.trainer.accelerator = "cpu"
+        with _plain_errors():
+            check_launcher(options.trainer)
         for name, remedy in _FIXED.items():
             if options.checkpoint[name] is not None:
                 raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
@@ -201,16 +218,24 @@ class TrainingCLI(LightningCLI):
         """
         try:
             super().instantiate_classes()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ImportError) as error:
             # jsonargparse tries every type that an option may have, and wraps what the class itself raised.
-            raise cause_of(error) from error
+            cause = cause_of(error)
+            if cause is error and (message := instantiation_message(error)):
+                raise UserError(message) from error
+            raise cause from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of a run."""
         config = self.instances["trainer"]
         loss = TrainingLoss()
         callbacks: list[Callback] = [loss]
-        if config["enable_progress_bar"] is not False:
+        given = _as_list(config["callbacks"])
+        for callback in given:
+            if isinstance(callback, tuple(_UNSUPPORTED)):
+                remedy = next(text for cls, text in _UNSUPPORTED.items() if isinstance(callback, cls))
+                raise UserError(f"{type(callback).__name__} cannot be used: {remedy}")
+        if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress(loss))
         if self.subcommand == "fit":
             self._set_optimizer()
@@ -227,6 +252,7 @@ class TrainingCLI(LightningCLI):
             self.saver = self.instances["checkpoint"]
             self.saver.dirpath = str(self.run.resolve())
             self.save_config_kwargs["run"] = self.run
+            environment = slurm.environment()
             self.resume = ExactResume(int(self.instances["seed_everything"]))
             callbacks += [
                 LogLength(),
@@ -234,9 +260,12 @@ class TrainingCLI(LightningCLI):
                 self.resume,
                 SampleTable(),
                 HeatMap(),
-                StopOnSignal(self.saver),
+                StopOnSignal(self.saver, slurm.SIGNALS if environment else None),
             ]
-            kwargs["plugins"] = [*_as_list(config["plugins"]), AtomicCheckpointIO()]
+            if environment is not None:
+                callbacks.append(slurm.RecordJob(self.run, self.arguments))
+            plugins = [plugin for plugin in (AtomicCheckpointIO(), environment) if plugin is not None]
+            kwargs["plugins"] = [*_as_list(config["plugins"]), *plugins]
             if config["logger"] in (None, True):
                 step = None if self.loaded is None else int(self.loaded["global_step"])
                 kwargs["logger"] = TensorBoardLogger(
@@ -257,6 +286,7 @@ class TrainingCLI(LightningCLI):
 
     def _set_optimizer(self) -> None:
         optimizer, schedule = self.instances["optimizer"], self.instances["lr_scheduler"]
+        self.model.lr_scheduler_interval = self.instances["lr_scheduler_interval"]
         if optimizer:
             self.model.optimizer = partial(resolve_name(optimizer.class_path), **_init_args(optimizer))
         self.model.lr_scheduler = (
@@ -363,11 +393,15 @@ class TrainingCLI(LightningCLI):
         kwargs |= {"ckpt_path": self.checkpoint, "weights_only": True}
         try:
             self.trainer.fit(**kwargs)
-        except Interrupted:
+        except Interrupted as stop:
             self._log_closing()
+            if stop.signum == slurm.REQUEUE and self.trainer.is_global_zero:
+                slurm.requeue()
             raise
         except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
             raise
+        except ImportError as error:
+            raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
         except Exception as error:
             if self.checkpoint is None or self.resume.under_way:
                 raise
@@ -392,6 +426,11 @@ def _plain_errors() -> Iterator[None]:
     except ImportError as error:
         raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
 
+
+_UNSUPPORTED: dict[type[Callback], str] = {
+    LearningRateFinder: "the schedule would overwrite its rate; compare values of --optimizer.lr in short runs",
+    BatchSizeFinder: "the batch size also decides how well a model learns; set --data.batch_size",
+}
 
 _FIXED = {
     "dirpath": "checkpoints are saved in the run directory; set --trainer.default_root_dir",

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
+from sequentia.training.distributed import processes
 
 _STEPS = 2_800  # what the Transformer takes in a few minutes on two cores
 _EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
@@ -58,7 +59,7 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     if isinstance(interval, float) and interval > 1 and interval.is_integer():  # 1e5; Lightning means batches by it
         interval = trainer.val_check_interval = int(interval)
     by_epochs = trainer.max_epochs not in (None, -1)
-    batches = math.ceil(len(data.train_dataloader()) / _processes(trainer))
+    batches = math.ceil(len(data.train_dataloader()) / processes(trainer))
     per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
     steps = default_steps(int(data.corpus.num_targets(data.split.train).sum()), per_epoch)
     if trainer.max_steps == -1 and not by_epochs:
@@ -78,13 +79,6 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
 
 
-def _processes(trainer: Namespace) -> int:
-    """Number of processes that the options start."""
-    options = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
-    probe = Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    return probe.num_devices * probe.num_nodes
-
-
 class LogLength(Callback):
     """Logs the length of a new run once the trainer knows its batches."""
 
@@ -92,6 +86,12 @@ class LogLength(Callback):
         """Log it."""
         if trainer.is_global_zero and trainer.ckpt_path is None:
             log.info(describe_length(trainer))
+            for config in trainer.lr_scheduler_configs:
+                if config.interval == "epoch" and planned_steps(trainer) % steps_per_epoch(trainer):
+                    log.info(
+                        f"{type(config.scheduler).__name__} changes the learning rate once per epoch, every "
+                        f"{steps_per_epoch(trainer):,} steps; --lr_scheduler_interval step does so at each step"
+                    )
 
 
 def steps_per_epoch(trainer: Trainer) -> int:

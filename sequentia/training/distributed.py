@@ -1,6 +1,63 @@
-"""Decisions that all processes take together."""
+"""Several processes: who started them, and decisions that they take together."""
 
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.plugins.environments import (
+    LSFEnvironment,
+    MPIEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning.pytorch import Trainer
+
+from sequentia.errors import UserError
+
+_LAUNCHERS = {
+    TorchElasticEnvironment: "torchrun",  # first, because it can run inside the others
+    SLURMEnvironment: "srun",
+    LSFEnvironment: "jsrun",
+    MPIEnvironment: "mpirun",
+}
+"""Environments that Lightning detects, in its own order, and the command that starts their processes."""
+
+
+def check_launcher(trainer: Namespace) -> None:
+    """Make the trainer use all processes of an external launcher. Otherwise each would train a run of its own.
+
+    Without `trainer.devices` the number of processes is adopted.
+
+    Args:
+        trainer: Options of the Trainer, changed in place.
+
+    Raises:
+        UserError: `trainer.devices` contradicts the launcher, or the strategy cannot start processes.
+    """
+    strategy = str(trainer.strategy)
+    if any(word in strategy for word in ("spawn", "fork", "notebook")):
+        raise UserError(f"trainer.strategy {strategy} is for code without a command line: set --trainer.strategy ddp")
+    environment = next((environment for environment in _LAUNCHERS if environment.detect()), None)
+    if environment is None:
+        return
+    try:
+        started = environment().world_size()
+    except (RuntimeError, ValueError) as error:  # SLURM's variables do not fit together
+        raise UserError(f"cannot use the processes of {_LAUNCHERS[environment]}: {error}") from error
+    if trainer.devices == "auto" and started % trainer.num_nodes == 0:
+        trainer.devices = str(started // trainer.num_nodes)  # as the command line gives it
+    elif processes(trainer) != started:
+        raise UserError(
+            f"{_LAUNCHERS[environment]} started {started} process{'es' * (started > 1)}, but trainer.devices "
+            f"{trainer.devices} and trainer.num_nodes {trainer.num_nodes} ask for {processes(trainer)}: set "
+            f"--trainer.devices to the number of processes per node, and --trainer.num_nodes"
+        )
+
+
+def processes(trainer: Namespace) -> int:
+    """Number of processes that the options of a Trainer ask for."""
+    options: dict[str, Any] = {name: trainer[name] for name in ("accelerator", "devices", "num_nodes")}
+    probe = Trainer(**options, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    return probe.num_devices * probe.num_nodes
 
 
 def any_process(trainer: Trainer, flag: bool) -> bool:

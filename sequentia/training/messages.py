@@ -171,6 +171,15 @@ def parser_message(error: BaseException) -> str:
     return f"{text}; see `sequentia fit --help`"
 
 
+def instantiation_message(error: BaseException) -> str:
+    """Why a class that an option names cannot be instantiated, in one line; empty if unknown."""
+    if isinstance(error, ImportError):
+        return f"an option needs a package that is not installed: {error}"
+    match = re.search(r"Problem with given class_path '([^']+)':\n\s+(.+)", str(error))
+    match = match or re.search(r"^Errors:\n  - (.+)", str(error), re.MULTILINE)  # the first type is the meant one
+    return "invalid option: " + ": ".join(match.groups()) if match else ""
+
+
 _TYPES = {"int": "an int", "float": "a float", "bool": "a bool", "str": "a str"}
 
 _CAUSES = (
@@ -190,6 +199,7 @@ _CAUSES = (
     (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "expected a time, {}"),
     (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "expected a float, got {!r}"),
     (r"Expected a dot import path string: (\S+)", "no class {}"),
+    (r"Expected a typing\.Literal\[(.+?)\].*Given value: (.+)$", "expected one of {}, got {!r}"),
     (r"Not a valid subclass of (\w+)", "not a {}: give the name of a class, or class_path and init_args"),
     (
         r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*val='(.*)'\)$",  # of an option of a class

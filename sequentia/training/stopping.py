@@ -42,10 +42,12 @@ class StopOnSignal(Callback):
 
     Args:
         checkpoint: Writes last.ckpt.
+        more: Other signals on which to stop, each with the message to log.
     """
 
-    def __init__(self, checkpoint: RunCheckpoint) -> None:
+    def __init__(self, checkpoint: RunCheckpoint, more: dict[signal.Signals, str] | None = None) -> None:
         self._checkpoint = checkpoint
+        self._messages = _SIGNALS | (more or {})
         self._signum = 0
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -54,7 +56,7 @@ class StopOnSignal(Callback):
         if trainer.received_sigterm:
             self._signum = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
-            self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+            self._previous = {number: signal.signal(number, self._on_signal) for number in self._messages}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Stop here if a signal arrived: the last step is complete and the next has not begun.
@@ -80,7 +82,7 @@ class StopOnSignal(Callback):
         if self._signum:
             raise KeyboardInterrupt
         self._signum = number
-        log.info(_SIGNALS[signal.Signals(number)])
+        log.info(self._messages[signal.Signals(number)])
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

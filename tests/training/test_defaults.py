@@ -153,6 +153,37 @@ def test_a_schedule_that_monitors_a_metric_gets_it_after_each_epoch(write: Calla
     assert lr == pytest.approx([0.1 ** (i // epoch) for i in range(20)])
 
 
+STEP_LR = ["--lr_scheduler=StepLR", "--lr_scheduler.step_size=1", "--trainer.log_every_n_steps=1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "epoch", "logged"),
+    [("--trainer.max_steps=7", 5, True), ("--trainer.max_epochs=2", 5, False), ("--lr_scheduler_interval=step", 1, 0)],
+)
+def test_a_schedule_that_steps_per_epoch_says_so_if_the_run_has_no_whole_epochs(
+    options: str,
+    epoch: int,
+    logged: bool,
+    write: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(write(LINES), tmp_path, *STEP_LR, "--data.batch_size=50", options)
+    rates = [rate for _, rate in curves(tmp_path / "version_0")["lr"]]
+    assert rates[:15] == pytest.approx([0.1 ** (step // epoch) for step in range(len(rates))][:15])
+    message = "StepLR changes the learning rate once per epoch, every 5 steps; --lr_scheduler_interval step does so at "
+    assert (message in capsys.readouterr().err) == logged
+
+
+def test_a_progress_bar_of_lightning_replaces_ours(
+    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(write(LINES), tmp_path, "--trainer.max_steps=2", "--trainer.callbacks=TQDMProgressBar")
+    out, err = capsys.readouterr()
+    assert "Epoch 0:" in out + err
+    assert "step 2  train/loss" not in err  # what our own bar prints
+
+
 def test_a_run_without_logging_trains(write: Callable[..., str], tmp_path: Path) -> None:
     run(write(LINES), tmp_path, "--trainer.max_steps=5", "--trainer.log_every_n_steps=0")
     assert "train/loss" not in curves(tmp_path / "version_0")
