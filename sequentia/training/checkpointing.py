@@ -17,6 +17,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.runs import BEST, CONFIG, LAST
@@ -38,8 +39,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the old file and replaces it when the new one is complete on disk.
 
     Lightning's own implementation writes to the system's temporary directory first. Moving from there may mean copying,
-    and a crash then leaves half a checkpoint.
+    and a crash then leaves half a checkpoint. It also reads a checkpoint with PyTorch's reader, which trusts the file.
     """
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read a checkpoint, which is checked once more: see `read_checkpoint`."""
+        return read_checkpoint(Path(path))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint.
