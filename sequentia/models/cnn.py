@@ -77,18 +77,19 @@ class CNN(LanguageModel):
 
         def back(i: int, x: Tensor) -> Tensor:
             d = self.dilations[i]
-            return F.pad(x, (0, 0, d, 0))[:, : x.shape[1]] * in_line[d]
+            return F.pad(x, (0, 0, min(d, x.shape[1]), 0))[:, : x.shape[1]] * in_line[d]
 
         return self._read(self.embedding(context), back)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         x = self.embedding(token)  # (B, C)
-        # The last inputs of each layer, as many as its dilation: (B, dilation, C), oldest first.
-        inputs = [x.new_zeros(len(x), d, x.shape[1]) for d in self.dilations] if state is None else list(state)
+        # The last inputs of each layer, at most as many as its dilation: (B, up to dilation, C), oldest first.
+        inputs = [x.new_zeros(len(x), 0, x.shape[1]) for _ in self.dilations] if state is None else list(state)
 
         def back(i: int, x: Tensor) -> Tensor:
-            oldest = inputs[i][:, 0]
-            inputs[i] = torch.cat((inputs[i][:, 1:], x[:, None]), 1)
+            full = inputs[i].shape[1] == self.dilations[i]
+            oldest = inputs[i][:, 0] if full else torch.zeros_like(x)
+            inputs[i] = torch.cat((inputs[i][:, int(full) :], x[:, None]), 1)
             return oldest
 
         return self._read(x, back), tuple(inputs)

@@ -19,7 +19,7 @@ from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.loading import load_model
-from sequentia.models import ARCHITECTURES, Bigram, BigramCounts, LanguageModel, Transformer, TransformerEnsemble
+from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Transformer, TransformerEnsemble
 from sequentia.scoring import score
 
 
@@ -103,13 +103,18 @@ def test_a_step_continues_any_subset_of_the_lines_in_any_order(model: LanguageMo
 
 
 @torch.no_grad()
-def test_only_a_transformers_state_grows_with_the_number_of_steps(model: LanguageModel) -> None:
+def test_only_a_transformers_state_grows_without_limit(model: LanguageModel) -> None:
     state, sizes = None, []
     for _ in range(model.context_length):
         _, state = model.step(torch.tensor([1, 2]), state)
         sizes.append(sum(tensor.numel() for tensor in state))
     if isinstance(model, Transformer | TransformerEnsemble):  # the keys and values of all tokens so far
         assert sizes == [sizes[0] * (t + 1) for t in range(model.context_length)]
+    elif isinstance(model, CNN):  # each layer's inputs, no more than its dilation
+        assert sizes == [
+            sizes[0] * sum(min(t + 1, d) for d in model.dilations) // len(model.dilations)
+            for t in range(model.context_length)
+        ]
     else:
         assert len(set(sizes)) == 1
 
