@@ -1,8 +1,12 @@
-"""Evaluation mode for the length of a block, in one place."""
+"""What sampling, scoring and drawing have in common: evaluation mode, and a check of what the model computes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
+
+from torch import Tensor
+
+from sequentia.errors import UserError
 
 
 class Module(Protocol):
@@ -23,3 +27,17 @@ def evaluating(model: Module) -> Iterator[None]:
         yield
     finally:
         model.train(training)
+
+
+def check_probabilities(values: Tensor) -> Tensor:
+    """Probabilities or their logarithms, returned if none is NaN.
+
+    Raises:
+        UserError: One is NaN, because finite weights can be so large that their products are not.
+    """
+    if values.isnan().any():
+        raise UserError(NOT_FINITE)
+    return values
+
+
+NOT_FINITE = "the model's probabilities are NaN: its weights are too large or damaged; give another --ckpt_path"

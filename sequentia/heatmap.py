@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.evaluation import evaluating
+from sequentia.evaluation import check_probabilities, evaluating
 from sequentia.files import replacing
 from sequentia.text import printable
 
@@ -27,12 +27,16 @@ _LABELED_CELL, _BARE_CELL, _MARGIN = 0.6, 0.05, 0.8
 
 @torch.inference_mode()
 def next_probabilities(model: "LanguageModel") -> Tensor:
-    """Probability of each character at the start of a line (row 0) and after each first character; `(V, V)`."""
+    """Probability of each character at the start of a line (row 0) and after each first character; `(V, V)`.
+
+    Raises:
+        UserError: The model's probabilities are NaN.
+    """
     with evaluating(model):
         tokens = torch.arange(len(model.vocabulary), device=model.device)
         first, state = model.step(torch.zeros_like(tokens))
         second, _ = model.step(tokens, state)
-    return torch.cat((first[:1], second[1:])).float().softmax(1)
+    return check_probabilities(torch.cat((first[:1], second[1:])).float().softmax(1))
 
 
 def draw(model: "LanguageModel") -> "Figure":

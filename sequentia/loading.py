@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +34,13 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     """
     architecture = architecture_of(checkpoint, path)
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
-    unknown = set(options) - set(inspect.signature(architecture).parameters)
+    parameters = inspect.signature(architecture).parameters
+    unknown = set(options) - set(parameters)
     if unknown:
         raise refused(path, f"unknown hyperparameters {shown(sorted(unknown))}")
+    for name, value in options.items():
+        if not _has_type(value, parameters[name].annotation):
+            raise refused(path, f"its hyperparameter {name} has the wrong type: {shown(value)}")
     mismatch = "its weights do not match its hyperparameters"
     limit = 2 * len(weights) + 100  # parameters that a module may register before some are tied
 
@@ -62,10 +66,17 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
         raise refused(path, str(error)) from error
     except Exception as error:
         raise refused(path, f"its hyperparameters are not those of a {architecture.__name__}") from error
-    for key, weight in weights.items():
-        if weight.isnan().any() or weight.isposinf().any():  # a logit of -inf is valid: probability zero
+    for key, weight in model.state_dict().items():  # after conversion to the model's precision
+        invalid = weight.isnan() | weight.isposinf() if model.plots_bigrams else ~weight.isfinite()
+        if invalid.any():  # in a table of bigrams, a logit of -inf is a probability of zero
             raise refused(path, f"its weights {key} are infinite or NaN")
     return model.eval()
+
+
+def _has_type(value: object, annotation: Any) -> bool:
+    """Whether a hyperparameter has exactly the type that the architecture declares; an int is also a float."""
+    kinds = get_args(annotation) or (annotation,)  # int | None has two
+    return type(value) in kinds or (type(value) is int and float in kinds)
 
 
 def _layout(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:

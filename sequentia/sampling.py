@@ -7,10 +7,11 @@ from functools import partial
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.evaluation import Module, evaluating
+from sequentia.evaluation import Module, check_probabilities, evaluating
 from sequentia.vocabulary import BOUNDARY, Vocabulary
 
 UNLIMITED_MAX_LENGTH = 1000
@@ -19,6 +20,7 @@ a bound, a model that never predicts the end would be sampled forever."""
 
 _BATCH_LINES = 5000
 _BATCH_POSITIONS = 100_000  # bounds the KV cache
+_BATCH_CHARACTERS = 10_000_000  # bounds the lines themselves
 
 
 class Model(Module, Protocol):
@@ -63,10 +65,11 @@ def max_sample_length(model: Model) -> int:
 def default_batch_size(model: Model) -> int:
     """Lines per batch: as many as memory allows, because lines with equal prefixes are computed only once.
 
-    The KV cache of a model with a position limit grows with that limit, so its batches are smaller.
+    The longer a line can be, the smaller the batches; most of all for a model with a position limit, whose KV cache
+    grows with that limit.
     """
     if model.max_positions is None:
-        return _BATCH_LINES
+        return max(1, min(_BATCH_LINES, _BATCH_CHARACTERS // max_sample_length(model)))
     return max(1, min(_BATCH_LINES, _BATCH_POSITIONS // model.max_positions))
 
 
@@ -103,8 +106,8 @@ def generate(
         The samples, in the order drawn.
 
     Raises:
-        UserError: An option is out of range, a character of the prompt is not in the vocabulary, or the model can
-            only end a line before `min_length`.
+        UserError: An option is out of range, a character of the prompt is not in the vocabulary, the model can only
+            end a line before `min_length`, or its probabilities are NaN.
     """
     prompt = model.vocabulary.normalize(prompt)
     prompt_ids = torch.from_numpy(model.vocabulary.encode(prompt)).to(model.device)
@@ -163,10 +166,10 @@ def _sample_batch(
         max_length: See `generate`.
 
     Returns:
-        Ids `(size, max_length)`, padded with the boundary; lengths in characters `(size,)`; NLLs in nats `(size,)`.
+        Ids `(size, T)`, padded with the boundary; lengths in characters `(size,)`; NLLs in nats `(size,)`.
     """
     device = prompt.device
-    ids = torch.full((size, max_length), BOUNDARY, device=device)
+    ids = torch.full((size, 1), BOUNDARY, device=device)  # grows with the lines, which max_length may far exceed
     lengths = torch.zeros(size, dtype=torch.long, device=device)
     nlls = torch.zeros(size, dtype=torch.float64, device=device)
     lines = torch.arange(size, device=device)  # (B,), indices of the lines that have not ended
@@ -174,7 +177,7 @@ def _sample_batch(
     token, state = torch.full((1,), BOUNDARY, device=device), None  # (R,)
     for position in range(max_length + 1):
         logits, state = model.step(token, state)  # (R, V)
-        log_probs = logits.float().log_softmax(1)[row]  # (B, V)
+        log_probs = check_probabilities(logits.float().log_softmax(1))[row]  # (B, V)
         if position < len(prompt):
             chosen = prompt[position].expand(len(lines))
         elif position == max_length:
@@ -188,6 +191,8 @@ def _sample_batch(
         lines, row, chosen = lines[unfinished], row[unfinished], chosen[unfinished]
         if len(lines) == 0:
             break
+        if position == ids.shape[1]:
+            ids = F.pad(ids, (0, position), value=BOUNDARY)
         ids[lines, position] = chosen
         lengths[lines] += 1
         token, row, state = _next_rows(chosen, row, state, len(token), logits.shape[1])

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sequentia.evaluation import evaluating
+from sequentia.evaluation import check_probabilities, evaluating
 from sequentia.vocabulary import BOUNDARY, code_points
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
         The score of each text.
 
     Raises:
-        UserError: A text holds a lone surrogate, which is not a character.
+        UserError: A text holds a lone surrogate, which is not a character, or the model's probabilities are NaN.
 
     Example:
         >>> import math
@@ -108,7 +108,7 @@ def _log_probs(model: "LanguageModel", texts: list[str]) -> tuple[NDArray[np.flo
         index[~valid] = 0  # padding, discarded below
         logits = model(torch.from_numpy(context[index]).to(model.device))  # (B, T, V)
         chosen = chosen_log_probs(logits, torch.from_numpy(target[index]).to(model.device))  # (B, T)
-        log_probs[index[valid]] = chosen.cpu().numpy()[valid]
+        log_probs[index[valid]] = check_probabilities(chosen).cpu().numpy()[valid]
         done += len(rows)
     return log_probs, starts
 

@@ -89,5 +89,6 @@ def test_a_sample_is_at_most_1000_characters_long_unless_the_model_has_read_long
 
 def test_a_long_context_makes_batches_smaller() -> None:
     assert default_batch_size(Bigram("a", 1500)) == 5000
+    assert default_batch_size(Bigram("a", 1_000_001)) == 10
     assert default_batch_size(Transformer("a", 4)) == 5000
     assert default_batch_size(Transformer("a", 1000)) == 100

@@ -29,7 +29,7 @@ State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
 
 
-_LARGEST_SIZES = {"n_layer": 1_000, "n_members": 1_000}
+_LARGEST_SIZES = {"n_layer": 500, "n_members": 500, "context_length": 2**31}
 _LARGEST_SIZE = 2**20  # of any other: beyond it, PyTorch's sizes of matrices overflow
 
 
@@ -110,6 +110,7 @@ class LanguageModel(LightningModule, ABC):
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__()
         self.vocabulary = Vocabulary(vocabulary)
+        check_sizes(context_length=context_length)
         self.context_length = context_length
         self.optimizer = torch.optim.AdamW
         self.lr_scheduler = WarmupDecay
