@@ -227,6 +227,10 @@ class RunCheckpoint(ModelCheckpoint):
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
             path = state_dict[name]
             setattr(self, name, str(directory / Path(path).name) if path else "")
+        if best and len(best) == self.save_top_k:  # also if the run kept more of them so far
+            worst = max if self.mode == "min" else min
+            self.kth_best_model_path = worst(best, key=lambda path: best[path])
+            self.kth_value = best[self.kth_best_model_path]
 
     def _due(self, trainer: Trainer) -> bool:
         step = trainer.global_step

@@ -21,7 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import LRScheduler
 
-from sequentia.checkpoint import read_checkpoint
+from sequentia.checkpoint import read_checkpoint, refused
 from sequentia.errors import UserError, cause_of
 from sequentia.files import remove_leftovers
 from sequentia.loading import architecture_of, build_model, load_model
@@ -47,6 +47,7 @@ from sequentia.training.messages import closing_message, describe, instantiation
 from sequentia.training.options import Given, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
+from sequentia.training.state import check_training_state
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.tensorboard import HeatMap, SampleTable
 
@@ -138,6 +139,8 @@ class TrainingCLI(LightningCLI):
         if self.checkpoint is not None:
             self.loaded = read_checkpoint(self.checkpoint)
             architecture = architecture_of(self.loaded, self.checkpoint)
+            if command == "fit":
+                check_training_state(self.loaded, self.checkpoint)
         self.base = base_options(command, self.recorded, architecture)
         with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
             yaml.safe_dump(self.base, file)
@@ -341,6 +344,18 @@ class TrainingCLI(LightningCLI):
         """Refuse to test without lines."""
         self._require_lines("test", "test", len(self.datamodule.split.test))
         self._log_evaluated()
+
+    def after_validate(self) -> None:
+        """Refuse a result that is not a number."""
+        self._check_result("val/loss")
+
+    def after_test(self) -> None:
+        """Refuse a result that is not a number."""
+        self._check_result("test/loss")
+
+    def _check_result(self, name: str) -> None:
+        if self.checkpoint is not None and self.trainer.callback_metrics[name].isnan():
+            raise refused(self.checkpoint, "its weights give probabilities that are NaN")
 
     def _log_evaluated(self) -> None:
         if self.trainer.is_global_zero:

@@ -59,8 +59,8 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
         UserError: The message says how to extend the run.
     """
     try:
-        epochs = int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
-    except (KeyError, TypeError, ValueError):
+        epochs: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    except (KeyError, TypeError):
         epochs = 0  # no valid training state, which is reported when it is restored
     for option, limit, done in (
         ("max_steps", trainer.max_steps, checkpoint["global_step"]),
@@ -252,25 +252,26 @@ def _options(trainer: Trainer) -> dict[str, Any]:
 
 
 def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
-    """Whether each tensor of an optimizer's saved state has the shape of its parameter.
+    """Whether each tensor of an optimizer's saved state has the shape that the optimizer itself would give it.
 
     PyTorch does not check, and fused kernels would read and write out of bounds.
     """
+    trial = deepcopy(optimizer)  # with copies of the parameters
+    copies = [parameter for group in trial.param_groups for parameter in group["params"]]
+    for parameter in copies:
+        parameter.grad = torch.zeros_like(parameter)
+    trial.step(lambda: 0.0)
     numbers = [number for group in state["param_groups"] for number in group["params"]]
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for number, parameter in zip(numbers, parameters, strict=True):
-        for tensor in state["state"].get(number, {}).values():
-            if not isinstance(tensor, Tensor) or tensor.numel() == 1:
+    for number, parameter in zip(numbers, copies, strict=True):
+        for name, tensor in state["state"].get(number, {}).items():
+            if not isinstance(tensor, Tensor):
                 continue
-            if tensor.layout != torch.strided or tensor.stride() not in (
-                parameter.stride(),
-                tensor.contiguous().stride(),
-            ):
+            own = trial.state[parameter].get(name)
+            if not isinstance(own, Tensor) or tensor.shape != own.shape or tensor.isnan().any():
                 return False
-            if tensor.ndim != parameter.ndim or tensor.isnan().any():
+            if tensor.is_floating_point() != own.is_floating_point():
                 return False
-            # Some optimizers, such as Adafactor, reduce a dimension to size 1.
-            if any(size not in (1, wanted) for size, wanted in zip(tensor.shape, parameter.shape, strict=True)):
+            if tensor.stride() not in (own.stride(), tensor.contiguous().stride()):
                 return False
     return True
 
