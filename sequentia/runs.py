@@ -23,6 +23,8 @@ _CONFIG_LIMIT = 1 << 20  # bytes; a run's config.yaml has a few thousand
 
 _DEPTH_LIMIT = 50
 
+_SCALAR_LIMIT = 3_000  # characters of a value: Python prints no longer integers
+
 log = logging.getLogger("sequentia")
 
 
@@ -97,6 +99,8 @@ def read_config(run: Path) -> dict[str, Any]:
     import yaml
 
     path = run / CONFIG
+    if not path.is_file():  # a pipe would wait for its writer
+        raise UserError(f"no {CONFIG} in {run}: restore the file")
     try:
         with path.open("rb") as file:
             content = file.read(_CONFIG_LIMIT + 1)
@@ -109,6 +113,8 @@ def read_config(run: Path) -> dict[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > _DEPTH_LIMIT:
                 raise UserError(f"{path} has an alias (*) or deep nesting, which the configuration of a run never has")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _SCALAR_LIMIT:
+                raise UserError(f"{path} has a value of more than {_SCALAR_LIMIT:,} characters: shorten it")
         config = yaml.load(content, yaml.SafeLoader)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
