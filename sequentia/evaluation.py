@@ -36,8 +36,5 @@ def check_probabilities(values: Tensor) -> Tensor:
         UserError: One is NaN, because finite weights can be so large that their products are not.
     """
     if values.isnan().any():
-        raise UserError(NOT_FINITE)
+        raise UserError("the model's probabilities are NaN: its weights are too large; give another checkpoint")
     return values
-
-
-NOT_FINITE = "the model's probabilities are NaN: its weights are too large or damaged; give another --ckpt_path"

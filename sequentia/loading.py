@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sequentia.checkpoint import KEY, read_checkpoint, refused, shown
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.vocabulary import BOUNDARY
 
 
 def architecture_of(checkpoint: dict[str, Any], path: Path) -> type[LanguageModel]:
@@ -30,7 +31,8 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     The model is first built without memory and compared with the weights, so that forged sizes cost nothing.
 
     Raises:
-        UserError: The architecture is unknown, the hyperparameters are not its own, or the weights do not match them.
+        UserError: The architecture is unknown, the hyperparameters are not its own, the weights do not match them, or
+            they give no probabilities.
     """
     architecture = architecture_of(checkpoint, path)
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
@@ -70,7 +72,12 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
         invalid = weight.isnan() | weight.isposinf() if model.plots_bigrams else ~weight.isfinite()
         if invalid.any():  # in a table of bigrams, a logit of -inf is a probability of zero
             raise refused(path, f"its weights {key} are infinite or NaN")
-    return model.eval()
+    model.eval()
+    with torch.inference_mode():
+        logits, _ = model.step(torch.tensor([BOUNDARY]))
+    if logits.float().log_softmax(1).isnan().any():  # finite weights can have products that are not
+        raise refused(path, "its weights give probabilities that are NaN")
+    return model
 
 
 def _has_type(value: object, annotation: Any) -> bool:

@@ -5,6 +5,8 @@ import math
 import os
 import pickle
 import shutil
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,6 @@ import torch
 
 from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
-from sequentia.errors import UserError
 from sequentia.loading import load_model
 
 pytestmark = pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
@@ -135,8 +136,45 @@ def laughs(depth: int = 40) -> Any:
     return value
 
 
+def quantized(path: Path, checkpoint: dict[str, Any]) -> None:
+    """A weight of a type about which PyTorch warns."""
+    checkpoint["state_dict"][WEIGHT] = torch.quantize_per_tensor(torch.zeros(24, 8), 0.1, 0, torch.qint8)
+    torch.save(checkpoint, path)
+
+
+def damaged_directory(path: Path, checkpoint: dict[str, Any]) -> None:
+    """A weight's entry is marked as a directory, of which PyTorch reads nothing; and its data are damaged."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        entry = max((e for e in archive.infolist() if "/data/" in e.filename), key=lambda e: e.file_size)
+        start = archive.start_dir
+    content[content.index(entry.filename.encode(), start) - 46 + 38] |= 0x10
+    content[content.index(entry.filename.encode()) + 200] ^= 1
+    path.write_bytes(content)
+
+
+def pickled(opcodes: bytes) -> Tamper:
+    """An archive with this pickle alone."""
+
+    def tamper(path: Path, checkpoint: dict[str, Any]) -> None:
+        write_archive(path, opcodes)
+
+    return tamper
+
+
+def write_archive(path: Path, opcodes: bytes, entries: int = 0) -> None:
+    """An archive with a pickle of these opcodes, and this many entries of one name."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + opcodes + b".")
+        archive.writestr("archive/byteorder", sys.byteorder)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            for _ in range(entries):
+                archive.writestr("archive/data/0", b"")
+
+
 WEIGHT = "blocks.0.attention.qkv.weight"
 FIT = ("loops", "fit_loop")
+ONE = torch.ones(())
 ATTACKS: dict[str, Tamper] = {
     "a payload in the hyperparameters": put("hyper_parameters", "n_layer", value=Payload()),
     "a payload in the weights": put("state_dict", WEIGHT, value=Payload()),
@@ -186,6 +224,24 @@ ATTACKS: dict[str, Tamper] = {
     "a tensor": lambda path, checkpoint: torch.save(torch.zeros(3), path),
     "no step count": drop("global_step"),
     "a step count as text": put("global_step", value="four"),
+    "a negative step count": put("global_step", value=-1),
+    "a format that is a tensor": put("sequentia", "format", value=torch.ones(2)),
+    "a billion layers": put("hyper_parameters", "n_layer", value=10**9),
+    "a number of 400 digits": put("hyper_parameters", "dropout", value=10**400),
+    "a context length as text": put("hyper_parameters", "context_length", value="8"),
+    "no context length": put("hyper_parameters", "context_length", value=None),
+    "a fractional context length": put("hyper_parameters", "context_length", value=8.0),
+    "a weight of 8 bits": put("state_dict", WEIGHT, value=torch.zeros(24, 8, dtype=torch.float8_e4m3fn)),
+    "a complex weight": put("state_dict", WEIGHT, value=torch.zeros(24, 8, dtype=torch.complex64)),
+    "a quantized weight": quantized,
+    "a weight of minus infinity": put("state_dict", WEIGHT, value=torch.full((24, 8), -math.inf)),
+    "a weight that only float64 can hold": put("state_dict", WEIGHT, value=torch.full((24, 8), -1e300, dtype=torch.float64)),
+    "hugely negative weights": put("state_dict", WEIGHT, value=torch.full((24, 8), -3e38)),
+    "a weight's entry marked as a directory": damaged_directory,
+    "a dictionary with itself as a key": pickled(b"}q\0h\0K\1s"),
+    "a list that contains itself": pickled(b"]q\0h\0a"),
+    "gigabytes by bytearray": pickled(b"cbuiltins\nbytearray\nJ\0\0\0\x7f\x85R"),
+    "ten thousand entries of one name": lambda path, checkpoint: write_archive(path, b"}", 10_000),
 }
 TRAINING_STATE: dict[str, Tamper] = {
     "no loops": drop("loops"),
@@ -212,6 +268,18 @@ TRAINING_STATE: dict[str, Tamper] = {
     "options that are text": put("callbacks", "ExactResume", "options", value="x"),
     "a best score without a file": drop("callbacks", "RunCheckpoint", "best_k_models"),
     "an invalid version": put("pytorch-lightning_version", value="x"),
+    "a counter as text": put(*FIT, "epoch_progress", "current", "processed", value="1"),
+    "a counter of validation as text": put(*FIT, "epoch_loop.val_loop.batch_progress", "total", "ready", value="x"),
+    "an infinite counter": put(*FIT, "epoch_progress", "current", "processed", value=math.inf),
+    "moments without dimensions": put("optimizer_states", 0, "state", 0, "exp_avg", value=torch.zeros(())),
+    "endless moments": put("optimizer_states", 0, "state", 0, "exp_avg", value=laughs()),
+    "a callback state that is a number": put("callbacks", "RunCheckpoint", value=5),
+    "no worst checkpoint": put("callbacks", "RunCheckpoint", "kth_best_model_path", value=None),
+    "a name of 5,000 characters": put(
+        "callbacks", "RunCheckpoint", "best_k_models", value={"x" * 5000: torch.ones(())}
+    ),
+    "a score as text": put("callbacks", "RunCheckpoint", "best_k_models", value={"best.ckpt": "x"}),
+    "a score of several numbers": put("callbacks", "RunCheckpoint", "best_model_score", value=torch.ones(3)),
 }
 
 
@@ -229,8 +297,15 @@ def refused(workdir: Path, command: list[str], capsys: pytest.CaptureFixture[str
     return lines[0]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize(
+    ("attack", "command"),
+    [
+        # Every other command by default; together they take minutes.
+        pytest.param(attack, command, marks=[] if (i + j) % 2 else pytest.mark.slow)
+        for i, attack in enumerate(ATTACKS)
+        for j, command in enumerate(COMMANDS)
+    ],
+)
 def test_a_tampered_checkpoint_is_refused_in_one_line(
     workdir: Path, capsys: pytest.CaptureFixture[str], attack: str, command: str
 ) -> None:
@@ -262,18 +337,6 @@ def test_a_checkpoint_written_again_gives_the_same_model(workdir: Path) -> None:
     assert load_model(workdir / "copy.ckpt").sample(5, seed=1) == load_model(path).sample(5, seed=1)
 
 
-def test_every_flipped_byte_is_detected_or_harmless(workdir: Path) -> None:
-    path = workdir / "run" / "best.ckpt"
-    original, expected = path.read_bytes(), load_model(path).state_dict()
-    for offset in range(0, len(original), max(1, len(original) // 150)):
-        path.write_bytes(original[:offset] + bytes([original[offset] ^ 0x10]) + original[offset + 1 :])
-        try:
-            weights = load_model(path).state_dict()
-        except UserError:
-            continue
-        assert all(torch.equal(weights[name], expected[name]) for name in expected), offset
-
-
 CONFIG_ATTACKS: dict[str, str | bytes] = {
     "code": "data: !!python/object/apply:os.system ['touch owned']\n",
     "the name of a function": "data: {path: !!python/name:os.system }\n",
@@ -291,6 +354,8 @@ CONFIG_ATTACKS: dict[str, str | bytes] = {
     "a mapping as path": "data: {path: {lines.txt: 1}}\n",
     "a directory as path": "data: {path: /}\n",
     "too long": "#" * (2 << 20) + "\n",
+    "100 kB of brackets": "[" * 100_000,
+    "an endless integer": "data: {path: lines.txt, seed: 0x" + "f" * 100_000 + "}\n",
 }
 
 
@@ -308,6 +373,16 @@ def test_a_strangers_configuration_is_refused_by_novel_in_one_line(
     assert "config" in err
     assert len(err) < 1000
     assert not (workdir / "owned").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("command", ["sample", "fit"])
+def test_a_pipe_is_not_waited_for(workdir: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    for name, options in {"config.yaml": ["--novel"] if command == "sample" else [], "last.ckpt": []}.items():
+        (workdir / "run" / name).unlink()
+        os.mkfifo(workdir / "run" / name)
+        assert main([command, "--ckpt_path", "run/last.ckpt", *options]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
