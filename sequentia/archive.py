@@ -6,6 +6,7 @@ unpickler can be made to allocate gigabytes. Here every byte that is used is cov
 build tensors and plain values, and both are limited before they are read.
 """
 
+import gc
 import os
 import pickletools
 import struct
@@ -25,7 +26,7 @@ from sequentia.errors import UserError
 
 _DIRECTORY_LIMIT = 1 << 22  # bytes, for about 65,000 tensors: zipfile takes 10 microseconds for each
 _PICKLE_LIMIT = 1 << 25  # bytes; a vocabulary of all characters takes 4 million
-_VALUES_LIMIT = 700_000  # opcodes: 2 microseconds and 100 bytes each; a tensor takes 30. Also values, repeated ones too
+_VALUES_LIMIT = 500_000  # opcodes: 2 microseconds and 100 bytes each; a tensor takes 30. Also values, repeated ones too
 _DEPTH_LIMIT = 50
 
 _END_RECORDS = struct.Struct("<4s36xQ8x 20x 4s8xL4xH")
@@ -99,10 +100,11 @@ class _Unpickler:
     def load(self) -> Any:
         """The value."""
         pickle = self.archive.read(f"{self.prefix}data.pkl")
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(pickle)):
-            if count > _VALUES_LIMIT:
-                raise UserError("it has more values than any checkpoint")
-            self._execute(opcode.name, argument)
+        with _no_garbage_collection():
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(pickle)):
+                if count > _VALUES_LIMIT:
+                    raise UserError("it has more values than any checkpoint")
+                self._execute(opcode.name, argument)
         (value,) = self.stack
         return value
 
@@ -169,6 +171,18 @@ class _Unpickler:
         if kind != "storage" or numel != len(elements):
             raise UserError("a tensor's size is not that of its data")
         return elements
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep Python from searching for garbage, which takes most of the time if values are nested deeply."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Function:

@@ -42,9 +42,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = load_archive(path)
     except UserError as error:
         raise refused(path, str(error)) from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except Exception as error:  # a damaged archive fails in many ways
+    except Exception as error:  # a damaged archive fails in many ways, one of them a position that no file has
+        if isinstance(error, OSError) and error.filename is not None:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
         raise refused(path, "it is damaged or not a checkpoint") from error
     entry = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(entry, dict):

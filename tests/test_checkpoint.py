@@ -235,7 +235,9 @@ ATTACKS: dict[str, Tamper] = {
     "a complex weight": put("state_dict", WEIGHT, value=torch.zeros(24, 8, dtype=torch.complex64)),
     "a quantized weight": quantized,
     "a weight of minus infinity": put("state_dict", WEIGHT, value=torch.full((24, 8), -math.inf)),
-    "a weight that only float64 can hold": put("state_dict", WEIGHT, value=torch.full((24, 8), -1e300, dtype=torch.float64)),
+    "a weight that only float64 can hold": put(
+        "state_dict", WEIGHT, value=torch.full((24, 8), -1e300, dtype=torch.float64)
+    ),
     "hugely negative weights": put("state_dict", WEIGHT, value=torch.full((24, 8), -3e38)),
     "a weight's entry marked as a directory": damaged_directory,
     "a dictionary with itself as a key": pickled(b"}q\0h\0K\1s"),
