@@ -23,6 +23,9 @@ from tests.test_checkpoint import laughs, write_archive
 FEW, MANY = 200, 20_000
 """Mutations in a default run and in a slow one."""
 
+FORGED = 22
+"""Files that claim more than they hold."""
+
 Mutation = Callable[[random.Random, bytes, int, int], bytes]
 
 
@@ -147,6 +150,18 @@ def test_tensors_and_plain_values_are_read_as_they_were_written(tmp_path: Path) 
     assert read["tensors"][1].data_ptr() == read["tensors"][0].data_ptr(), "views share their data"
 
 
+@pytest.mark.slow
+def test_a_checkpoint_of_the_deepest_model_can_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="at most 300"):
+        Transformer("abc", 8, n_layer=301)
+    model = Transformer("abc", 8, n_layer=300, n_head=1, n_embd=2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.zeros(1, 1, dtype=torch.long)).sum().backward()
+    optimizer.step()
+    torch.save({"state_dict": model.state_dict(), "optimizer_states": [optimizer.state_dict()]}, tmp_path / "a.ckpt")
+    assert load_archive(tmp_path / "a.ckpt")["state_dict"].keys() == model.state_dict().keys()
+
+
 def forged(directory: Path, checkpoint: Path) -> dict[str, int]:
     """Files that claim more than they hold; name -> size in bytes."""
 
@@ -211,6 +226,7 @@ def test_a_forged_file_is_refused_within_500_megabytes_beyond_its_own_size(check
     assert ended.returncode == 0, ended.stderr
     measured = {name: (peak, seconds) for name, peak, seconds in map(json.loads, ended.stdout.splitlines())}
     assert measured.keys() == sizes.keys()
+    assert len(measured) == FORGED
     for name, (peak, seconds) in measured.items():
         print(f"{name}: {sizes[name]:,} bytes, refused in {seconds:.1f} s and {peak >> 20} MB")  # with pytest -rP
         assert peak < (500 << 20) + sizes[name], name

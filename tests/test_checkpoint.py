@@ -326,6 +326,21 @@ def test_a_tampered_training_state_is_refused_in_one_line(
     refused(workdir, COMMANDS["fit"], capsys)
 
 
+@pytest.mark.parametrize("command", ["sample", "score", "plot", "validate", "test"])
+def test_weights_that_overflow_only_later_in_a_line_are_a_mistake(
+    workdir: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = workdir / "run" / "last.ckpt"
+    checkpoint = read_checkpoint(path)
+    checkpoint["state_dict"]["position_embedding.weight"][1:] = 3e38
+    torch.save(checkpoint, path)
+    assert main(COMMANDS[command]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("sequentia: ")
+    assert "probabilities" in last
+    assert "NaN" in last
+
+
 def test_an_untampered_run_is_accepted_by_every_command(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in COMMANDS.values():
         assert main(command) == 0, capsys.readouterr().err

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import test_archive as archive
 from tests.data import test_corpus as corpus
 from tests.test_checkpoint import ATTACKS, COMMANDS, CONFIG_ATTACKS, TRAINING_STATE
 from tests.test_mistakes import MISTAKES
@@ -24,6 +25,8 @@ ROWS = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text(encodin
             f"{len(ATTACKS)} on each of {len(COMMANDS)} commands, {len(TRAINING_STATE)} on the training state, "
             f"{len(CONFIG_ATTACKS)} on config.yaml",
         ),
+        ("damaged checkpoints", f"{archive.FEW}; {archive.MANY:,} with `-m slow`"),
+        ("memory and time", f"{archive.FORGED}"),
         ("data files", f"{corpus.FEW.max_examples}; {corpus.MANY.max_examples:,} with `-m slow`"),
         ("mistakes", f"{len(MISTAKES)}"),
         ("any options", f"{QUICK.max_examples} command lines; {THOROUGH.max_examples:,} with `-m slow`"),

@@ -92,3 +92,9 @@ def test_a_long_context_makes_batches_smaller() -> None:
     assert default_batch_size(Bigram("a", 1_000_001)) == 10
     assert default_batch_size(Transformer("a", 4)) == 5000
     assert default_batch_size(Transformer("a", 1000)) == 100
+
+
+def test_memory_grows_with_the_lines_and_not_with_the_longest_possible_line() -> None:
+    model = bigram([[0.0, 1.0], [1.0, 0.0]], "a")
+    model.context_length = 2**31
+    assert [sample.text for sample in generate(model, 3, batch_size=3)] == ["a"] * 3

@@ -29,7 +29,12 @@ State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
 
 
-_LARGEST_SIZES = {"n_layer": 300, "n_members": 300, "context_length": 2**31}  # more layers have too many tensors to read
+_LARGEST_SIZES = {
+    "n_layer": 300,
+    "n_members": 300,
+    "context_length": 2**31,
+}  # more layers have too many tensors to read
+# More layers would have more tensors than `sequentia.archive` reads.
 _LARGEST_SIZE = 2**20  # of any other: beyond it, PyTorch's sizes of matrices overflow
 
 

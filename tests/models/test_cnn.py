@@ -90,3 +90,11 @@ def test_hidden_matrices_are_all_layers_and_gates_stack_two() -> None:
 def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
     with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
         CNN("abcd", 9, **{name: 0})
+
+
+@torch.no_grad()
+def test_dilations_beyond_the_line_take_no_memory() -> None:
+    model = CNN("ab", 2**31, n_layer=31, n_embd=2).eval()
+    context = torch.tensor([[0, 1, 2]])
+    stepped, _ = model.step(torch.tensor([0]))
+    torch.testing.assert_close(stepped, model(context)[:, 0])
