@@ -31,8 +31,9 @@ yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represe
 
 
 def validates(trainer: Trainer) -> bool:
-    """Whether lines are held out for validation."""
-    return bool(trainer.enable_validation and sum(trainer.num_val_batches))
+    """Whether lines are held out for validation, in this epoch or a later one."""
+    data = trainer.datamodule
+    return bool(trainer.enable_validation and (data is None or data.val_dataloader()))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -256,7 +257,7 @@ class RunCheckpoint(ModelCheckpoint):
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 logger.experiment.flush()  # a resumed run does not log again what came before its checkpoint
         names = []
-        if self.save_top_k and not validates(trainer):
+        if self.save_top_k and not validates(trainer) and not self.best_model_path:
             names.append(BEST)
         if self.writes_last:
             names.append(LAST)

@@ -69,6 +69,21 @@ def test_if_nothing_is_held_out_the_last_checkpoint_is_the_best_and_the_only_one
     assert {path.name for path in the_run(cwd).glob("*.ckpt")} == files
 
 
+@pytest.mark.parametrize("more", [[], ["--trainer.limit_val_batches", "0"]], ids=["rarely", "no longer"])
+def test_a_model_that_was_never_validated_does_not_replace_the_best(
+    fit: ForkServer, uninterrupted: Uninterrupted, more: list[str]
+) -> None:
+    cwd = uninterrupted.workdir(f"validated {len(more)}")
+    options = [*arguments("by epochs"), "--trainer.check_val_every_n_epoch", "2", "--trainer.max_epochs"]
+    assert fit(cwd, [*options, "2"], {"call": "on_train_epoch_end", "count": 1}) == -9
+    assert not (the_run(cwd) / "best.ckpt").exists()
+    assert fit(cwd, [*options, "2", "--ckpt_path", "last"]) == 0
+    best = (the_run(cwd) / "best.ckpt").read_bytes()
+    assert fit(cwd, [*options, "3", *more, "--ckpt_path", "last"]) == 0
+    assert read_checkpoint(the_run(cwd) / "last.ckpt")["global_step"] == 27
+    assert (the_run(cwd) / "best.ckpt").read_bytes() == best
+
+
 def test_a_second_model_checkpoint_does_not_affect_the_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("two checkpoints")
     other = ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.dirpath", "mine"]
