@@ -46,7 +46,7 @@ from sequentia.training.finetuning import initialize
 from sequentia.training.messages import closing_message, describe, instantiation_message
 from sequentia.training.options import Given, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
-from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
+from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed, obstacle
 from sequentia.training.state import check_training_state
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.tensorboard import HeatMap, SampleTable
@@ -379,13 +379,24 @@ class TrainingCLI(LightningCLI):
         raise UserError(f"{data.shown_path} has no {name} lines: give some with --data.{split}_path{remedy}")
 
     def before_fit(self) -> None:
-        """Log where the run is saved, and what has changed since it was started."""
+        """Log where the run is saved, and what has changed since it was started.
+
+        Raises:
+            UserError: The run cannot be resumed.
+        """
+        reason = obstacle(self.trainer)
+        if reason is not None and self.checkpoint is not None:
+            raise UserError(
+                f"cannot resume {self.checkpoint}: {reason}; start a new run from its weights with --init_from"
+            )
         if not self.trainer.is_global_zero:
             return
         if self.checkpoint is None or self.loaded is None:
             log.info(f"starting run {self.run}: {describe(self.model)}")
             if self.initialized:
                 log.info(self.initialized)
+            if reason is not None:
+                log.warning(f"this run cannot be resumed: {reason}")
             return
         log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
         if self.recorded is not None:

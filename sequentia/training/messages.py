@@ -24,6 +24,7 @@ from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.defaults import planned_steps, steps_per_epoch
 from sequentia.training.progress import TrainingLoss
+from sequentia.training.resume import obstacle
 
 log = logging.getLogger("sequentia")
 
@@ -129,6 +130,8 @@ def _reason(trainer: Trainer) -> str:
 
 def _extension(trainer: Trainer, max_time: bool) -> str | None:
     """The options with which a resumed run would have something left to do; None if there are none."""
+    if obstacle(trainer) is not None:
+        return None
     timer = _expired(trainer)
     if timer is not None:
         seconds = 2 * math.ceil(timer.time_elapsed())  # more than the limit: a last validation follows it

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelPruning, StochasticWeightAveraging
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sequentia.checkpoint import KEY, contradicted
@@ -73,6 +74,24 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
             raise UserError(f"{name} has reached trainer.{option} {limit}, so nothing is left to train: {remedy}")
 
 
+_NOT_RESTORED: dict[type[Callback], str] = {
+    StochasticWeightAveraging: "restores its schedule and average only at the start of an epoch "
+    "(EMAWeightAveraging resumes exactly)",
+    ModelPruning: "does not restore which weights it has pruned",
+}
+"""Callbacks with which a run cannot be resumed, and what is wrong with them."""
+
+
+def obstacle(trainer: Trainer) -> str | None:
+    """Why a run with this trainer cannot be resumed exactly; None if it can."""
+    reasons = (
+        f"{cls.__name__} {reason}"
+        for cls, reason in _NOT_RESTORED.items()
+        if any(isinstance(callback, cls) for callback in trainer.callbacks)
+    )
+    return next(reasons, None)
+
+
 def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
     """Whether the lines of the data differ from those that a checkpoint was trained on."""
     state = checkpoint.get(type(data).__name__)
@@ -101,7 +120,8 @@ class ExactResume(Callback):
 
     Lightning's own counters depend on the hook in which a checkpoint is saved, and from some hooks a run resumes by
     skipping a validation or repeating a step. Here they are normalized: so many epochs complete, so many batches of the
-    current epoch complete, nothing half done.
+    current epoch complete, nothing half done. The latest metrics, which Lightning does not save, are saved too: a
+    schedule may depend on a validation that was before the checkpoint.
 
     Args:
         seed: Seed of the run.
@@ -116,6 +136,7 @@ class ExactResume(Callback):
         self._resumed = False
         self._options: dict[str, Any] = {}
         self._previous_options: dict[str, Any] = {}
+        self._metrics: dict[str, float] = {}
         self._loaded: dict[str, Any] | None = None
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -153,6 +174,8 @@ class ExactResume(Callback):
         self._resumed = trainer.ckpt_path is not None
         if not self._resumed:
             return
+        metrics = {name: torch.tensor(value, dtype=torch.float64) for name, value in self._metrics.items()}
+        trainer.callback_metrics.update(metrics)
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
         for scheduler, now, before in zip(
             schedulers,
@@ -176,12 +199,13 @@ class ExactResume(Callback):
             group.update(changed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The options of optimizer and schedule."""
+        """The options of optimizer and schedule; `on_save_checkpoint` adds the latest metrics."""
         return {"options": self._options}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the options that the run has had so far."""
+        """Take the options that the run has had so far, and its latest metrics."""
         self._previous_options = state_dict["options"]
+        self._metrics = {name: float(value) for name, value in state_dict.get("metrics", {}).items()}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the step."""
@@ -189,6 +213,11 @@ class ExactResume(Callback):
         if self._resumed:
             # Lightning counts the steps for its loggers separately, and adds one when it resumes after a validation.
             loop._batches_that_stepped = trainer.global_step
+            # Until the end of the epoch, Lightning would take it for one in which ReduceLROnPlateau must not step.
+            trainer.fit_loop.on_iteration_done()
+            for callback in trainer.callbacks:
+                if isinstance(callback, GradientAccumulationScheduler):  # it acts only at the start of an epoch
+                    trainer.accumulate_grad_batches = callback.get_accumulate_grad_batches(trainer.current_epoch)
             self._resumed = False
         key = [self.seed, loop.batch_progress.total.ready, trainer.global_rank]
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
@@ -202,7 +231,9 @@ class ExactResume(Callback):
         self.under_way = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Normalize Lightning's progress."""
+        """Normalize Lightning's progress, and add the latest metrics."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        checkpoint["callbacks"][self.state_key]["metrics"] = metrics
         fit = checkpoint["loops"]["fit_loop"]
         batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
         done, total = batches["current"]["processed"], batches["total"]["processed"]
@@ -266,6 +297,8 @@ def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
         for name, tensor in state["state"].get(number, {}).items():
             if not isinstance(tensor, Tensor):
                 continue
+            if isinstance(optimizer, LBFGS) and tensor.shape == (sum(map(Tensor.numel, copies)),):
+                continue  # one vector for all parameters
             own = trial.state[parameter].get(name)
             if not isinstance(own, Tensor) or tensor.shape != own.shape or tensor.isnan().any():
                 return False
