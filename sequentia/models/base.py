@@ -120,6 +120,7 @@ class LanguageModel(LightningModule, ABC):
         self.optimizer = torch.optim.AdamW
         self.lr_scheduler = WarmupDecay
         self.lr_scheduler_interval = None
+        self._step_metrics: dict[str, Any] = {}
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
@@ -185,12 +186,16 @@ class LanguageModel(LightningModule, ABC):
     def training_step(self, batch: Batch) -> Tensor | None:
         """The loss to minimize, a scalar."""
         loss = self.training_loss(batch)
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]  # the schedule changes it before this step is logged
+        self._step_metrics = {"train/loss": loss.detach(), "lr": lr}
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log loss and learning rate if they are due, or if this is the last step, which Lightning always logs."""
         # `log` costs as much as a step of a small model, so it is called only if Lightning writes to the logger.
         every = self.trainer.log_every_n_steps  # 0 disables logging
-        if every and (self.trainer.global_step + 1) % every == 0:
-            lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-            self.log_dict({"train/loss": loss.detach(), "lr": lr}, batch_size=1)
-        return loss
+        if every and (self.trainer.global_step % every == 0 or self.trainer.should_stop):
+            self.log_dict(self._step_metrics, batch_size=1)
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation metrics."""

@@ -49,7 +49,7 @@ from sequentia.training.progress import RunProgress, TrainingLoss
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed, obstacle
 from sequentia.training.state import check_training_state
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
-from sequentia.training.tensorboard import HeatMap, SampleTable
+from sequentia.training.tensorboard import DropOrphans, HeatMap, SampleTable
 
 log = logging.getLogger("sequentia")
 
@@ -261,6 +261,7 @@ class TrainingCLI(LightningCLI):
                 LogLength(),
                 StopWhenDiverged(self.saver),
                 self.resume,
+                DropOrphans(),
                 SampleTable(),
                 HeatMap(),
                 StopOnSignal(self.saver, slurm.SIGNALS if environment else None),
@@ -270,7 +271,7 @@ class TrainingCLI(LightningCLI):
             plugins = [plugin for plugin in (AtomicCheckpointIO(), environment) if plugin is not None]
             kwargs["plugins"] = [*_as_list(config["plugins"]), *plugins]
             if config["logger"] in (None, True):
-                step = None if self.loaded is None else int(self.loaded["global_step"])
+                step = 0 if self.loaded is None else int(self.loaded["global_step"])
                 kwargs["logger"] = TensorBoardLogger(
                     self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
                 )

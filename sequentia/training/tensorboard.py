@@ -1,9 +1,12 @@
 """What TensorBoard shows of a run besides curves: samples at each validation, and the heat map of a bigram."""
 
+from pathlib import Path
 from typing import cast
 
+from google.protobuf.message import DecodeError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.event_pb2 import Event
 
 from sequentia.data import CharDataModule
 from sequentia.heatmap import LARGEST, draw
@@ -55,3 +58,47 @@ class HeatMap(Callback):
             return
         if model.plots_bigrams and len(model.vocabulary) <= LARGEST:
             logger.experiment.add_figure("bigrams", draw(model), trainer.global_step - 1)
+
+
+class DropOrphans(Callback):
+    """Removes the events of steps that a resumed run takes again.
+
+    A killed process may have logged steps after its last checkpoint. TensorBoard's older reader skips them because the
+    resumed run logs where it starts; its data server shows those that are not logged again at the same step.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove them from the event files in the directory of the logger."""
+        if trainer.ckpt_path is not None and trainer.is_global_zero:
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    drop_events(Path(logger.log_dir), trainer.global_step)
+
+
+_HEADER, _FOOTER = 12, 4  # bytes of a record before its data (length and its checksum) and after it (checksum)
+
+
+def drop_events(directory: Path, step: int) -> None:
+    """Truncate each event file before its first summary of `step` or a later step.
+
+    Args:
+        directory: The directory of the event files.
+        step: Number of complete steps; steps are logged from 0 on.
+    """
+    for path in directory.glob("events.out.tfevents.*"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        size = path.stat().st_size
+        with path.open("rb+") as file:
+            while len(header := file.read(_HEADER)) == _HEADER:
+                start, length = file.tell() - _HEADER, int.from_bytes(header[:8], "little")
+                if start + _HEADER + length + _FOOTER > size:
+                    break  # the process was killed while it wrote
+                try:
+                    event = Event.FromString(file.read(length))
+                except DecodeError:
+                    break
+                if event.HasField("summary") and event.step >= step:
+                    file.truncate(start)
+                    break
+                file.seek(_FOOTER, 1)

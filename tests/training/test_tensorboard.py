@@ -1,8 +1,17 @@
 """What TensorBoard shows of a run besides curves."""
 
+import time
 from pathlib import Path
+from typing import Any
 
+import pytest
+from tensorboard import context
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.data import server_ingester
+from tensorboard.util import grpc_util
+
+from sequentia.training.tensorboard import drop_events
+from tests.training.runs import Curves, ForkServer, Uninterrupted, arguments, curves, the_run
 
 
 def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(trained: Path) -> None:
@@ -12,3 +21,69 @@ def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(trained: Path) 
     (picture,) = events.Images("bigrams")
     assert picture.step == 19
     assert picture.encoded_image_string.startswith(b"\x89PNG")
+
+
+def server_curves(run: Path) -> Curves:
+    """The scalars of a run as TensorBoard's data server reads them."""
+    ingester = server_ingester.SubprocessServerDataIngester(
+        server_ingester.get_server_binary(),
+        str(run),
+        reload_interval=0,
+        channel_creds_type=grpc_util.ChannelCredsType.LOCAL,
+        samples_per_plugin={"scalars": 0},  # all
+    )
+    ingester.start()
+    scalars: dict[str, Any] = {}
+    while not scalars:
+        time.sleep(0.01)
+        scalars = ingester.data_provider.read_scalars(
+            context.RequestContext(), experiment_id="", plugin_name="scalars", downsample=10**6
+        )
+    return {tag: [(point.step, point.value) for point in points] for tag, points in scalars["."].items()}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # TensorBoard never waits for its server
+def test_both_readers_show_a_resumed_run_without_the_steps_that_it_took_again(
+    fit: ForkServer, uninterrupted: Uninterrupted
+) -> None:
+    """Also if the steps that it took again are logged or validated at other intervals."""
+    cwd = uninterrupted.workdir("other intervals")
+    options = [*arguments("every 5 steps"), "--trainer.log_every_n_steps"]
+    killed = {"call": "on_train_batch_end", "count": 19}
+    assert fit(cwd, [*options, "3", "--trainer.val_check_interval", "6"], killed) == -9
+    assert 17 in dict(curves(the_run(cwd))["train/loss"])
+    resumed = [*options, "7", "--trainer.val_check_interval", "10", "--ckpt_path", "last"]
+    assert fit(cwd, resumed) == 0, (cwd / "log").read_text()
+    expected = curves(uninterrupted("every 5 steps"))
+    for read in (curves, server_curves):
+        found = read(the_run(cwd))
+        steps = [2, 5, 8, 11, 14, 20, 27, 34, 39]  # the last checkpoint has 18 steps, or 15 without a validation
+        assert [step for step, _ in found["train/loss"]] == sorted({*steps, 17})
+        assert [step for step, _ in found["val/loss"]] == [5, 11, 17, 19, 29, 39]
+        for tag in ("train/loss", "lr"):
+            assert set(found[tag]) <= set(expected[tag])
+
+
+def test_the_last_point_of_a_run_is_of_its_own_step(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("rarely logged")
+    assert fit(cwd, [*arguments("every 5 steps"), "--trainer.log_every_n_steps", "30"]) == 0
+    expected = curves(uninterrupted("every 5 steps"))
+    for tag in ("train/loss", "lr"):
+        assert curves(the_run(cwd))[tag] == [expected[tag][29], expected[tag][39]]
+
+
+def test_only_summaries_in_regular_event_files_are_removed(tmp_path: Path, trained: Path) -> None:
+    (events,) = trained.glob("events.out.tfevents.*")
+    content = events.read_bytes()
+    (tmp_path / "target").write_bytes(content)
+    (tmp_path / "events.out.tfevents.1").symlink_to(tmp_path / "target")
+    (tmp_path / "events.out.tfevents.2").write_bytes(b"no event file" * 9)
+    (tmp_path / "events.out.tfevents.3").write_bytes(content[:-5] + b"\xff" * 5)  # half a record
+    drop_events(tmp_path, 20)
+    assert (tmp_path / "events.out.tfevents.2").read_bytes() == b"no event file" * 9
+    assert (tmp_path / "events.out.tfevents.3").read_bytes() == content[:-5] + b"\xff" * 5
+    drop_events(tmp_path, 0)
+    assert (tmp_path / "target").read_bytes() == content
+    assert content.startswith((tmp_path / "events.out.tfevents.3").read_bytes())
+    (tmp_path / "events.out.tfevents.1").unlink()
+    assert curves(tmp_path) == {}
