@@ -8,6 +8,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -54,7 +55,8 @@ class _AboveBar(logging.Handler):
     """Prints on stderr, above the progress bar if one is open."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        with suppress(OSError):  # the terminal was closed; the run is still to be saved
+            tqdm.write(self.format(record), file=sys.stderr)
 
 
 class _Plain(logging.Formatter):

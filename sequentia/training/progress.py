@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -104,7 +105,8 @@ class RunProgress(ProgressBar):
         self._close()
 
     def _print(self, trainer: Trainer) -> None:
-        print("  ".join([f"step {trainer.global_step}", *self._losses(trainer)]), file=sys.stderr, flush=True)
+        with suppress(OSError):  # what reads stderr has ended with the terminal; the run is still to be saved
+            print("  ".join([f"step {trainer.global_step}", *self._losses(trainer)]), file=sys.stderr, flush=True)
 
     def _update(self, bar: tqdm, trainer: Trainer) -> None:
         self._updated = time.monotonic()

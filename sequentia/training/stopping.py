@@ -19,6 +19,9 @@ _SIGNALS = {
     signal.SIGINT: "Ctrl-C: stopping after this step; press it again to stop immediately",
     signal.SIGTERM: "SIGTERM: stopping after this step; a second one stops immediately",
 }
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+if _HANGUP is not None:
+    _SIGNALS[_HANGUP] = "SIGHUP: the terminal was closed; stopping after this step"
 
 log = logging.getLogger("sequentia")
 
@@ -36,7 +39,9 @@ class Interrupted(Exception):  # noqa: N818 (not an error: the run does what it 
 
 
 class StopOnSignal(Callback):
-    """Stops after the current step on the first Ctrl-C or SIGTERM, and immediately on the second.
+    """Stops after the current step on the first Ctrl-C, SIGTERM or SIGHUP, and immediately on another of the first two.
+
+    A closed terminal sends SIGHUP twice: through the shell, and when the shell ends.
 
     A validation that is due after the step is completed first, because a resumed run does not repeat it.
 
@@ -56,7 +61,9 @@ class StopOnSignal(Callback):
         if trainer.received_sigterm:
             self._signum = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
-            self._previous = {number: signal.signal(number, self._on_signal) for number in self._messages}
+            ignored = {_HANGUP} if _HANGUP and signal.getsignal(_HANGUP) == signal.SIG_IGN else set()  # by nohup
+            numbers = self._messages.keys() - ignored
+            self._previous = {number: signal.signal(number, self._on_signal) for number in numbers}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Stop here if a signal arrived: the last step is complete and the next has not begun.
@@ -79,6 +86,8 @@ class StopOnSignal(Callback):
         self._restore()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._signum and number == _HANGUP:
+            return
         if self._signum:
             raise KeyboardInterrupt
         self._signum = number

@@ -1,12 +1,16 @@
 """How a run stops early.
 
-Ctrl-C and SIGTERM finish the step, write last.ckpt, print how to resume, and exit with 130 or 143. A loss that is NaN
-or infinite stops the run with advice, and no such weight reaches a checkpoint.
+Ctrl-C, SIGTERM and SIGHUP finish the step, write last.ckpt, print how to resume, and exit with 130, 143 or 129. A loss
+that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint.
 """
 
+import os
+import shlex
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +20,7 @@ from sequentia.checkpoint import read_checkpoint
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import Transformer
+from sequentia.runs import locked
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.stopping import StopWhenDiverged
 from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
@@ -30,6 +35,7 @@ SETTING = "accumulating"  # 15 steps of three batches each
         (signal.SIGTERM, "on_train_batch_start", 11, 4),  # while gradients accumulate: the whole step is completed
         (signal.SIGTERM, "on_validation_batch_start", 2, 6),  # in a validation, which is completed
         (signal.SIGINT, "on_train_epoch_start", 2, 5),  # between two epochs
+        (signal.SIGHUP, "on_before_zero_grad", 3, 3),  # in a step
         (signal.SIGTERM, "on_train_start", 1, 0),  # while Lightning's handler is still installed
     ],
 )
@@ -55,6 +61,40 @@ def test_a_signal_in_the_last_step_leaves_a_complete_run(fit: ForkServer, uninte
     cwd = uninterrupted.workdir("signal at the end")
     assert fit(cwd, arguments(SETTING), signal={"hook": "on_train_end", "count": 1, "signum": int(signal.SIGINT)}) == 0
     same_runs(the_run(cwd), uninterrupted(SETTING))
+
+
+def in_use(run: Path) -> bool:
+    try:
+        with locked(run):
+            return False
+    except UserError:
+        return True
+
+
+@pytest.mark.slow  # needs a process with a terminal of its own
+@pytest.mark.parametrize("through", ["", "2>&1 | cat"])
+def test_a_run_whose_terminal_is_closed_is_saved_and_resumes_bit_identically(
+    fit: ForkServer, uninterrupted: Uninterrupted, through: str
+) -> None:
+    """The shell and the kernel both send SIGHUP, and nothing can be printed any more."""
+    cwd = uninterrupted.workdir(f"closed {len(through)}")
+    command = f"{shlex.join([sys.executable, '-m', 'sequentia', *arguments(SETTING)])} {through}"
+    child, terminal = os.forkpty()
+    if child == 0:
+        os.chdir(cwd)
+        os.execvp("bash", ["bash", "-i", "-c", f"{command}; true"])
+    run = cwd / "checkpoints" / "transformer" / "version_0"
+    while not (run / "best.ckpt").exists():  # written at step 2
+        os.read(terminal, 10_000)
+    os.close(terminal)
+    os.waitpid(child, 0)
+    while in_use(run):
+        time.sleep(0.05)
+    step = read_checkpoint(run / "last.ckpt")["global_step"]
+    assert 2 <= step < 15
+    assert fit(cwd, ["fit", "--ckpt_path", str(run)]) == 0, (cwd / "log").read_text()
+    assert f"resuming {run}/last.ckpt at step {step}" in (cwd / "log").read_text()
+    same_runs(run, uninterrupted(SETTING))
 
 
 def test_a_second_ctrl_c_stops_immediately(uninterrupted: Uninterrupted) -> None:
