@@ -50,6 +50,19 @@ def hash_texts(texts: list[str]) -> NDArray[np.uint64]:
     return hash_lines(code_points("".join(texts)), np.array([len(text) for text in texts], np.int64))
 
 
+def distinct(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The distinct hashes in ascending order; `np.unique` builds a table, which takes 60 times as long."""
+    ordered = np.sort(hashes)
+    is_first = np.ones(len(ordered), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_first]
+
+
+def contains(ordered: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether each of `hashes` `(N,)` is among those in ascending order `(M,)`, in O(N log M)."""
+    return ordered.searchsorted(hashes, "right") > ordered.searchsorted(hashes)
+
+
 def uniform(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
     """A pseudorandom number in [0, 1) per line, which depends only on the line and the seed.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.cache import cached
 from sequentia.data.corpus import Corpus
-from sequentia.data.hashing import hash_texts
+from sequentia.data.hashing import contains, distinct, hash_texts
 from sequentia.data.paths import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.data.tables import check_column, table_format
@@ -170,6 +170,12 @@ class CharDataModule(LightningDataModule):
         digest.update(str(self.corpus.lines_per_file).encode())
         return digest.hexdigest()
 
+    @cached_property
+    def _distinct(self) -> dict[str, NDArray[np.uint64]]:
+        """The distinct hashes of each split, in ascending order."""
+        splits = {"train": self.split.train, "val": self.split.val, "test": self.split.test}
+        return {name: distinct(self.corpus.hashes[lines]) for name, lines in splits.items()}
+
     def splits_of(self, texts: list[str]) -> list[str]:
         """The split in which each text is a line.
 
@@ -183,8 +189,7 @@ class CharDataModule(LightningDataModule):
         nonempty = [i for i, text in enumerate(texts) if text]
         hashes = hash_texts([texts[i] for i in nonempty])
         for name in ("test", "val", "train"):
-            lines = getattr(self.split, name)
-            found[np.array(nonempty, int)[np.isin(hashes, self.corpus.hashes[lines])]] = name
+            found[np.array(nonempty, int)[contains(self._distinct[name], hashes)]] = name
         return found.tolist()
 
     def setup(self, stage: str) -> None:
@@ -209,9 +214,10 @@ class CharDataModule(LightningDataModule):
     @rank_zero_only
     def _log_summary(self) -> None:
         corpus, split = self.corpus, self.split
+        num_distinct = len(distinct(np.concatenate(list(self._distinct.values()))))
         files = f" ({len(self._files[0]):,} files)" if len(self._files[0]) > 1 else ""
         log.info(
-            f"data {self.shown_path}{files}: {len(corpus):,} lines ({len(np.unique(corpus.hashes)):,} distinct), "
+            f"data {self.shown_path}{files}: {len(corpus):,} lines ({num_distinct:,} distinct), "
             f"{corpus.num_characters:,} characters, longest line {corpus.longest}, "
             f"vocabulary {len(corpus.vocabulary)} with the boundary; "
             f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
@@ -242,10 +248,8 @@ class CharDataModule(LightningDataModule):
 
     def _num_shared(self) -> int:
         """Number of distinct lines in more than one split."""
-        hashes = self.corpus.hashes
-        splits = [np.unique(hashes[lines]) for lines in (self.split.train, self.split.val, self.split.test)]
-        _, counts = np.unique(np.concatenate(splits), return_counts=True)
-        return int((counts > 1).sum())
+        ordered = np.sort(np.concatenate(list(self._distinct.values())))
+        return len(distinct(ordered[1:][ordered[1:] == ordered[:-1]]))
 
     def train_dataloader(self) -> TrainBatches:
         """Training batches, starting at the trainer's current position."""

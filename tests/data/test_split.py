@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from sequentia.data import CharDataModule
+from sequentia.data import CharDataModule, module
+from sequentia.data.hashing import contains, distinct
 from sequentia.errors import UserError
 
 WORDS = [a + b + c for a in "bcdfghjklm" for b in "aeiou" for c in ("n", "la", "rin", "tte", "")]  # 250
@@ -88,6 +90,28 @@ def test_splits_of_gives_the_split_that_has_the_text_and_training_first(write: C
     texts = ["emma", "mia", "li", "ava", "zoe", "emm", "emmaa", "", "noa"]
     assert data.splits_of(texts) == ["train", "val", "test", "train", "val", "new", "new", "new", "new"]
     assert data.splits_of([]) == []
+
+
+def test_a_hash_is_found_among_distinct_ones_as_by_numpy() -> None:
+    hashes, wanted = (np.random.default_rng(seed).integers(0, 50, 40).astype(np.uint64) for seed in (0, 1))
+    assert distinct(hashes).tolist() == sorted(set(hashes.tolist()))
+    assert contains(distinct(hashes), wanted).tolist() == np.isin(wanted, hashes).tolist()
+    assert contains(distinct(hashes[:0]), wanted[:3]).tolist() == [False] * 3
+
+
+def test_the_lines_are_sorted_once_for_any_number_of_texts(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def counted(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        calls.append(len(hashes))
+        return distinct(hashes)
+
+    monkeypatch.setattr(module, "distinct", counted)
+    data = CharDataModule(write(["emma", "ava", "ava"]), val_fraction=0, test_fraction=0)
+    assert [data.splits_of([text]) for text in ("emma", "mia")] == [["train"], ["new"]]
+    assert calls == [3, 0, 0]
 
 
 def test_an_empty_validation_or_test_split_is_reported(
