@@ -193,6 +193,13 @@ class _CorpusBuilder:
     def add(self, text: str) -> None:
         """Add a block of whole lines."""
         counts = self._files[-1]
+        line = _only_line(text)
+        if line is not None and not 0 < len(line) <= (_MAX_LENGTHS[-1] if self._choose_max_length else self.max_length):
+            # Dropped here, because encoding a long line would take many times the memory of an ordinary block.
+            counts.blank += line == ""
+            counts.long += line != ""
+            counts.longest = max(counts.longest, len(line))
+            return
         codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         first, length, blank = _find_lines(codes)
         counts.blank += blank
@@ -253,6 +260,15 @@ class _CorpusBuilder:
             num_joined=sum(counts.joined for counts in self._files),
             max_length=self.max_length,
         )
+
+
+def _only_line(text: str) -> str | None:
+    """The line of a block of a single line, without the whitespace around it; None if the block has several or none."""
+    if not text:
+        return None
+    end = len(text) - (2 if text.endswith("\r\n") else text.endswith(("\n", "\r")))
+    several = text.find("\n", 0, end) >= 0 or text.find("\r", 0, end) >= 0
+    return None if several else text[:end].strip()
 
 
 def _find_lines(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

@@ -1,5 +1,6 @@
 """Where data comes from: a packaged dataset, a local file or a URL, compressed or not, as bytes and as text."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import resources
@@ -17,6 +18,8 @@ PACKAGED = {"names": "us-first-names-2018.txt"}
 """Datasets that come with the package: name -> file in sequentia/datasets."""
 
 _BLOCK = 1 << 22  # bytes per read, which bounds the memory of the temporary arrays
+_LONG_LINE = 1 << 16  # bytes of a line from which on it is not worth a larger block
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 """Opens the data file at a path for reading bytes."""
@@ -124,7 +127,10 @@ def read_block(file: IO[bytes], name: str) -> bytes:
 
 
 def text_blocks(file: IO[bytes], name: str, *, whole_lines: bool = True) -> Iterator[str]:
-    """Read an open text file in blocks that end at a line feed or at the end of the file.
+    r"""Read an open text file in blocks that end at the end of a line or of the file.
+
+    Lines end in `\n`, `\r\n` or `\r`. A line that does not end in the part of the file in which it begins may be a
+    block of its own, so that a long line does not make its neighbors' block longer.
 
     Args:
         file: The open file.
@@ -134,22 +140,41 @@ def text_blocks(file: IO[bytes], name: str, *, whole_lines: bool = True) -> Iter
     Raises:
         UserError: The file cannot be read, or is not UTF-8 text.
     """
-    rest = b""
+    rest = bytearray()
     offset = 0  # of `rest` in the file, in bytes
     while True:
         read = read_block(file, name)
-        data = rest + read
-        cut = (data.rfind(b"\n") + 1 if whole_lines else _last_character(data)) if read else len(data)
-        if cut:
-            text = _decode(data[:cut], name, offset)
-            yield text.removeprefix("\ufeff") if offset == 0 else text
-            offset += cut
+        begun = len(rest)
+        rest += read
+        ends = [_last_character(rest)] if not whole_lines else _line_ends(rest, begun)
+        if not read:
+            ends = [len(rest)]
+        start = 0
+        for end in ends:
+            if end > start:
+                text = _decode(rest[start:end], name, offset + start)
+                yield text.removeprefix("\ufeff") if offset + start == 0 else text
+                start = end
+        del rest[:start]
+        offset += start
         if not read:
             return
-        rest = data[cut:]
 
 
-def _last_character(data: bytes) -> int:
+def _line_ends(data: bytearray, begun: int) -> list[int]:
+    """Where to cut data after its last line end, and after its first line if that is long.
+
+    Args:
+        data: Bytes of the file.
+        begun: Number of bytes before which no line ends, except that the last of them may be a carriage return.
+    """
+    # A carriage return at the end of the data may be the first half of a line end.
+    last = max(data.rfind(b"\n", begun), data.rfind(b"\r", max(0, begun - 1), len(data) - 1)) + 1
+    first = _LINE_END.search(data, begun - 1) if begun > _LONG_LINE else None
+    return [last] if first is None else [first.end(), last]
+
+
+def _last_character(data: bytes | bytearray) -> int:
     """A position that cuts no character of UTF-8 text in two: the end, or before a last character of several bytes."""
     for i in range(len(data) - 1, max(-1, len(data) - 5), -1):
         if data[i] < 0x80:  # one byte
@@ -159,7 +184,7 @@ def _last_character(data: bytes) -> int:
     return len(data)
 
 
-def _decode(data: bytes, name: str, offset: int) -> str:
+def _decode(data: bytes | bytearray, name: str, offset: int) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import tracemalloc
 import unicodedata
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from sequentia.data import source
 from sequentia.data.corpus import Corpus, default_max_length, read_corpus
 from sequentia.errors import UserError
+from tests.data.conftest import same
 
 FEW = settings(derandomize=True, max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(derandomize=True, max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -58,11 +60,16 @@ def check(content: bytes, max_length: int, block: int) -> None:
         file.write(content)
         file.flush()
         patch.setattr(source, "_BLOCK", block)
+        patch.setattr(source, "_LONG_LINE", block // 2)
         if expected is None:
             with pytest.raises(UserError):
                 read_corpus([file.name], max_length=max_length)
             return
         corpus = read_corpus([file.name], max_length=max_length)
+        if not content.endswith((b"\n", b"\r")):
+            file.write(b"\n")
+            file.flush()
+            assert same(read_corpus([file.name], max_length=max_length), corpus)
     kept, blank, long = expected
     assert lines(corpus) == kept
     assert (corpus.num_blank, corpus.num_long) == (blank, long)
@@ -108,6 +115,31 @@ def test_a_line_of_a_million_characters_is_dropped_by_default_and_kept_on_reques
     assert lines(read_corpus([path])) == ["emma", "ava"]
     assert read_corpus([path]).num_long == 1
     assert read_corpus([path], max_length=1_000_000).longest == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"emma\rava\r" * 200_000, id="carriage returns"),
+        pytest.param(b"emma\n" + b"x" * 700_000 + b"\n" + b"emma\nava\n" * 200_000, id="a long line"),
+        pytest.param(b"emma\n" + b" " * 700_000 + b"\n" + b"emma\nava\n" * 200_000, id="a long blank line"),
+        pytest.param(b"emma\n" + b"x\n" * 10 + b"x" * 700_000, id="a long line without an end"),
+    ],
+)
+def test_long_lines_and_other_line_ends_take_no_more_memory(
+    content: bytes, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scaled down: a line is 2.7 times as long as a block, as one of 10 MB is in blocks of 4 MB."""
+    monkeypatch.setattr(source, "_BLOCK", 1 << 18)
+    monkeypatch.setattr(source, "_LONG_LINE", 1 << 12)
+    ordinary = write(b"emma\nava\n" * 200_000)
+    peaks = []
+    for path in (ordinary, ordinary, write(content, "other")):
+        tracemalloc.start()
+        read_corpus([path])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] <= 1.05 * peaks[1]
 
 
 def test_nfc_makes_composed_and_decomposed_characters_equal(write: Callable[..., str]) -> None:
