@@ -2,7 +2,7 @@
 
 Large data is encoded once and then memory-mapped: the processes of a distributed run, and later runs, share one copy in
 the operating system's page cache. The name of an entry is a hash of the files' bytes and of the options of the
-encoding, so an entry never has to be invalidated.
+encoding, so an entry never has to be invalidated. An entry whose checksum is wrong is encoded again.
 """
 
 import hashlib
@@ -10,8 +10,10 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.vocabulary import Vocabulary
 
-_LAYOUT = 4  # version of the entries' format, part of their names
+_LAYOUT = 5  # version of the entries' format, part of their names
 _MIN_BYTES = 32 * 2**20  # smaller data is encoded in about a second, so it is not cached
 _ARRAYS = ("ids", "offsets", "hashes")
 
@@ -61,14 +63,18 @@ def cached(paths: list[str], *, column: Column | None, max_length: int | None, n
     if column is not None:  # then the suffix of a file decides how its bytes are read
         options |= {"column": column, "formats": [check_table(path) for path in paths]}
     with download(paths) as open_file:
-        size, key = _key(paths, options, open_file)
+        seen = _Key(options, open_file)
+        for path in paths:
+            with seen.open(path):
+                pass
         directory = cache_directory()
-        entry = None if size < _MIN_BYTES or directory is None else directory / key
-        if entry is not None and (found := _load(entry)) is not None:
+        if seen.size < _MIN_BYTES or directory is None:
+            return read_corpus(paths, column=column, max_length=max_length, nfc=nfc, open_file=open_file)
+        if (found := _load(directory / seen.name())) is not None:
             return found
-        corpus = read_corpus(paths, column=column, max_length=max_length, nfc=nfc, open_file=open_file)
-    if entry is None:
-        return corpus
+        read = _Key(options, open_file)  # of what is read now: a file may have changed in the meantime
+        corpus = read_corpus(paths, column=column, max_length=max_length, nfc=nfc, open_file=read.open)
+    entry = directory / read.name()
     try:
         _write(corpus, entry)
     except (OSError, UserError) as error:
@@ -79,19 +85,57 @@ def cached(paths: list[str], *, column: Column | None, max_length: int | None, n
     return corpus if found is None else found
 
 
-def _key(paths: list[str], options: dict[str, Any], open_file: Opener) -> tuple[int, str]:
-    """Number of bytes of all files, and the name of the entry for them."""
-    digest = hashlib.sha256(json.dumps([_LAYOUT, options], sort_keys=True).encode())
-    sizes = []
-    for path in paths:
-        size = 0
-        with open_file(path) as file:
-            while block := read_block(file, path):
-                digest.update(block)
-                size += len(block)
-        sizes.append(size)
-    digest.update(json.dumps(sizes).encode())  # the same bytes may be cut into files differently
-    return sum(sizes), digest.hexdigest()
+class _Key:
+    """The name of the entry for files and options, computed while the files are read.
+
+    Args:
+        options: Options of the encoding.
+        open_file: Opens each path.
+
+    Attributes:
+        size: Number of bytes read.
+    """
+
+    def __init__(self, options: dict[str, Any], open_file: Opener) -> None:
+        self.size = 0
+        self._open_file = open_file
+        self._digest = hashlib.sha256(json.dumps([_LAYOUT, options], sort_keys=True).encode())
+        self._sizes: list[int] = []
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a file; what is read from it becomes part of the name, as does the rest of it."""
+        before = self.size
+        with self._open_file(path) as file:
+            hashed = cast(IO[bytes], _Hashed(file, self))
+            yield hashed
+            while read_block(hashed, path):
+                pass
+        self._sizes.append(self.size - before)
+
+    def add(self, block: bytes) -> None:
+        """Add the next bytes of the open file."""
+        self._digest.update(block)
+        self.size += len(block)
+
+    def name(self) -> str:
+        """The name of the entry for all files read so far."""
+        whole = self._digest.copy()
+        whole.update(json.dumps(self._sizes).encode())  # the same bytes may be cut into files differently
+        return whole.hexdigest()
+
+
+class _Hashed:
+    """An open file, of which only `read` is used."""
+
+    def __init__(self, file: IO[bytes], key: _Key) -> None:
+        self._file, self._key = file, key
+
+    def read(self, size: int) -> bytes:
+        """Read the next bytes."""
+        block = self._file.read(size)
+        self._key.add(block)
+        return block
 
 
 def _write(corpus: Corpus, entry: Path) -> None:
@@ -114,7 +158,17 @@ def _write(corpus: Corpus, entry: Path) -> None:
             "num_joined": corpus.num_joined,
             "max_length": corpus.max_length,
         }
+        rest["checksum"] = _checksum(temporary, rest)
         (temporary / "corpus.json").write_text(json.dumps(rest), encoding="utf-8")
+
+
+def _checksum(entry: Path, rest: dict[str, Any]) -> str:
+    """Checksum of an entry's arrays, and of the rest of the corpus."""
+    whole = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    for name in _ARRAYS:
+        with (entry / f"{name}.npy").open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _load(entry: Path) -> Corpus | None:
@@ -122,8 +176,10 @@ def _load(entry: Path) -> Corpus | None:
     if not entry.is_dir():
         return None
     try:
-        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         rest = json.loads((entry / "corpus.json").read_text(encoding="utf-8"))
+        if rest.pop("checksum") != _checksum(entry, rest):
+            raise ValueError("wrong checksum")
+        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         return Corpus(
             vocabulary=Vocabulary(rest["characters"]),
             lines_per_file=tuple(rest["lines_per_file"]),
@@ -133,7 +189,7 @@ def _load(entry: Path) -> Corpus | None:
             max_length=rest["max_length"],
             **arrays,
         )
-    except (OSError, EOFError, ValueError, KeyError, UserError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
         log.warning(f"the cache entry {entry} is damaged: encoding the data again")
         shutil.rmtree(entry, ignore_errors=True)
         return None

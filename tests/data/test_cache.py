@@ -54,6 +54,27 @@ def test_the_same_lines_divided_into_other_files_make_another_entry(write: Calla
     assert other.lines_per_file == (3, 1)
 
 
+def test_content_that_changes_while_it_is_read_is_not_taken_for_the_earlier_content(
+    directory: Path, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, load = write(LINES), cache._load
+
+    def load_late(entry: Path) -> Corpus | None:
+        found = load(entry)
+        write(["new", *LINES])  # after the content was hashed, and before it is read
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_load", load_late)
+        changed = CharDataModule(path).corpus
+    assert len(changed) == len(LINES) + 1
+    entries = set(directory.iterdir())
+    assert same(CharDataModule(path).corpus, changed)
+    assert set(directory.iterdir()) == entries
+    assert same(CharDataModule(write(LINES)).corpus, read_corpus([path]))
+    assert len(set(directory.iterdir()) - entries) == 1
+
+
 def test_small_data_is_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., str]) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     CharDataModule(write(LINES)).corpus  # noqa: B018
@@ -130,9 +151,29 @@ def _rename_a_field(entry: Path) -> None:
     (entry / "corpus.json").write_text(json.dumps(rest))
 
 
+def _flip(name: str, position: int) -> Callable[[Path], None]:
+    """Flip a bit of a file."""
+
+    def flip(entry: Path) -> None:
+        content = bytearray((entry / name).read_bytes())
+        content[position] ^= 1
+        (entry / name).write_bytes(content)
+
+    return flip
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        *(
+            pytest.param(_flip(f"{name}.npy", position), id=f"a bit of {name} at {position}")
+            for name in ("ids", "offsets", "hashes")
+            for position in (0, 20, 130, -1)
+        ),
+        pytest.param(_flip("corpus.json", 20), id="a bit of the vocabulary"),
+        pytest.param(_flip("corpus.json", -4), id="a bit of the checksum"),
+        pytest.param(lambda entry: (entry / "corpus.json").write_text("[]"), id="JSON that is no object"),
+        pytest.param(lambda entry: (entry / "corpus.json").write_text("[" * 100_000), id="deep JSON"),
         pytest.param(lambda entry: (entry / "ids.npy").unlink(), id="a missing array"),
         pytest.param(lambda entry: (entry / "ids.npy").write_bytes(b""), id="an empty array"),
         pytest.param(lambda entry: (entry / "corpus.json").write_text("{"), id="truncated JSON"),
