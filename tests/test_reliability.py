@@ -11,6 +11,7 @@ from tests.test_mistakes import MISTAKES
 from tests.test_options import QUICK, THOROUGH
 from tests.training.runs import SETTINGS
 from tests.training.test_kill_and_resume import POINTS, RANDOM_KILLS
+from tests.training.test_resume_exactly import CASES, SLOW_CASES
 
 ROWS = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8").splitlines()
 
@@ -19,6 +20,10 @@ ROWS = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text(encodin
     ("row", "cases"),
     [
         ("killed at fixed points", f"{len(POINTS)} runs; one separate process with `-m slow`"),
+        (
+            "resumed with other",
+            f"{len(CASES)} runs; {len(SLOW_CASES)} more, and each killed at 2 points, with `-m slow`",
+        ),
         ("killed at random points", f"{RANDOM_KILLS} runs in {len(SETTINGS)} settings"),
         (
             "attacks",
