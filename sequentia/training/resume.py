@@ -287,6 +287,8 @@ def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
 
     PyTorch does not check, and fused kernels would read and write out of bounds.
     """
+    if isinstance(optimizer, LBFGS):
+        return _fits_lbfgs(optimizer, state)
     trial = deepcopy(optimizer)  # with copies of the parameters
     copies = [parameter for group in trial.param_groups for parameter in group["params"]]
     for parameter in copies:
@@ -297,8 +299,6 @@ def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
         for name, tensor in state["state"].get(number, {}).items():
             if not isinstance(tensor, Tensor):
                 continue
-            if isinstance(optimizer, LBFGS) and tensor.shape == (sum(map(Tensor.numel, copies)),):
-                continue  # one vector for all parameters
             own = trial.state[parameter].get(name)
             if not isinstance(own, Tensor) or tensor.shape != own.shape or tensor.isnan().any():
                 return False
@@ -307,6 +307,14 @@ def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
             if tensor.stride() not in (own.stride(), tensor.contiguous().stride()):
                 return False
     return True
+
+
+def _fits_lbfgs(optimizer: LBFGS, state: dict[str, Any]) -> bool:
+    """The same for LBFGS, a copy of which cannot take a step: its vectors have an entry per weight of the model."""
+    size = sum(parameter.numel() for parameter in optimizer.param_groups[0]["params"])
+    values = [value for own in state["state"].values() for value in own.values()]
+    tensors = [v for value in values for v in (value if isinstance(value, list) else [value]) if isinstance(v, Tensor)]
+    return all(tensor.shape in ((), (size,)) and not tensor.isnan().any() for tensor in tensors)
 
 
 def _class_path(instance: object) -> str:
