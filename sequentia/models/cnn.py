@@ -77,7 +77,7 @@ class CNN(LanguageModel):
 
         def back(i: int, x: Tensor) -> Tensor:
             d = self.dilations[i]
-            return F.pad(x, (0, 0, min(d, x.shape[1]), 0))[:, : x.shape[1]] * in_line[d]
+            return torch.cat((torch.zeros_like(x[:, :d]), x[:, :-d]), 1) * in_line[d]
 
         return self._read(self.embedding(context), back)
 

@@ -8,7 +8,7 @@ function of seed and step. So only Lightning's own progress counters have to be 
 import reprlib
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -162,7 +162,7 @@ class ExactResume(Callback):
                     f"give --{what} {before}, or start a new run"
                 )
         for optimizer, state in zip(trainer.optimizers, self._loaded["optimizer_states"], strict=True):
-            if not _fits(optimizer, state):
+            if not _fits(cast(LanguageModel, pl_module), optimizer, state):
                 raise UserError(
                     f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another checkpoint, or "
                     "start a new run"
@@ -282,18 +282,17 @@ def _options(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
+def _fits(model: LanguageModel, optimizer: Optimizer, state: dict[str, Any]) -> bool:
     """Whether each tensor of an optimizer's saved state has the shape that the optimizer itself would give it.
 
     PyTorch does not check, and fused kernels would read and write out of bounds.
     """
     if isinstance(optimizer, LBFGS):
         return _fits_lbfgs(optimizer, state)
-    trial = deepcopy(optimizer)  # with copies of the parameters
-    copies = [parameter for group in trial.param_groups for parameter in group["params"]]
-    for parameter in copies:
-        parameter.grad = torch.zeros_like(parameter)
+    groups = [{**group, "params": list(map(_stand_in, group["params"]))} for group in model.parameter_groups()]
+    trial = model.optimizer(groups)
     trial.step(lambda: 0.0)
+    copies = [parameter for group in trial.param_groups for parameter in group["params"]]
     numbers = [number for group in state["param_groups"] for number in group["params"]]
     for number, parameter in zip(numbers, copies, strict=True):
         for name, tensor in state["state"].get(number, {}).items():
@@ -307,6 +306,13 @@ def _fits(optimizer: Optimizer, state: dict[str, Any]) -> bool:
             if tensor.stride() not in (own.stride(), tensor.contiguous().stride()):
                 return False
     return True
+
+
+def _stand_in(parameter: Tensor) -> torch.nn.Parameter:
+    """A parameter like another one, with a gradient of 0."""
+    copy = torch.nn.Parameter(torch.zeros_like(parameter))
+    copy.grad = torch.zeros_like(copy)
+    return copy
 
 
 def _fits_lbfgs(optimizer: LBFGS, state: dict[str, Any]) -> bool:
