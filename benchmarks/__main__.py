@@ -6,7 +6,18 @@ from importlib import import_module
 from benchmarks.report import machine
 
 SPEED = ("training", "sampling", "startup", "growth")
-PARTS = (*SPEED, "gains", "compiled", "architectures", "generality", "quality", "reach", "ablations", "best")
+PARTS = (
+    *SPEED,
+    "gains",
+    "compiled",
+    "architectures",
+    "generality",
+    "quality",
+    "reach",
+    "ablations",
+    "best",
+    "finetuning",
+)
 
 
 def main() -> None:

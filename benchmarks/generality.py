@@ -24,9 +24,9 @@ def nll_at(fraction: float, points: list[tuple[int, float]]) -> str:
     return f"{min(points, key=lambda point: abs(point[0] - step))[1]:.3f}"
 
 
-def fit(directory: str, config: str, path: Path, *options: str) -> Path:
-    """Train a shipped configuration on `path`; returns the run directory."""
-    sequentia(directory, "fit", f"--config={CONFIGS}/{config}.yaml", f"--data.path={path}", *options)
+def fit(directory: str, config: str, *options: str) -> Path:
+    """Train a shipped configuration; returns the run directory."""
+    sequentia(directory, "fit", f"--config={CONFIGS}/{config}.yaml", *options)
     return Path(directory) / "checkpoints" / config / "version_0"
 
 
@@ -50,9 +50,11 @@ def run(quick: bool) -> str:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / f"{make.__name__}.txt"
             path.write_text("\n".join(data.lines) + "\n", encoding="utf-8")
-            ((_, bigram),) = curve(fit(directory, "bigram_counts", path))
+            ((_, bigram),) = curve(fit(directory, "bigram_counts", f"--data.path={path}"))
             start = time.perf_counter()
-            points = curve(fit(directory, "transformer", path, *(["--trainer.max_steps=20"] if quick else [])))
+            points = curve(
+                fit(directory, "transformer", f"--data.path={path}", *(["--trainer.max_steps=20"] if quick else []))
+            )
             seconds = time.perf_counter() - start
             source = source_nll(data, path)
         table.add(

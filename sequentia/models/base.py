@@ -100,6 +100,7 @@ class LanguageModel(LightningModule, ABC):
         lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
         lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
             means after each step if it takes `total_steps`, otherwise each epoch.
+        hidden_lr_factor: Multiplies the optimizer's learning rate of the hidden matrices.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
@@ -120,6 +121,7 @@ class LanguageModel(LightningModule, ABC):
         self.optimizer = torch.optim.AdamW
         self.lr_scheduler = WarmupDecay
         self.lr_scheduler_interval = None
+        self.hidden_lr_factor = 1.0
         self._step_metrics: dict[str, Any] = {}
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
@@ -253,6 +255,8 @@ class LanguageModel(LightningModule, ABC):
         try:
             try_step(self.optimizer, self.parameter_groups(), self.device)
             optimizer = self.optimizer(self.parameter_groups())
+            for group in optimizer.param_groups:
+                group["lr"] *= self.hidden_lr_factor if group["hidden"] else 1.0
             scheduler = None if self.lr_scheduler is None else self.lr_scheduler(optimizer, **options)
         except (ValueError, TypeError) as error:
             raise UserError(f"invalid options of the optimizer or the lr_scheduler: {error}") from error

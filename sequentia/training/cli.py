@@ -42,7 +42,7 @@ from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.checks import check_options
 from sequentia.training.defaults import LogLength, set_length
 from sequentia.training.distributed import check_launcher
-from sequentia.training.finetuning import initialize
+from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
 from sequentia.training.messages import closing_message, describe, instantiation_message
 from sequentia.training.options import Given, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
@@ -290,6 +290,8 @@ class TrainingCLI(LightningCLI):
 
     def _set_optimizer(self) -> None:
         optimizer, schedule = self.instances["optimizer"], self.instances["lr_scheduler"]
+        if self.options.init_from is not None:  # also when such a run is resumed
+            self.model.hidden_lr_factor = HIDDEN_LR_FACTOR
         self.model.lr_scheduler_interval = self.instances["lr_scheduler_interval"]
         if optimizer:
             self.model.optimizer = partial(resolve_name(optimizer.class_path), **_init_args(optimizer))

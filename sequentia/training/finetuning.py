@@ -1,6 +1,7 @@
 """`fit --init_from`: a new run starts from the weights of another model, which may have been trained on other data.
 
 Tokens are matched by character, positions by number. Whatever the other model lacks keeps its fresh initialization.
+The hidden matrices are trained at a lower learning rate than the rest.
 """
 
 from pathlib import Path
@@ -12,6 +13,10 @@ from sequentia.checkpoint import contradicted, shown
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
+
+HIDDEN_LR_FACTOR = 0.1
+"""At the full rate, hidden matrices lose what they have learned within the first steps. Embeddings and head have new
+entries to learn and keep it. See `python -m benchmarks finetuning`."""
 
 
 def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
@@ -32,6 +37,8 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
         text += f", {characters - known} new"
     if model.position_dims() and model.context_length != trained.context_length:
         text += f"; positions {trained.context_length} -> {model.context_length}"
+    if model.hidden_matrices():
+        text += f"; hidden matrices learn at {HIDDEN_LR_FACTOR:g} times the learning rate"
     return text
 
 

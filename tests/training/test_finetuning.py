@@ -121,10 +121,15 @@ def test_positions_are_copied_by_number_and_new_ones_stay_fresh(name: str, conte
         assert torch.equal(after, torch.cat((before, new[5:]))[:context_length])
 
 
+RATE = "; hidden matrices learn at 0.1 times the learning rate"
+
+
 def test_one_line_logs_what_is_known() -> None:
     text = initialize(Transformer("abcx", 30), build("Transformer", "abcd", 16), PATH)
-    assert text == f"initialized from {PATH}: 3 of 4 characters known, 1 new; positions 16 -> 30"
-    assert initialize(GRU("ab", 30), GRU("ab", 16), PATH) == f"initialized from {PATH}: 2 of 2 characters known"
+    assert text == f"initialized from {PATH}: 3 of 4 characters known, 1 new; positions 16 -> 30{RATE}"
+    assert initialize(GRU("ab", 30), GRU("ab", 16), PATH) == f"initialized from {PATH}: 2 of 2 characters known{RATE}"
+    known = f"initialized from {PATH}: 2 of 2 characters known"
+    assert initialize(Bigram("ab", 30), Bigram("ab", 16), PATH) == known  # it has no hidden matrix
 
 
 @pytest.mark.parametrize(
@@ -204,6 +209,13 @@ def test_a_new_run_starts_at_step_0_from_the_best_weights_of_the_run(fit: ForkSe
     name = "blocks.0.attention.proj.weight"
     torch.testing.assert_close(last["state_dict"][name], best[name], atol=1e-7, rtol=0)
     assert recorded(the_run(cwd)) == "pretrained"
+
+
+def test_hidden_matrices_alone_learn_at_a_tenth_of_the_rate(fit: ForkServer, cwd: Path) -> None:
+    rates = ["--optimizer.lr", "0.5", "--optimizer.adamw_lr", "0.25", "--lr_scheduler", "null"]
+    assert fit(cwd, [*TUNE, *rates, "--trainer.max_steps", "1"]) == 0, (cwd / "log").read_text()
+    groups = read_checkpoint(the_run(cwd) / "last.ckpt")["optimizer_states"][0]["param_groups"]
+    assert [(group["hidden"], group["lr"]) for group in groups] == [(True, 0.05), (False, 0.25), (False, 0.25)]
 
 
 def test_a_resumed_run_is_bit_identical_and_does_not_initialize_again(
