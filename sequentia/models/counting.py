@@ -1,0 +1,70 @@
+"""What the architectures that count have in common: one pass over the training lines, without an optimizer."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
+
+from sequentia.models.base import Batch, LanguageModel
+
+
+class Counting(LanguageModel):
+    """A model whose only weights are counts.
+
+    Attributes:
+        counts: The counts.
+    """
+
+    single_epoch: ClassVar = True
+    counts: Tensor
+
+    def __init__(self, vocabulary: str, context_length: int) -> None:
+        super().__init__(vocabulary, context_length)
+        self.automatic_optimization = False
+
+    @abstractmethod
+    def count(self, batch: Batch) -> None:
+        """Count the tokens of a batch; in distributed training, those of all processes."""
+
+    @abstractmethod
+    def mean_nll(self) -> Tensor:
+        """NLL of the lines counted so far, in nats per character; a scalar."""
+
+    def setup(self, stage: str) -> None:
+        """Bypass DistributedDataParallel, which refuses a model without gradients."""
+        if isinstance(self.trainer.strategy, DDPStrategy):
+            self.trainer.strategy.configure_ddp = lambda: None
+
+    def configure_optimizers(self) -> Any:
+        """No optimizer."""
+        return []  # None would make Lightning warn
+
+    def training_step(self, batch: Batch) -> None:
+        """Count a batch; only the first epoch counts."""
+        if self.trainer.current_epoch > 0:
+            return
+        self.count(batch)
+        # Lightning counts steps (for max_steps, checkpoints and logs) by optimizer steps; here a step is a batch.
+        steps = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        steps.increment_ready()
+        steps.increment_completed()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the NLL of the counted lines, and end the run: another epoch would have nothing to count."""
+        self.log("train/loss", self.mean_nll().float(), sync_dist=True)
+        self.trainer.should_stop = True
+
+
+def of_all_processes(tensor: Tensor) -> Tensor:
+    """The tensors of all processes, concatenated along the first dimension.
+
+    Gathered at every step, not at the end, so that a checkpoint in mid-epoch has all counts.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return tensor
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, tensor.cpu())
+    return torch.cat(parts).to(tensor.device)
