@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
 from sequentia.models.dropout import Dropout
-from sequentia.models.packing import positions
+from sequentia.models.packing import windows
 from sequentia.vocabulary import BOUNDARY
 
 
@@ -57,11 +57,7 @@ class MLP(LanguageModel):
         return {self.hidden.weight: 1}
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        back = torch.arange(self.window, device=context.device)  # 0 is the last token
-        column = torch.arange(context.shape[1], device=context.device)
-        window = context[:, (column[:, None] - back).clamp(min=0)]  # (B, T, window)
-        in_line = positions(context, position)[:, :, None] >= back
-        return self._read(window.where(in_line, BOUNDARY))
+        return self._read(windows(context, position, self.window))
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         before = token.new_full((len(token), self.window - 1), BOUNDARY) if state is None else state[0]

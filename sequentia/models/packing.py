@@ -8,12 +8,29 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sequentia.vocabulary import BOUNDARY
+
 
 def positions(context: Tensor, position: Tensor | None) -> Tensor:
     """`position`, or 0, 1, 2, ... in each row if it is None and each row of `context` is one line; `(B, T)` long."""
     if position is not None:
         return position
     return torch.arange(context.shape[1], device=context.device).expand_as(context)
+
+
+def windows(context: Tensor, position: Tensor | None, size: int) -> Tensor:
+    """The last `size` tokens at every position, the last one first; `(B, T, size)` long.
+
+    Boundary tokens fill the window before the start of a line.
+
+    Example:
+        >>> windows(torch.tensor([[0, 5, 6, 0, 7]]), torch.tensor([[0, 1, 2, 0, 1]]), 2).tolist()
+        [[[0, 0], [5, 0], [6, 5], [0, 0], [7, 0]]]
+    """
+    back = torch.arange(size, device=context.device)  # 0 is the last token
+    column = torch.arange(context.shape[1], device=context.device)
+    window = context[:, (column[:, None] - back).clamp(min=0)]
+    return window.where(positions(context, position)[:, :, None] >= back, BOUNDARY)
 
 
 def causal_mask(position: Tensor) -> Tensor:
