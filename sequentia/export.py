@@ -36,8 +36,9 @@ def export_gpt2(model: LanguageModel, out: Path) -> None:
         UserError: The model is not a Transformer, `out` exists or cannot be written, or safetensors is not installed.
     """
     if not isinstance(model, Transformer):
+        remedy = "use --format onnx" if model.exports_onnx else "train a Transformer"
         raise UserError(
-            f"only a Transformer can be exported as gpt2, and this model is a {type(model).__name__}: use --format onnx"
+            f"only a Transformer can be exported as gpt2, and this model is a {type(model).__name__}: {remedy}"
         )
     save_file = _optional_module("safetensors.torch").save_file
     with _creating(out) as directory:
@@ -152,8 +153,12 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
         out: The file; it must not exist yet.
 
     Raises:
-        UserError: `out` exists or cannot be written, or onnx is not installed.
+        UserError: The architecture cannot be exported, `out` exists or cannot be written, or onnx is not installed.
     """
+    if not model.exports_onnx:
+        raise UserError(
+            f"an {type(model).__name__} cannot be exported as onnx, which has no search in tables: train a network"
+        )
     onnx = _optional_module("onnx")
     if out.is_dir():
         raise UserError(f"{out} is a directory: give the name of a new file")

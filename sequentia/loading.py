@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sequentia.checkpoint import KEY, read_checkpoint, refused, shown
 from sequentia.errors import UserError
@@ -56,10 +56,10 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
         counting = nn.modules.module.register_module_parameter_registration_hook(count)
         try:
             with torch.device("meta"):
-                expected = _layout(architecture(**options).state_dict())
+                accepted = architecture(**options).accepts(weights)
         finally:
             counting.remove()
-        if expected != _layout(weights):
+        if not accepted:
             raise UserError(mismatch)
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
             model = architecture(**options)
@@ -84,11 +84,6 @@ def _has_type(value: object, annotation: Any) -> bool:
     """Whether a hyperparameter has exactly the type that the architecture declares; an int is also a float."""
     kinds = get_args(annotation) or (annotation,)  # int | None has two
     return type(value) in kinds or (type(value) is int and float in kinds)
-
-
-def _layout(weights: dict[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
-    """Shape of each weight, and whether it is floating point; the precision may differ."""
-    return {name: (weight.shape, weight.is_floating_point()) for name, weight in weights.items()}
 
 
 def load_model(path: str | Path) -> LanguageModel:

@@ -120,6 +120,10 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["fit", "--model", "BigramCounts", "--model.smoothing=-1"],
         ["model.smoothing must be finite and at least 0, got -1.0"],
     ),
+    "an n-gram of no tokens": (
+        ["fit", "--model", "NGram", "--model.order=0"],
+        ["model.order must be at least 1, got 0"],
+    ),
     "a negative seed": ([*FIT, "--seed_everything=-1"], ["seed_everything must be in [0, 4294967295], got -1"]),
     "null for data": ([*FIT, "--config", "null.yaml"], ["data.path must not be null: give a value, or omit it"]),
     "a number for a section": ([*FIT, "--config", "trainer.yaml"], ["the section trainer of the config must hold opt"]),

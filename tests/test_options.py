@@ -125,6 +125,7 @@ SCHEDULES += [
 MODELS = [
     "Bigram",
     "BigramCounts",
+    "NGram",
     "BagOfWords",
     "MLP",
     "RNN",
@@ -233,7 +234,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     command = random.choice([*OPTIONS, "fit", "fit", "sample"])
     arguments = [command]
     if command in ALWAYS:
-        name = random.choice(["bigram", "bigram", "bigram_counts", "bow", "mlp", "gru", "cnn", "transformer"])
+        name = random.choice(["bigram", "bigram", "bigram_counts", "ngram", "bow", "mlp", "gru", "cnn", "transformer"])
         arguments += ["--config", str(CONFIGS / f"{name}.yaml"), *ALWAYS[command]]
     elif random.random() < 0.8:
         arguments += ["--ckpt_path", "run"]

@@ -7,7 +7,7 @@ Dimensions, here and in every architecture:
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -30,11 +30,11 @@ State = tuple[Tensor, ...]
 
 
 _LARGEST_SIZES = {
-    "n_layer": 300,
+    "n_layer": 300,  # more layers have more tensors than `sequentia.archive` reads
     "n_members": 300,
+    "order": 100,
     "context_length": 2**31,
-}  # more layers have too many tensors to read
-# More layers would have more tensors than `sequentia.archive` reads.
+}
 _LARGEST_SIZE = 2**20  # of any other: beyond it, PyTorch's sizes of matrices overflow
 
 
@@ -87,8 +87,8 @@ class LanguageModel(LightningModule, ABC):
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
-    `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`,
-    `plots_bigrams` and `pair_counts`.
+    `vocabulary_dims`, `position_dims`, `data_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`,
+    `plots_bigrams`, `pair_counts` and `exports_onnx`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -104,6 +104,7 @@ class LanguageModel(LightningModule, ABC):
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
+        exports_onnx: Whether ONNX has the operations of `forward`.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
@@ -112,6 +113,7 @@ class LanguageModel(LightningModule, ABC):
     may_change: ClassVar[frozenset[str]] = frozenset()
     single_epoch: ClassVar[bool] = False
     plots_bigrams: ClassVar[bool] = False
+    exports_onnx: ClassVar[bool] = True
 
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__()
@@ -138,6 +140,26 @@ class LanguageModel(LightningModule, ABC):
     def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
         """Weights that have an entry per position in a line, each with the dimensions that the position indexes."""
         return {}
+
+    def data_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        """Weights whose size follows from the training lines, each with those dimensions."""
+        return {}
+
+    def accepts(self, weights: Mapping[str, Tensor]) -> bool:
+        """Whether weights have the names, shapes and kinds of this model's.
+
+        The precision and the dimensions in `data_dims` may differ.
+        """
+        dims = self.data_dims()
+
+        def layout(weight: Tensor, free: tuple[int, ...]) -> tuple[list[int], bool]:
+            return [-1 if i in free else size for i, size in enumerate(weight.shape)], weight.is_floating_point()
+
+        own = self.state_dict(keep_vars=True)  # the weights themselves, which are the keys of the declaration
+        return own.keys() == weights.keys() and all(
+            layout(weight, dims.get(weight, ())) == layout(weights[name], dims.get(weight, ()))
+            for name, weight in own.items()
+        )
 
     def hidden_matrices(self) -> dict[Tensor, int]:
         """Weight matrices between embedding and head, each with the number of matrices stacked along its rows.

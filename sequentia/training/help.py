@@ -11,7 +11,7 @@ OPTIONS = {
         "--data.batch_size N": "lines per step (default: from the size of the data)",
         "--data.max_length N": "drop longer lines (default: 256 characters, more if most lines are longer)",
         "--data.seed N": "seed of the split and of the order of the lines",
-        "--model NAME": "architecture: Bigram, BigramCounts, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer, ...",
+        "--model NAME": "architecture: Bigram, BigramCounts, NGram, BagOfWords, MLP, RNN, GRU, LSTM, CNN, ...",
         "--model.OPTION VALUE": "its options, such as n_layer, n_embd, n_head, n_hidden, dropout",
         "--optimizer CLASS": "a class of torch.optim or sequentia.optim; its options: --optimizer.lr 0.01",
         "--lr_scheduler CLASS": "learning-rate schedule; null keeps the rate constant",

@@ -38,9 +38,7 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
     if architecture != type(model).__name__:
         raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {type(model).__name__}")
     changed = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
-    same_shapes = shapes == {name: weight.shape for name, weight in checkpoint["state_dict"].items()}
-    if not same_shapes or set(changed) - model.may_change:
+    if not model.accepts(checkpoint["state_dict"]) or set(changed) - model.may_change:
         raise UserError(
             f"the checkpoint's model has {contradicted(changed, theirs, ours)}: give the run's own config.yaml, or "
             "start a new run"

@@ -20,6 +20,7 @@ from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.loading import load_model
 from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Transformer, TransformerEnsemble
+from sequentia.models.counting import Counting
 from sequentia.scoring import score
 
 
@@ -30,9 +31,17 @@ def build(architecture: str, vocabulary: str, context_length: int, **options: An
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
-        for buffer in model.buffers():  # counts
-            buffer.random_(0, 100)
+    if isinstance(model, Counting):
+        model.count(random_batch(model))
     return model.eval()
+
+
+def random_batch(model: LanguageModel) -> Batch:
+    """A batch of random lines, one per row; ten of them are distinct."""
+    context = torch.randint(1, len(model.vocabulary), (10, model.context_length))[torch.randint(10, (100,))]
+    target = context.roll(-1, 1)
+    context[:, 0] = target[:, -1] = 0
+    return Batch(context, target, torch.arange(model.context_length).expand_as(context), target.numel())
 
 
 def options_of(architecture: str) -> dict[str, Any]:
@@ -195,8 +204,6 @@ def output_layer(model: LanguageModel) -> list[Tensor]:
     """The weights that, if zero, make all logits equal, whatever the other weights are."""
     if isinstance(model, Bigram):
         return [model.logits.weight]
-    if isinstance(model, BigramCounts):
-        return [model.counts]
     if isinstance(model, TransformerEnsemble):
         members = [member for member in model.members if isinstance(member, Transformer)]
         return [parameter for member in members for parameter in member.head.parameters()]
@@ -208,8 +215,11 @@ def test_a_zeroed_output_layer_gives_an_nll_of_ln_v(model: LanguageModel, corpus
     uniform = math.log(len(corpus.vocabulary))
     batch = make_batch(corpus, np.arange(len(corpus)))
     assert abs(float(model.nll_sum(batch)) / batch.total - uniform) > 1e-3
-    for weights in output_layer(model):
-        weights.zero_()
+    if isinstance(model, Counting):  # has no layers: nothing is counted
+        model.load_state_dict(type(model)(model.vocabulary.characters, model.context_length).state_dict())
+    else:
+        for weights in output_layer(model):
+            weights.zero_()
     assert float(model.nll_sum(batch)) / batch.total == pytest.approx(uniform, rel=1e-6)
 
 
@@ -260,9 +270,22 @@ class TestDeclarations:
             assert {id(weight) for weight in declared} <= {id(weight) for weight in weights.values()}
             for key, changed in other.state_dict().items():
                 dims = declared.get(weights[key], ())
-                shape = weights[key].shape
-                assert dims == tuple(dim for dim in range(len(shape)) if shape[dim] != changed.shape[dim]), key
+                shape, free = weights[key].shape, model.data_dims().get(weights[key], ())
+                assert dims == tuple(
+                    dim for dim in range(len(shape)) if shape[dim] != changed.shape[dim] and dim not in free
+                ), key
                 assert all(shape[dim] == size for dim in dims), key
+
+    def test_a_data_dim_grows_with_what_is_counted(self, model: LanguageModel) -> None:
+        before = {name: weight.shape for name, weight in model.state_dict().items()}
+        if isinstance(model, Counting):
+            model.count(random_batch(model))
+        weights = model.state_dict(keep_vars=True)
+        dims = model.data_dims()
+        assert {id(weight) for weight in dims} <= {id(weight) for weight in weights.values()}
+        for name, weight in weights.items():
+            changed = tuple(i for i, size in enumerate(before[name]) if size != weight.shape[i])
+            assert dims.get(weight, ()) == changed, name
 
     @pytest.mark.parametrize("frozen", [False, True])
     def test_parameter_groups_partition_the_trainable_parameters(self, model: LanguageModel, frozen: bool) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, CNN, GRU, Bigram, BigramCounts, LanguageModel, Transformer
+from sequentia.models import ARCHITECTURES, CNN, GRU, Bigram, BigramCounts, LanguageModel, NGram, Transformer
 from sequentia.models import TransformerEnsemble as Ensemble
 from sequentia.training.finetuning import copy_weights, initialize
 from tests.models.test_laws import build, options_of
@@ -21,7 +21,7 @@ VARIANTS = [
     pytest.param((name, options), id="-".join([name, *options]))
     for name in ARCHITECTURES
     for options in ({}, {"tied": False})
-    if options.keys() <= options_of(name).keys() and name != "BigramCounts"
+    if options.keys() <= options_of(name).keys() and name not in ("BigramCounts", "NGram")
 ]
 Variant = tuple[str, dict[str, Any]]
 PATH = Path("run") / "best.ckpt"
@@ -162,6 +162,11 @@ def test_one_line_logs_what_is_known() -> None:
             BigramCounts("ab", 5),
             BigramCounts("ab", 5),
             f"{PATH} is a BigramCounts, which has no weights to start from: omit --init_from",
+        ),
+        (
+            NGram("ab", 5),
+            NGram("ab", 5),
+            f"{PATH} is a NGram, which has no weights to start from: omit --init_from",
         ),
     ],
 )

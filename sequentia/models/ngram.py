@@ -1,0 +1,172 @@
+"""NGram: the next character depends on the last few, by counting, with Kneser-Ney smoothing."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.models.base import Batch, State, check_sizes
+from sequentia.models.counting import Counting, of_all_processes
+from sequentia.models.kneser_ney import KneserNey, shortest_sufficient
+from sequentia.models.ngram_levels import by_order, distinct
+from sequentia.models.packing import windows
+from sequentia.vocabulary import BOUNDARY
+
+LARGEST_CHOSEN_ORDER = 10
+"""The largest order that is chosen if none is given."""
+
+log = logging.getLogger(__name__)
+
+
+class NGram(Counting):
+    """Interpolated modified Kneser-Ney, counted in one pass over the training lines; see `KneserNey`.
+
+    The weights are the distinct n-grams and how often each occurs; all probabilities follow from them. The logits are
+    normalized log probabilities. `train/loss` is the leave-one-out NLL: each character is predicted from the counts of
+    all others, as otherwise it would be known from its own count.
+
+    Args:
+        order: Length of the longest n-grams: a character and the `order` - 1 tokens before it. By default up to 10: the
+            order grows while that lowers the leave-one-out NLL of the training lines by at least 0.001 nats per
+            character.
+
+    Raises:
+        UserError: The order is out of range.
+
+    Attributes:
+        ngrams: Distinct n-grams in lexicographic order, `(N, order)` int: the tokens read, last one first, and the
+            predicted one.
+        counts: How often each occurs, `(N,)` long.
+    """
+
+    may_change: ClassVar = frozenset({"context_length"})
+    exports_onnx: ClassVar = False
+    ngrams: Tensor
+
+    def __init__(self, vocabulary: str, context_length: int, order: int | None = None) -> None:
+        super().__init__(vocabulary, context_length)
+        longest = LARGEST_CHOSEN_ORDER if order is None else order
+        check_sizes(order=longest)
+        self.save_hyperparameters(logger=False)
+        self.register_buffer("ngrams", torch.zeros(0, longest, dtype=torch.int))
+        self.register_buffer("counts", torch.zeros(0, dtype=torch.long))
+        self._new: list[tuple[Tensor, Tensor]] = []  # counted, but not yet merged into the buffers
+        self._tables: KneserNey | None = None  # computed from the buffers when needed
+        self.register_state_dict_pre_hook(_merge_before_saving)
+        self.register_load_state_dict_pre_hook(_resize_before_loading)
+        self.register_load_state_dict_post_hook(_check_after_loading)
+
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {}
+
+    def data_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {self.ngrams: (0,), self.counts: (0,)}
+
+    @property
+    def tables(self) -> KneserNey:
+        """The probabilities, computed when first needed after counting or loading."""
+        if self._tables is None or self._tables.device != self.device:
+            self.merge()
+            V = len(self.vocabulary)
+            candidates: Iterator[KneserNey] = (KneserNey(levels, V) for levels in by_order(self.ngrams, self.counts, V))
+            if self.hparams["order"] is None:
+                candidates = shortest_sufficient(candidates, self.ngrams, self.counts)
+            self._tables = KneserNey([], V)
+            for longer in candidates:
+                self._tables = longer
+        return self._tables
+
+    def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        window = windows(context, position, self.tables.reads)
+        return self.tables.log_probs(window.flatten(0, 1)).view(*context.shape, -1)
+
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        size = self.tables.reads
+        before = token.new_full((len(token), size), BOUNDARY) if state is None else state[0]
+        window = torch.cat((token[:, None], before), 1)[:, :size]
+        return self.tables.log_probs(window), (window,)
+
+    def target_log_probs(
+        self, context: Tensor, target: Tensor, position: Tensor | None = None, left_out: bool = False
+    ) -> Tensor:
+        """Log probability of one token at each position; faster than `forward` if V is large.
+
+        Args:
+            context: As in `forward`, as is `position`.
+            target: `(B, T)` long; negative at padding.
+            position: None if each row is one line.
+            left_out: Whether these positions were counted, and each is to be predicted as if it alone had not been.
+
+        Returns:
+            `(B, T)`; 0 at padding.
+        """
+        kept = target >= 0
+        window = windows(context, position, self.tables.reads)[kept]
+        found = self.tables.target_log_probs(window, target[kept], left_out)
+        return torch.zeros_like(target, dtype=found.dtype).masked_scatter(kept, found)
+
+    def nll_sum(self, batch: Batch) -> Tensor:
+        return -self.target_log_probs(batch.context, batch.target, batch.position).sum(dtype=torch.double)
+
+    def count(self, batch: Batch) -> None:
+        window = windows(batch.context, batch.position, self.ngrams.shape[1] - 1)
+        ngrams = torch.cat((window, batch.target[:, :, None]), 2)[batch.target >= 0]
+        ngrams = of_all_processes(ngrams.int())
+        ones = torch.ones(len(ngrams), dtype=torch.long, device=ngrams.device)
+        self._new.append(distinct(ngrams, ones, len(self.vocabulary)))
+        self._tables = None
+        # Merging sorts all n-grams; with twice as many each time, every n-gram is sorted a few times only.
+        if sum(len(counts) for _, counts in self._new) > max(len(self.counts), 2**20):
+            self.merge()
+
+    def merge(self) -> None:
+        """Add what has been counted since the last time to the buffers."""
+        if not self._new:
+            return
+        ngrams, counts = zip((self.ngrams, self.counts), *self._new, strict=True)
+        self._new = []
+        self.ngrams, self.counts = distinct(torch.cat(ngrams), torch.cat(counts), len(self.vocabulary))
+
+    def mean_nll(self) -> Tensor:
+        return self.tables.left_out_nll(self.ngrams, self.counts)
+
+    def on_train_epoch_end(self) -> None:
+        """Also log the order, unless it was given."""
+        super().on_train_epoch_end()
+        if self.hparams["order"] is None:
+            log.info(
+                f"n-gram order {self.tables.order}, chosen by the leave-one-out NLL of the training lines "
+                f"({float(self.mean_nll()):.4f} nats per character); --model.order overrides it"
+            )
+
+
+def _merge_before_saving(model: NGram, prefix: str, keep_vars: bool) -> None:
+    model.merge()
+
+
+def _resize_before_loading(model: NGram, weights: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Give the buffers the sizes of the weights, which depend on the training lines."""
+    for name, dims in (("ngrams", (-1, model.ngrams.shape[1])), ("counts", (-1,))):
+        weight = weights.get(prefix + name)
+        if weight is not None and weight.shape[1:] == dims[1:]:
+            setattr(model, name, getattr(model, name).new_zeros(weight.shape))
+
+
+def _check_after_loading(model: NGram, _: Any) -> None:
+    """Check the n-grams of a checkpoint, which is not trusted; drop everything that was counted before.
+
+    Raises:
+        UserError: They are invalid.
+    """
+    model._new, model._tables = [], None
+    ngrams, counts, V = model.ngrams, model.counts, len(model.vocabulary)
+    if len(ngrams) != len(counts):
+        raise UserError(f"its numbers of n-grams and of counts differ: {len(ngrams)} and {len(counts)}")
+    if ((ngrams < 0) | (ngrams >= V)).any():
+        raise UserError("an n-gram has a token that is not in its vocabulary")
+    if (counts < 1).any() or counts.sum(dtype=torch.double) >= 2**53:
+        raise UserError("a count is not a number of occurrences")
+    model.ngrams, model.counts = distinct(ngrams, counts, V)
