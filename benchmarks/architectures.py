@@ -10,10 +10,11 @@ from pathlib import Path
 
 from benchmarks.report import Table
 from sequentia.loading import load_model
+from sequentia.models.counting import Counting
 from sequentia.runs import BEST
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = ("bigram_counts", "bigram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer")
+NAMES = ("bigram_counts", "bigram", "ngram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer")
 
 
 def sequentia(directory: str, *arguments: str, threads: int | None = None) -> str:
@@ -38,7 +39,7 @@ def run(quick: bool) -> str:
             assert nll, output
             samples = sequentia(directory, "sample", f"--ckpt_path={run_dir}", "--num_samples=5", "--seed=1", "--novel")
             model = load_model(run_dir / BEST)
-            size = sum(p.numel() for p in model.parameters()) or sum(b.numel() for b in model.buffers())
+            size = model.counts.numel() if isinstance(model, Counting) else sum(p.numel() for p in model.parameters())
             link = f"[{name}](configs/{name}.yaml)"
             table.add(link, f"{size:,}", f"{float(nll[1]):.3f}", f"{seconds:.0f}", ", ".join(samples.split("\n")[:-1]))
     return f"## Architectures\n\n{table}\n"

@@ -1,4 +1,4 @@
-"""The shipped transformer on data that it was not tuned on, with no option but `--data.path`."""
+"""The shipped transformer and n-gram on data that it was not tuned on, with no option but `--data.path`."""
 
 import tempfile
 import time
@@ -42,7 +42,7 @@ def source_nll(data: Data, path: Path) -> str:
 def run(quick: bool) -> str:
     """Train on each dataset; returns the table."""
     table = Table(
-        *("data", "lines", "distinct characters", "longest line", "source NLL", "bigram NLL", "steps"),
+        *("data", "lines", "distinct characters", "longest line", "source NLL", "bigram NLL", "n-gram NLL", "steps"),
         *("validation NLL at 25% of the steps", "at 50%", "at 100%", "best", "seconds"),
     )
     for make in DATASETS:
@@ -50,16 +50,15 @@ def run(quick: bool) -> str:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / f"{make.__name__}.txt"
             path.write_text("\n".join(data.lines) + "\n", encoding="utf-8")
-            ((_, bigram),) = curve(fit(directory, "bigram_counts", f"--data.path={path}"))
+            own = f"--data.path={path}"
+            bigram, ngram = (curve(fit(directory, name, own))[-1][1] for name in ("bigram_counts", "ngram"))
             start = time.perf_counter()
-            points = curve(
-                fit(directory, "transformer", f"--data.path={path}", *(["--trainer.max_steps=20"] if quick else []))
-            )
+            points = curve(fit(directory, "transformer", own, *(["--trainer.max_steps=20"] if quick else [])))
             seconds = time.perf_counter() - start
             source = source_nll(data, path)
         table.add(
             *(make.__name__, f"{len(data.lines):,}", len(set("".join(data.lines))), max(map(len, data.lines))),
-            *(source, f"{bigram:.3f}", f"{points[-1][0]:,}"),
+            *(source, f"{bigram:.3f}", f"{ngram:.3f}", f"{points[-1][0]:,}"),
             *(nll_at(fraction, points) for fraction in (0.25, 0.5, 1)),
             *(f"{min(nll for _, nll in points):.3f}", f"{seconds:.0f}"),
         )

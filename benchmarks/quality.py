@@ -33,6 +33,7 @@ HEADER = ("config", "split", "seeds", "test NLL", "lowest", "highest", "validati
 _TEXTBOOK_BATCH = 32
 CASES = (
     ("transformer", "AB"),
+    ("ngram", "AB"),
     *((name, "A") for name in ("bow", "mlp", "rnn", "gru", "lstm", "cnn")),
 )
 """Configuration, and the splits to train it on."""
