@@ -23,7 +23,7 @@ from tests.test_checkpoint import laughs, write_archive
 FEW, MANY = 200, 20_000
 """Mutations in a default run and in a slow one."""
 
-FORGED = 22
+FORGED = 23
 """Files that claim more than they hold."""
 
 Mutation = Callable[[random.Random, bytes, int, int], bytes]
