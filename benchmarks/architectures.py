@@ -14,7 +14,7 @@ from sequentia.models.counting import Counting
 from sequentia.runs import BEST
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = ("bigram_counts", "bigram", "ngram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer")
+NAMES = ("bigram_counts", "bigram", "ngram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer", "mixture")
 
 
 def sequentia(directory: str, *arguments: str, threads: int | None = None) -> str:

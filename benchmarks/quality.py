@@ -34,6 +34,7 @@ _TEXTBOOK_BATCH = 32
 CASES = (
     ("transformer", "AB"),
     ("ngram", "AB"),
+    ("mixture", "AB"),
     *((name, "A") for name in ("bow", "mlp", "rnn", "gru", "lstm", "cnn")),
 )
 """Configuration, and the splits to train it on."""
@@ -169,11 +170,12 @@ def cells(config: str, split: str, results: list[Result]) -> tuple[object, ...]:
     )
 
 
-def table_of_single_runs(config: str, splits: str, seed: int, *options: str) -> str:
-    """A table of one run per split, each with the machine to itself."""
+def table_of_single_runs(configs: tuple[str, ...], splits: str, seed: int, *options: str) -> str:
+    """A table of one run per configuration and split, each with the machine to itself."""
     table = Table(*HEADER, "seconds on all cores")
-    for split in splits:
-        table.add(*cells(config, split, [fit(config, split, seed, None, *options)]))
+    for config in configs:
+        for split in splits:
+            table.add(*cells(config, split, [fit(config, split, seed, None, *options)]))
     return f"One run at a time:\n\n{table}"
 
 
@@ -192,4 +194,4 @@ def run(quick: bool) -> str:
     for config, split, results in trained:
         loop = f"{loops[config].result().test:.4f}" if config in loops else ""
         table.add(*cells(config, split, results), loop)
-    return f"## Quality\n\n{table}\n\n{table_of_single_runs('transformer', 'AB', 0, *short)}\n"
+    return f"## Quality\n\n{table}\n\n{table_of_single_runs(('transformer', 'mixture'), 'AB', 0, *short)}\n"

@@ -71,10 +71,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a hyperparameter is a number, a string, None, or a list of these."""
-    if isinstance(value, list | tuple):
-        return all(isinstance(item, str | int | float | None) for item in value)
-    return isinstance(value, str | int | float | None)
+    """Whether a hyperparameter is a number, a string, None, or a list of these or of mappings to these."""
+    scalar = str | int | float | None
+    items = value if isinstance(value, list | tuple) else [value]
+    rows = [item.values() if isinstance(item, dict) and items is value else [item] for item in items]
+    return all(isinstance(item, scalar) for row in rows for item in row)
 
 
 def shown(value: object) -> str:

@@ -1,8 +1,7 @@
 """Checkpoint -> model. The checkpoint is not trusted: nothing that it names is imported or called."""
 
-import inspect
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from torch import nn
 from sequentia.checkpoint import KEY, read_checkpoint, refused, shown
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models.options import check_options
 from sequentia.vocabulary import BOUNDARY
 
 
@@ -36,13 +36,6 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     """
     architecture = architecture_of(checkpoint, path)
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
-    parameters = inspect.signature(architecture).parameters
-    unknown = set(options) - set(parameters)
-    if unknown:
-        raise refused(path, f"unknown hyperparameters {shown(sorted(unknown))}")
-    for name, value in options.items():
-        if not _has_type(value, parameters[name].annotation):
-            raise refused(path, f"its hyperparameter {name} has the wrong type: {shown(value)}")
     mismatch = "its weights do not match its hyperparameters"
     limit = 2 * len(weights) + 100  # parameters that a module may register before some are tied
 
@@ -53,6 +46,7 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
             raise UserError(mismatch)
 
     try:
+        check_options(architecture, options)
         counting = nn.modules.module.register_module_parameter_registration_hook(count)
         try:
             with torch.device("meta"):
@@ -78,12 +72,6 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     if logits.float().log_softmax(1).isnan().any():  # finite weights can have products that are not
         raise refused(path, "its weights give probabilities that are NaN")
     return model
-
-
-def _has_type(value: object, annotation: Any) -> bool:
-    """Whether a hyperparameter has exactly the type that the architecture declares; an int is also a float."""
-    kinds = get_args(annotation) or (annotation,)  # int | None has two
-    return type(value) in kinds or (type(value) is int and float in kinds)
 
 
 def load_model(path: str | Path) -> LanguageModel:

@@ -23,7 +23,7 @@ from tests.test_checkpoint import laughs, write_archive
 FEW, MANY = 200, 20_000
 """Mutations in a default run and in a slow one."""
 
-FORGED = 23
+FORGED = 24
 """Files that claim more than they hold."""
 
 Mutation = Callable[[random.Random, bytes, int, int], bytes]
@@ -169,11 +169,12 @@ def forged(directory: Path, checkpoint: Path) -> dict[str, int]:
         content = torch.load(checkpoint, weights_only=True)
         content["hyper_parameters"] = {"vocabulary": "abc", "context_length": 8, **options}
         content["sequentia"]["architecture"] = name
-        torch.save(content, directory / f"{name} {next(iter(options))}.ckpt")
+        torch.save(content, directory / f"{name} {'+'.join(options)}.ckpt")
 
     for name in ARCHITECTURES:
         save(name, n_layer=10**9) if name in LAYERED else save(name, context_length=10**12)
-    save("TransformerEnsemble", n_members=10**9, n_layer=300)
+    save("Mixture", members=[{"architecture": "Transformer", "copies": 300, "n_layer": 300}])
+    save("Mixture", context_length=8, members=[{"architecture": "NGram"}] * 200_000)
     save("CNN", context_length=2**31, n_layer=300)
     torch.save({"more": laughs()}, directory / "laughs.ckpt")
     codec = b"c_codecs\nencode\n" * 10
@@ -192,7 +193,7 @@ def forged(directory: Path, checkpoint: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in directory.glob("*.ckpt")}
 
 
-LAYERED = {"RNN", "GRU", "LSTM", "CNN", "Transformer", "TransformerEnsemble"}
+LAYERED = {"RNN", "GRU", "LSTM", "CNN", "Transformer"}
 
 MEASURE = """
 import json, sys, time

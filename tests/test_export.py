@@ -82,7 +82,7 @@ class TestGPT2:
 
 
 class TestONNX:
-    @pytest.fixture(params=[name for name, architecture in ARCHITECTURES.items() if architecture.exports_onnx])
+    @pytest.fixture(params=[name for name in ARCHITECTURES if name not in ("NGram", "Mixture")])
     def model(self, request: pytest.FixtureRequest) -> LanguageModel:
         return perturbed(ARCHITECTURES[request.param](CHARACTERS, 7))
 

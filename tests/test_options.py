@@ -133,7 +133,7 @@ MODELS = [
     "LSTM",
     "CNN",
     "Transformer",
-    "TransformerEnsemble",
+    "Mixture",
 ]
 
 TRAINING: dict[str, list[str]] = {
@@ -146,7 +146,7 @@ TRAINING: dict[str, list[str]] = {
     **{f"data.{name}": ANY for name in ("batch_size", "seed", "val_fraction", "test_fraction", "max_length")},
     **{f"data.{name}": BOOLS for name in ("deduplicate", "nfc")},
     "model": [*MODELS, "LanguageModel", "torch.nn.Linear", "5", "null", *TEXTS],
-    **{f"model.{name}": ANY for name in ("n_layer", "n_head", "n_embd", "n_hidden", "window", "n_members", "dropout")},
+    **{f"model.{name}": ANY for name in ("n_layer", "n_head", "n_embd", "n_hidden", "window", "order", "dropout")},
     **{f"model.{name}": ANY for name in ("smoothing", "regularization", "init_seed", "tied", "vocabulary", "nothing")},
     "optimizer": OPTIMIZERS,
     **{f"optimizer.{name}": ANY for name in ("lr", "weight_decay", "betas", "momentum", "eps", "fused", "adamw_lr")},

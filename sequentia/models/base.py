@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.checkpoint import mark
 from sequentia.errors import UserError
 from sequentia.metrics import CharacterNLL, bits_per_char
+from sequentia.models.options import check_sizes
 from sequentia.optim import try_step
 from sequentia.sampling import generate
 from sequentia.schedule import WarmupDecay
@@ -27,39 +28,6 @@ from sequentia.vocabulary import Vocabulary, shorten
 
 State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
-
-
-_LARGEST_SIZES = {
-    "n_layer": 300,  # more layers have more tensors than `sequentia.archive` reads
-    "n_members": 300,
-    "order": 100,
-    "context_length": 2**31,
-}
-_LARGEST_SIZE = 2**20  # of any other: beyond it, PyTorch's sizes of matrices overflow
-
-
-def check_sizes(**sizes: int) -> None:
-    """Check that every size is at least 1, and that building the model ends.
-
-    Raises:
-        UserError: A size is out of range; the message names the option.
-    """
-    for name, size in sizes.items():
-        largest = _LARGEST_SIZES.get(name, _LARGEST_SIZE)
-        if size < 1:
-            raise UserError(f"model.{name} must be at least 1, got {size}")
-        if size > largest:
-            raise UserError(f"model.{name} must be at most {largest}, got {size}")
-
-
-def check_dropout(dropout: float) -> None:
-    """Check that a dropout probability is in [0, 1).
-
-    Raises:
-        UserError: It is out of range.
-    """
-    if not 0 <= dropout < 1:
-        raise UserError(f"model.dropout must be in [0, 1), got {dropout}")
 
 
 class Batch(Protocol):
@@ -104,7 +72,6 @@ class LanguageModel(LightningModule, ABC):
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
-        exports_onnx: Whether ONNX has the operations of `forward`.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
@@ -113,7 +80,6 @@ class LanguageModel(LightningModule, ABC):
     may_change: ClassVar[frozenset[str]] = frozenset()
     single_epoch: ClassVar[bool] = False
     plots_bigrams: ClassVar[bool] = False
-    exports_onnx: ClassVar[bool] = True
 
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__()
@@ -132,6 +98,11 @@ class LanguageModel(LightningModule, ABC):
     def max_positions(self) -> int | None:
         """Number of positions of a line that the model can read; None if unlimited."""
         return None
+
+    @property
+    def exports_onnx(self) -> bool:
+        """Whether ONNX has the operations of `forward`."""
+        return True
 
     @abstractmethod
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
@@ -197,11 +168,16 @@ class LanguageModel(LightningModule, ABC):
             Logits `(B, V)`, and the state for the next step.
         """
 
-    def nll_sum(self, batch: Batch) -> Tensor:
-        """Summed softmax cross-entropy of all targets except padding, in nats; a scalar."""
+    def target_log_probs(self, batch: Batch) -> Tensor:
+        """Log probability of each target; 0 at padding; `(B, T)`."""
         logits = self(batch.context, batch.position)
         # Mixed precision gives bfloat16 logits, which are too coarse to normalize.
-        return F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten(), reduction="sum")
+        nll = F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten(), reduction="none")
+        return -nll.view_as(batch.target)
+
+    def nll_sum(self, batch: Batch) -> Tensor:
+        """Summed softmax cross-entropy of all targets except padding, in nats; a scalar."""
+        return -self.target_log_probs(batch).sum()
 
     def training_loss(self, batch: Batch) -> Tensor:
         """Mean NLL per predicted character, a scalar; an architecture may add a regularization term."""

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from sequentia.models.base import LanguageModel, State, check_sizes
+from sequentia.models.base import LanguageModel, State
+from sequentia.models.options import check_sizes
 from sequentia.models.packing import causal_mask, positions
 
 

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.base import LanguageModel, State
 from sequentia.models.dropout import Dropout
+from sequentia.models.options import check_dropout, check_sizes
 from sequentia.models.packing import positions
 
 

@@ -33,6 +33,9 @@ class Counting(LanguageModel):
     def mean_nll(self) -> Tensor:
         """NLL of the lines counted so far, in nats per character; a scalar."""
 
+    def on_counted(self) -> None:
+        """Do what is due when all lines have been counted."""
+
     def setup(self, stage: str) -> None:
         """Bypass DistributedDataParallel, which refuses a model without gradients."""
         if isinstance(self.trainer.strategy, DDPStrategy):
@@ -54,8 +57,14 @@ class Counting(LanguageModel):
 
     def on_train_epoch_end(self) -> None:
         """Log the NLL of the counted lines, and end the run: another epoch would have nothing to count."""
+        self.on_counted()
         self.log("train/loss", self.mean_nll().float(), sync_dist=True)
         self.trainer.should_stop = True
+
+
+def counts(model: LanguageModel) -> bool:
+    """Whether a model, or a member of a mixture, counts."""
+    return any(isinstance(module, Counting) for module in model.modules())
 
 
 def of_all_processes(tensor: Tensor) -> Tensor:

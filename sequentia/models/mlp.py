@@ -5,8 +5,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.base import LanguageModel, State
 from sequentia.models.dropout import Dropout
+from sequentia.models.options import check_dropout, check_sizes
 from sequentia.models.packing import windows
 from sequentia.vocabulary import BOUNDARY
 

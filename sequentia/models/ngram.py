@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.models.base import Batch, State, check_sizes
+from sequentia.models.base import Batch, State
 from sequentia.models.counting import Counting, of_all_processes
 from sequentia.models.kneser_ney import KneserNey, shortest_sufficient
 from sequentia.models.ngram_levels import by_order, distinct
+from sequentia.models.options import check_sizes
 from sequentia.models.packing import windows
 from sequentia.vocabulary import BOUNDARY
 
@@ -43,7 +44,6 @@ class NGram(Counting):
     """
 
     may_change: ClassVar = frozenset({"context_length"})
-    exports_onnx: ClassVar = False
     ngrams: Tensor
 
     def __init__(self, vocabulary: str, context_length: int, order: int | None = None) -> None:
@@ -58,6 +58,10 @@ class NGram(Counting):
         self.register_state_dict_pre_hook(_merge_before_saving)
         self.register_load_state_dict_pre_hook(_resize_before_loading)
         self.register_load_state_dict_post_hook(_check_after_loading)
+
+    @property
+    def exports_onnx(self) -> bool:
+        return False
 
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {}
@@ -89,27 +93,17 @@ class NGram(Counting):
         window = torch.cat((token[:, None], before), 1)[:, :size]
         return self.tables.log_probs(window), (window,)
 
-    def target_log_probs(
-        self, context: Tensor, target: Tensor, position: Tensor | None = None, left_out: bool = False
-    ) -> Tensor:
-        """Log probability of one token at each position; faster than `forward` if V is large.
+    def target_log_probs(self, batch: Batch, left_out: bool = False) -> Tensor:
+        """Log probability of each target, in time that does not grow with V; 0 at padding; `(B, T)`.
 
         Args:
-            context: As in `forward`, as is `position`.
-            target: `(B, T)` long; negative at padding.
-            position: None if each row is one line.
-            left_out: Whether these positions were counted, and each is to be predicted as if it alone had not been.
-
-        Returns:
-            `(B, T)`; 0 at padding.
+            batch: The lines.
+            left_out: Whether the lines were counted, and each target is to be predicted as if it alone had not been.
         """
-        kept = target >= 0
-        window = windows(context, position, self.tables.reads)[kept]
-        found = self.tables.target_log_probs(window, target[kept], left_out)
-        return torch.zeros_like(target, dtype=found.dtype).masked_scatter(kept, found)
-
-    def nll_sum(self, batch: Batch) -> Tensor:
-        return -self.target_log_probs(batch.context, batch.target, batch.position).sum(dtype=torch.double)
+        kept = batch.target >= 0
+        window = windows(batch.context, batch.position, self.tables.reads)[kept]
+        found = self.tables.target_log_probs(window, batch.target[kept], left_out)
+        return torch.zeros_like(batch.target, dtype=found.dtype).masked_scatter(kept, found)
 
     def count(self, batch: Batch) -> None:
         window = windows(batch.context, batch.position, self.ngrams.shape[1] - 1)
@@ -133,13 +127,12 @@ class NGram(Counting):
     def mean_nll(self) -> Tensor:
         return self.tables.left_out_nll(self.ngrams, self.counts)
 
-    def on_train_epoch_end(self) -> None:
-        """Also log the order, unless it was given."""
-        super().on_train_epoch_end()
+    def on_counted(self) -> None:
+        """Log the order, unless it was given."""
         if self.hparams["order"] is None:
             log.info(
                 f"n-gram order {self.tables.order}, chosen by the leave-one-out NLL of the training lines "
-                f"({float(self.mean_nll()):.4f} nats per character); --model.order overrides it"
+                f"({float(self.mean_nll()):.4f} nats per character); the option order overrides it"
             )
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from sequentia.models.base import LanguageModel, State, check_dropout, check_sizes
+from sequentia.models.base import LanguageModel, State
 from sequentia.models.dropout import Dropout
+from sequentia.models.options import check_dropout, check_sizes
 from sequentia.models.packing import time_order
 
 

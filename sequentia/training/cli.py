@@ -15,7 +15,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ProgressBar
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ProgressBar, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceLROnPlateau
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -26,6 +26,7 @@ from sequentia.errors import UserError, cause_of
 from sequentia.files import remove_leftovers
 from sequentia.loading import architecture_of, build_model, load_model
 from sequentia.models import LanguageModel
+from sequentia.models.counting import counts
 from sequentia.runs import (
     CONFIG,
     ROOT,
@@ -238,6 +239,8 @@ class TrainingCLI(LightningCLI):
             if isinstance(callback, tuple(_UNSUPPORTED)):
                 remedy = next(text for cls, text in _UNSUPPORTED.items() if isinstance(callback, cls))
                 raise UserError(f"{type(callback).__name__} cannot be used: {remedy}")
+            if isinstance(callback, WeightAveraging) and counts(self.model):
+                raise UserError(f"{type(callback).__name__} would average counts: omit it, or give another --model")
         if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(RunProgress(loss))
         if self.subcommand == "fit":
@@ -406,11 +409,14 @@ class TrainingCLI(LightningCLI):
             self._log_changes()
         schedule = self.options["lr_scheduler"]
         extended = self.base.get("trainer", {}).get("max_steps") != self.options["trainer"]["max_steps"]
-        uses_schedule = schedule and self.model.automatic_optimization
+        uses_gradients = self.model.automatic_optimization
+        uses_schedule = schedule and uses_gradients
         if extended and uses_schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
             log.info("  the learning-rate schedule follows the new length")
         if has_changed(self.datamodule, self.loaded):
             log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
+            if uses_gradients and counts(self.model):
+                log.info("  what was counted on the old lines stays")
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.

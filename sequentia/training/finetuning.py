@@ -12,6 +12,7 @@ from torch import Tensor
 from sequentia.checkpoint import contradicted, shown
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
+from sequentia.models.counting import Counting
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
 HIDDEN_LR_FACTOR = 0.1
@@ -61,6 +62,8 @@ def _check_options(model: LanguageModel, trained: LanguageModel, path: Path) -> 
     changed = {name: value for name, value in before.items() if value != model.hparams[name]}
     if changed:
         options = " ".join(f"--model.{name} {shown(value)}" for name, value in changed.items())
+        if any(isinstance(value, list) for value in changed.values()):  # too long for a command line
+            options = f"--config {path.parent / 'config.yaml'}"
         differences = contradicted(changed, trained.hparams, model.hparams)
         raise UserError(f"the model of {path} has {differences}: give {options}, or --init_from another checkpoint")
 
@@ -86,14 +89,23 @@ def copy_weights(model: LanguageModel, trained: LanguageModel) -> None:
     """Copy the weights of a model with the same options but possibly another vocabulary and context length.
 
     Entries of tokens and positions that only `model` has are left as they are; those that only `trained` has are
-    dropped.
+    dropped. Counts are not copied: `model` counts its own lines.
     """
     tokens = shared_tokens(model.vocabulary, trained.vocabulary)
     token_dims, position_dims = model.vocabulary_dims(), model.position_dims()
     adapted: dict[str, Tensor] = {}
+    counted = {
+        f"{prefix}.{name}"
+        for prefix, module in model.named_modules()
+        if isinstance(module, Counting)
+        for name in module.state_dict()
+    }
     after = model.state_dict(keep_vars=True)  # the parameters themselves, which are the keys of the declarations
     for name, before in trained.state_dict().items():
         weight = after[name]
+        if name in counted:
+            adapted[name] = weight
+            continue
         to, source = ([torch.arange(size) for size in before.shape] for _ in range(2))
         for dim in token_dims.get(weight, ()):
             to[dim], source[dim] = tokens

@@ -19,7 +19,7 @@ from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.loading import load_model
-from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Transformer, TransformerEnsemble
+from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
 from sequentia.scoring import score
 
@@ -31,9 +31,14 @@ def build(architecture: str, vocabulary: str, context_length: int, **options: An
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
-    if isinstance(model, Counting):
-        model.count(random_batch(model))
+    for module in counting(model):
+        module.count(random_batch(model))
     return model.eval()
+
+
+def counting(model: LanguageModel) -> list[Counting]:
+    """The model or its members that count."""
+    return [module for module in model.modules() if isinstance(module, Counting)]
 
 
 def random_batch(model: LanguageModel) -> Batch:
@@ -117,7 +122,10 @@ def test_only_a_transformers_state_grows_without_limit(model: LanguageModel) -> 
     for _ in range(model.context_length):
         _, state = model.step(torch.tensor([1, 2]), state)
         sizes.append(sum(tensor.numel() for tensor in state))
-    if isinstance(model, Transformer | TransformerEnsemble):  # the keys and values of all tokens so far
+    if isinstance(model, Mixture):  # that of a Transformer grows; that of an n-gram model does not
+        assert len({size - t * (sizes[1] - sizes[0]) for t, size in enumerate(sizes)}) == 1
+        assert sizes[1] > sizes[0]
+    elif isinstance(model, Transformer):  # the keys and values of all tokens so far
         assert sizes == [sizes[0] * (t + 1) for t in range(model.context_length)]
     elif isinstance(model, CNN):  # each layer's inputs, no more than its dilation
         assert sizes == [
@@ -204,9 +212,8 @@ def output_layer(model: LanguageModel) -> list[Tensor]:
     """The weights that, if zero, make all logits equal, whatever the other weights are."""
     if isinstance(model, Bigram):
         return [model.logits.weight]
-    if isinstance(model, TransformerEnsemble):
-        members = [member for member in model.members if isinstance(member, Transformer)]
-        return [parameter for member in members for parameter in member.head.parameters()]
+    if isinstance(model, Mixture):
+        return [weight for network in model.networks() for weight in output_layer(network)]
     return list(model.head.parameters())
 
 
@@ -215,9 +222,9 @@ def test_a_zeroed_output_layer_gives_an_nll_of_ln_v(model: LanguageModel, corpus
     uniform = math.log(len(corpus.vocabulary))
     batch = make_batch(corpus, np.arange(len(corpus)))
     assert abs(float(model.nll_sum(batch)) / batch.total - uniform) > 1e-3
-    if isinstance(model, Counting):  # has no layers: nothing is counted
-        model.load_state_dict(type(model)(model.vocabulary.characters, model.context_length).state_dict())
-    else:
+    for module in counting(model):  # has no layers: nothing is counted
+        module.load_state_dict(type(module)(model.vocabulary.characters, model.context_length).state_dict())
+    if not isinstance(model, Counting):
         for weights in output_layer(model):
             weights.zero_()
     assert float(model.nll_sum(batch)) / batch.total == pytest.approx(uniform, rel=1e-6)
@@ -278,8 +285,8 @@ class TestDeclarations:
 
     def test_a_data_dim_grows_with_what_is_counted(self, model: LanguageModel) -> None:
         before = {name: weight.shape for name, weight in model.state_dict().items()}
-        if isinstance(model, Counting):
-            model.count(random_batch(model))
+        for module in counting(model):
+            module.count(random_batch(model))
         weights = model.state_dict(keep_vars=True)
         dims = model.data_dims()
         assert {id(weight) for weight in dims} <= {id(weight) for weight in weights.values()}

@@ -141,7 +141,7 @@ def test_the_chosen_order_grows_while_the_left_out_nll_falls_and_is_logged(
     assert nll[order] > nll[order - 1] - 0.001
     assert (
         f"n-gram order {order}, chosen by the leave-one-out NLL of the training lines ({nll[order - 1]:.4f} nats per "
-        "character); --model.order overrides it"
+        "character); the option order overrides it"
     ) in capsys.readouterr().err.splitlines()
     assert fit("--model.order", "4").tables.order == 4
     assert "n-gram order" not in capsys.readouterr().err
@@ -161,7 +161,7 @@ def test_the_left_out_log_probabilities_of_a_batch_are_those_of_a_model_that_did
     grams = grams_of(LINES, model)
     discounts = Oracle(grams, 3, len(model.vocabulary)).discounts
     batch = make_batch(names, np.array([0]))
-    found = model.target_log_probs(batch.context, batch.target, batch.position, left_out=True)[batch.target >= 0]
+    found = model.target_log_probs(batch, left_out=True)[batch.target >= 0]
     expected = []
     for gram in grams_of(LINES[:1], model):
         others = grams.copy()

@@ -8,17 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import Uninterrupted, arguments, curves, same_runs, the_run
+from tests.training.runs import CONFIGS, Uninterrupted, arguments, curves, same_runs, the_run
 
 OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
+MIXTURE = [
+    *("--config", str(CONFIGS / "mixture.yaml"), "--trainer.default_root_dir", "checkpoints/transformer"),
+    *("--model.members", "[{architecture: Transformer, n_embd: 16, n_layer: 1, n_head: 2}, {architecture: NGram}]"),
+]
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2"]
 
 pytestmark = pytest.mark.slow  # each start of two processes takes ten seconds
 
 
-def fit(cwd: Path, *options: str, kill: bool = False) -> int:
+def fit(cwd: Path, *options: str, kill: bool = False, mixture: bool = False) -> int:
     """Run `sequentia fit`; with `kill`, all its processes die at the validation after step 28."""
-    command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *OPTIONS, *options]
+    given = [*arguments("every 5 steps"), *OPTIONS]
+    if mixture:
+        pairs = zip(given[3::2], given[4::2], strict=True)
+        given = ["fit", *MIXTURE, *(word for pair in pairs for word in pair if not pair[0].startswith("--model."))]
+    command = [sys.executable, "-m", "sequentia", *given, *options]
     with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -27,10 +35,11 @@ def fit(cwd: Path, *options: str, kill: bool = False) -> int:
     return process.returncode
 
 
-def test_two_processes_reproduce_one_with_the_same_global_batch(uninterrupted: Uninterrupted) -> None:
-    one, two = uninterrupted.workdir("one process"), uninterrupted.workdir("two processes")
-    assert fit(one, "--data.batch_size", "32") == 0
-    assert fit(two, "--data.batch_size", "16", *TWO) == 0
+@pytest.mark.parametrize("mixture", [False, True])
+def test_two_processes_reproduce_one_with_the_same_global_batch(uninterrupted: Uninterrupted, mixture: bool) -> None:
+    one, two = (uninterrupted.workdir(f"{number} {mixture}") for number in ("one process", "two processes"))
+    assert fit(one, "--data.batch_size", "32", mixture=mixture) == 0
+    assert fit(two, "--data.batch_size", "16", *TWO, mixture=mixture) == 0
     expected, got = curves(the_run(one)), curves(the_run(two))
     assert [step + 1 for step, _ in expected["val/loss"]] == [7, 14, 21, 28, 35, 42, 49, 50]
     for tag in ("val/loss", "lr"):

@@ -47,9 +47,17 @@ SCHEDULES = {
 }
 """Schedules of PyTorch that take plain options."""
 
+MEMBERS = "[{architecture: Transformer, n_embd: 16, n_layer: 1, n_head: 2, dropout: 0.1}, {architecture: NGram}]"
+MIXTURE = (
+    f"--config {CONFIGS}/mixture.yaml --model.members '{MEMBERS}' --data.path lines.txt --data.batch_size 16 "
+    "--trainer.accelerator cpu --trainer.log_every_n_steps 1 --trainer.max_steps 20 --trainer.val_check_interval 4 "
+    "--checkpoint.every_n_train_steps 2 --trainer.default_root_dir checkpoints/transformer"
+)
+
 CASES = {
     "plateau, accumulation and average": f"{TRANSFORMER} {PLATEAU} {ACCUMULATION} {AVERAGE} {BEFORE_EPOCH_END}",
     "LBFGS": LBFGS,
+    "mixture": MIXTURE,
 }
 SLOW_CASES = {
     "plateau": f"{TRANSFORMER} {PLATEAU}",

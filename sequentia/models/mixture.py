@@ -1,0 +1,221 @@
+"""Mixture: the probabilities of several models, of any architecture, mixed."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sequentia.checkpoint import shown
+from sequentia.errors import UserError
+from sequentia.models.base import Batch, LanguageModel, State
+from sequentia.models.counting import Counting
+from sequentia.models.options import check_options, check_sizes
+
+_COUNTED = 0.25  # weight of the members that count, before it is chosen on validation lines
+_PRIOR = 20  # validation tokens that the initial weights are worth, so that few lines do not decide alone
+_ENOUGH = 2**18  # validation tokens to estimate the weights from: enough for three digits
+_ITERATIONS = 100  # of expectation maximization, which starts from the weights of the last validation
+
+
+class Mixture(LanguageModel):
+    """The weighted mean of the probabilities of several models.
+
+    An n-gram model and a network err in different places, and networks that differ only in their initial weights
+    overfit in different directions. Each network is trained on its own loss, because the loss of the mixture would make
+    them alike; `train/loss` is the mean of their losses. The members that count do so before the first step. At each
+    validation, expectation maximization finds the weights with the lowest NLL of the validation lines, and they are
+    logged as `weight/...`. If no line is held out, the members that count share a weight of a quarter, and the networks
+    share the rest.
+
+    Sources: Jelinek & Mercer, "Interpolated estimation of Markov source parameters from sparse data", 1980 (weights);
+    Hansen & Salamon, "Neural network ensembles", 1990.
+
+    Args:
+        members: The members. Each is a mapping with the name of an `architecture` and its options; with `copies`, it
+            stands for so many networks. By default a Transformer and an NGram.
+
+    Raises:
+        UserError: A member is invalid, or none is a network.
+
+    Attributes:
+        log_weights: Logarithm of the weight of each member, `(M,)` float; normalized where it is used.
+        prior: Validation tokens that the initial weights are worth, `(M,)` double.
+    """
+
+    log_weights: Tensor
+    prior: Tensor
+
+    def __init__(self, vocabulary: str, context_length: int, members: list[dict[str, Any]] | None = None) -> None:
+        super().__init__(vocabulary, context_length)
+        if members is not None:
+            _check_entries(members)
+            members = [dict(sorted(entry.items())) for entry in members]  # one order in every checkpoint
+        self.save_hyperparameters(logger=False)
+        entries = [{"architecture": "Transformer"}, {"architecture": "NGram"}] if members is None else members
+        self.members = nn.ModuleList(m for entry in entries for m in _build(vocabulary, context_length, entry))
+        counts = [isinstance(member, Counting) for member in self.members]
+        if all(counts):
+            raise UserError("model.members has no network: add a member such as {architecture: Transformer}")
+        counted = _COUNTED if any(counts) else 0.0
+        shares = [counted / sum(counts) if c else (1 - counted) / counts.count(False) for c in counts]
+        self.register_buffer("log_weights", torch.tensor(shares).log())
+        self.register_buffer("prior", _PRIOR * torch.tensor(shares).double(), persistent=False)
+        self._state_sizes: list[int] = []  # tensors in the state of each member
+        self._held_out: list[Tensor] = []  # log probabilities of the validation targets so far, each (M, N)
+
+    def all_members(self) -> list[LanguageModel]:
+        """Every member."""
+        return [member for member in self.members if isinstance(member, LanguageModel)]
+
+    def networks(self) -> list[LanguageModel]:
+        """The members that are trained by gradient descent."""
+        return [member for member in self.all_members() if not isinstance(member, Counting)]
+
+    def counting(self) -> list[Counting]:
+        """The members that count."""
+        return [member for member in self.all_members() if isinstance(member, Counting)]
+
+    @property
+    def max_positions(self) -> int | None:
+        limits = [member.max_positions for member in self.all_members() if member.max_positions is not None]
+        return min(limits, default=None)
+
+    @property
+    def exports_onnx(self) -> bool:
+        return all(member.exports_onnx for member in self.all_members())
+
+    def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {weight: dims for member in self.all_members() for weight, dims in member.vocabulary_dims().items()}
+
+    def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {weight: dims for member in self.all_members() for weight, dims in member.position_dims().items()}
+
+    def data_dims(self) -> dict[Tensor, tuple[int, ...]]:
+        return {weight: dims for member in self.all_members() for weight, dims in member.data_dims().items()}
+
+    def hidden_matrices(self) -> dict[Tensor, int]:
+        return {weight: n for member in self.all_members() for weight, n in member.hidden_matrices().items()}
+
+    def check_context_length(self, other: int) -> None:
+        for member in self.all_members():
+            member.check_context_length(other)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the networks, which training calls one by one; the options are those of `torch.compile`."""
+        for network in self.networks():
+            network.compile(*args, **kwargs)
+
+    def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        return self._mix([member(context, position).float().log_softmax(-1) for member in self.members])
+
+    def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        members = self.all_members()
+        before: list[State | None] = [None] * len(members)
+        if state is not None:
+            self._state_sizes = self._state_sizes or [len(member.step(token[:1])[1]) for member in members]
+            tensors = iter(state)
+            before = [tuple(islice(tensors, size)) for size in self._state_sizes]
+        steps = [member.step(token, part) for member, part in zip(members, before, strict=True)]
+        log_probs = self._mix([logits.float().log_softmax(-1) for logits, _ in steps])
+        return log_probs, tuple(tensor for _, after in steps for tensor in after)
+
+    def _mix(self, log_probs: list[Tensor]) -> Tensor:
+        """Log probabilities under each of the M members -> those of the mixture, of the same shape."""
+        weighted = zip(log_probs, self.log_weights.log_softmax(0), strict=True)
+        return torch.stack([member + weight for member, weight in weighted]).logsumexp(0)
+
+    def target_log_probs(self, batch: Batch) -> Tensor:
+        mixed = self._mix([member.target_log_probs(batch) for member in self.all_members()])
+        return mixed.masked_fill(batch.target < 0, 0.0)
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The mean of the networks' own losses."""
+        return torch.stack([network.training_loss(batch) for network in self.networks()]).mean()
+
+    def on_train_start(self) -> None:
+        """Count the training lines, unless the run is resumed: then the counts are in its checkpoint."""
+        counting = [member for member in self.counting() if not member.counts.any()]
+        if not counting:
+            return
+        for batch in islice(self.trainer.train_dataloader or (), int(self.trainer.num_training_batches)):
+            on_device = self.transfer_batch_to_device(batch, self.device, 0)
+            for member in counting:
+                member.count(on_device)
+        for member in counting:
+            member.on_counted()
+
+    def validation_step(self, batch: Batch) -> None:
+        """During `fit`, collect the log probabilities of the targets, with which the weights are chosen."""
+        if self.trainer.state.fn == "fit":
+            kept = batch.target >= 0
+            self._held_out.append(torch.stack([m.target_log_probs(batch)[kept] for m in self.all_members()]))
+        else:
+            super().validation_step(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """During `fit`, choose the weights; then log the metrics of the validation lines."""
+        if self._held_out:
+            log_probs = torch.cat(self._held_out, 1)  # (M, N)
+            self._held_out = []
+            self._choose_weights(log_probs[:, :: 1 + log_probs.shape[1] // _ENOUGH])
+            self.val_nll.update(-self._mix(list(log_probs)).sum(dtype=torch.double), log_probs.shape[1])
+            named = zip(self.all_members(), self.log_weights.exp(), strict=True)
+            weights = {f"weight/{i}_{type(member).__name__}": weight for i, (member, weight) in enumerate(named)}
+            self.log_dict(weights, sync_dist=True)
+        super().on_validation_epoch_end()
+
+    @torch.no_grad()
+    def _choose_weights(self, log_probs: Tensor) -> None:
+        """Set the weights with the lowest NLL of N tokens.
+
+        Args:
+            log_probs: Log probabilities of the tokens under each member, `(M, N)`.
+        """
+        log_probs, log_weights = log_probs.double(), self.log_weights.double()
+        for _ in range(_ITERATIONS):
+            tokens = (log_probs + log_weights[:, None]).softmax(0).sum(1)  # that each member accounts for, (M,)
+            tokens = self.trainer.strategy.reduce(tokens, reduce_op="sum") + self.prior
+            log_weights = (tokens / tokens.sum()).log()
+        self.log_weights.copy_(log_weights)
+
+
+def _check_entries(entries: list[Any]) -> None:
+    """Check the entries of `members`, except for the values of an architecture's own options.
+
+    Raises:
+        UserError: One is invalid.
+    """
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("architecture"), str):
+            raise UserError(f"model.members: expected a mapping with the key architecture, got {shown(entry)}")
+        name, copies = entry["architecture"], entry.get("copies", 1)
+        if type(copies) is not int:
+            raise UserError(f"model.members: copies must be a whole number, got {shown(copies)}")
+        check_sizes(copies=copies)
+        architecture = _architecture(name)
+        if copies > 1 and issubclass(architecture, Counting):
+            raise UserError(f"model.members: several copies of {name} would be equal; omit copies")
+        options = {"vocabulary": "", "context_length": 1} | _options(entry)
+        check_options(architecture, options)
+    check_sizes(members=sum(entry.get("copies", 1) for entry in entries))
+
+
+def _options(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in ("architecture", "copies")}
+
+
+def _architecture(name: str) -> type[LanguageModel]:
+    from sequentia.models import ARCHITECTURES  # at the top, the two modules would import each other
+
+    if name not in ARCHITECTURES or issubclass(ARCHITECTURES[name], Mixture):
+        possible = ", ".join(n for n, a in ARCHITECTURES.items() if not issubclass(a, Mixture))
+        raise UserError(f"model.members: the architecture can be {possible}, got {shown(name)}")
+    return ARCHITECTURES[name]
+
+
+def _build(vocabulary: str, context_length: int, entry: dict[str, Any]) -> Iterator[LanguageModel]:
+    """The members that an entry stands for."""
+    for _ in range(entry.get("copies", 1)):
+        yield _architecture(entry["architecture"])(vocabulary, context_length, **_options(entry))

@@ -1,0 +1,286 @@
+"""The mixture of several models: probabilities, weights, training."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sequentia.cli import main
+from sequentia.data import CharDataModule
+from sequentia.data.batches import make_batch
+from sequentia.data.corpus import Corpus
+from sequentia.errors import UserError
+from sequentia.loading import load_model
+from sequentia.models import Mixture, NGram, Transformer
+from sequentia.models.counting import Counting
+
+SMALL = {"architecture": "Transformer", "n_layer": 1, "n_head": 2, "n_embd": 8}
+MEMBERS: list[dict[str, Any]] = [
+    {**SMALL, "copies": 2},
+    {"architecture": "MLP", "n_hidden": 8},
+    {"architecture": "BigramCounts"},
+    {"architecture": "NGram"},
+]
+
+
+@pytest.fixture
+def mixture(corpus: Corpus) -> Mixture:
+    """Five members with random weights, one of which has counted; the weights of the mixture differ."""
+    torch.manual_seed(0)
+    model = Mixture(corpus.vocabulary.characters, corpus.longest + 1, MEMBERS)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.5)
+        model.log_weights.copy_(torch.tensor([0.1, 0.15, 0.2, 0.25, 0.3]).log())
+    model.counting()[1].count(make_batch(corpus, np.arange(len(corpus))))
+    return model
+
+
+def contexts(corpus: Corpus) -> Tensor:
+    """Seen and unseen contexts, `(B, T)`."""
+    torch.manual_seed(1)
+    context = torch.randint(1, len(corpus.vocabulary), (20, corpus.longest + 1))
+    context[:, 0] = 0
+    for i in range(len(corpus)):
+        context[i, 1 : len(corpus.line(i)) + 1] = torch.from_numpy(corpus.vocabulary.encode(corpus.line(i)))
+    return context
+
+
+@torch.no_grad()
+def test_probabilities_are_the_weighted_mean_of_the_members_and_sum_to_1_everywhere(
+    mixture: Mixture, corpus: Corpus
+) -> None:
+    context = contexts(corpus)
+    parts = [member(context).double().softmax(-1) for member in mixture.all_members()]
+    expected = sum(w * part for w, part in zip((0.1, 0.15, 0.2, 0.25, 0.3), parts, strict=True))
+    found = mixture(context).double().exp()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(found.sum(-1), torch.ones(context.shape).double(), rtol=1e-6, atol=0)
+
+
+@torch.no_grad()
+def test_probabilities_sum_to_1_whatever_the_weights_of_a_checkpoint(mixture: Mixture, corpus: Corpus) -> None:
+    mixture.log_weights.copy_(torch.tensor([3.0, 5.0, -1e30, 80.0, 0.0]))
+    sums = mixture(contexts(corpus)).double().exp().sum(-1)
+    torch.testing.assert_close(sums, torch.ones_like(sums), rtol=1e-6, atol=0)
+
+
+@torch.no_grad()
+def test_step_by_step_log_probabilities_equal_forwards_for_every_kind_of_member(
+    mixture: Mixture, corpus: Corpus
+) -> None:
+    context, state, stepped = contexts(corpus), None, []
+    for t in range(context.shape[1]):
+        logits, state = mixture.step(context[:, t], state)
+        stepped.append(logits)
+    torch.testing.assert_close(torch.stack(stepped, 1), mixture(context), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_log_probabilities_of_the_targets_are_those_of_forward(mixture: Mixture, corpus: Corpus) -> None:
+    batch = make_batch(corpus, np.arange(len(corpus)))
+    kept = batch.target >= 0
+    expected = mixture(batch.context, batch.position)[kept].gather(1, batch.target[kept][:, None])[:, 0]
+    found = mixture.target_log_probs(batch)
+    torch.testing.assert_close(found[kept], expected, atol=1e-5, rtol=1e-5)
+    assert (found[~kept] == 0).all()
+
+
+@torch.no_grad()
+def test_the_nll_of_the_mixture_is_below_the_weighted_mean_of_its_members(mixture: Mixture, corpus: Corpus) -> None:
+    """Jensen's inequality, for each line."""
+    for i in range(len(corpus)):
+        batch = make_batch(corpus, np.array([i]))
+        mean = sum(w * m.nll_sum(batch) for w, m in zip(mixture.log_weights.exp(), mixture.all_members(), strict=True))
+        assert mixture.nll_sum(batch) < mean
+
+
+def test_gradients_of_a_network_are_those_of_training_it_alone(mixture: Mixture, corpus: Corpus) -> None:
+    batch = make_batch(corpus, np.arange(len(corpus)))
+    mixture.training_loss(batch).backward()
+    assert len(mixture.networks()) == 3
+    for network in mixture.networks():
+        together = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+        assert together
+        network.zero_grad()
+        network.training_loss(batch).backward()
+        alone = [p.grad for p in network.parameters() if p.grad is not None]
+        torch.testing.assert_close([3 * gradient for gradient in together], alone)
+
+
+def test_copies_have_different_initial_weights(corpus: Corpus) -> None:
+    a, b = Mixture(corpus.vocabulary.characters, 5, [{**SMALL, "copies": 2}]).networks()
+    assert isinstance(a, Transformer)
+    assert isinstance(b, Transformer)
+    assert not torch.equal(a.token_embedding.weight, b.token_embedding.weight)
+
+
+def test_hidden_matrices_are_those_of_the_networks(mixture: Mixture) -> None:
+    expected = {id(p): n for network in mixture.networks() for p, n in network.hidden_matrices().items()}
+    assert {id(p): n for p, n in mixture.hidden_matrices().items()} == expected
+    assert len(expected) == 2 * 4 + 1
+
+
+@pytest.mark.parametrize(
+    ("members", "weights"),
+    [
+        (None, [0.75, 0.25]),
+        ([{**SMALL, "copies": 3}, {"architecture": "NGram"}], [0.25, 0.25, 0.25, 0.25]),
+        ([{"architecture": "NGram"}, SMALL, {"architecture": "BigramCounts"}], [0.125, 0.75, 0.125]),
+        ([SMALL, {"architecture": "GRU"}], [0.5, 0.5]),
+    ],
+)
+def test_before_lines_are_held_out_counting_has_a_quarter_of_the_weight(
+    members: list[dict[str, Any]] | None, weights: list[float]
+) -> None:
+    torch.testing.assert_close(Mixture("ab", 5, members).log_weights.exp(), torch.tensor(weights))
+
+
+def test_the_context_is_limited_by_the_members(mixture: Mixture) -> None:
+    assert mixture.max_positions == mixture.context_length
+    assert Mixture("ab", 5, [{"architecture": "GRU"}, {"architecture": "NGram"}]).max_positions is None
+
+
+def test_compile_compiles_the_networks_that_training_calls(mixture: Mixture, corpus: Corpus) -> None:
+    batch = make_batch(corpus, np.arange(3))
+    mixture.eval()
+    with torch.no_grad():
+        expected = mixture.training_loss(batch)
+        compiled = []
+
+        def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+            compiled.append(graph)
+            return graph.forward
+
+        mixture.compile(backend=backend, dynamic=True)
+        torch.testing.assert_close(mixture.training_loss(batch), expected)
+    assert len(compiled) == 2  # the two Transformers share one
+
+
+def test_onnx_has_a_mixture_of_networks_only(mixture: Mixture) -> None:
+    assert not mixture.exports_onnx
+    assert Mixture("ab", 5, [SMALL, {"architecture": "GRU"}]).exports_onnx
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([{"architecture": "NGram"}], "has no network"),
+        ([], "members must be at least 1"),
+        (["NGram"], "expected a mapping with the key architecture, got 'NGram'"),
+        ([{"n_layer": 2}], "expected a mapping with the key architecture"),
+        ([{"architecture": "Mixture"}], "the architecture can be Bigram, .*, got 'Mixture'"),
+        ([{"architecture": "Transfomer"}], "the architecture can be Bigram, .*, got 'Transfomer'"),
+        ([{**SMALL, "layers": 2}], "Transformer has no option 'layers'"),
+        ([{**SMALL, "n_layer": "2"}], "the option n_layer of Transformer has the wrong type: '2'"),
+        ([{**SMALL, "n_layer": 0}], "n_layer must be at least 1"),
+        ([{**SMALL, "copies": 1.5}], "copies must be a whole number, got 1.5"),
+        ([{**SMALL, "copies": 0}], "copies must be at least 1"),
+        ([{**SMALL, "copies": 301}], "copies must be at most 300"),
+        ([{**SMALL, "copies": 300}, SMALL], "members must be at most 300"),
+        ([SMALL, {"architecture": "NGram", "copies": 2}], "several copies of NGram would be equal"),
+    ],
+)
+def test_an_invalid_member_is_a_mistake(members: list[Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Mixture("ab", 5, members)
+
+
+LINES = [f"{a}{b}{c}" for a in "abc" for b in "ab" for c in "abcd"] * 3
+
+
+@pytest.fixture
+def fit(tmp_path: Path, write: Callable[..., str]) -> Callable[..., Mixture]:
+    """Fit a small mixture with the given options; returns the model of best.ckpt."""
+
+    def fit(*options: str) -> Mixture:
+        members = f"[{{architecture: NGram}}, {SMALL}]".replace("'", "")
+        arguments = ["--model", "Mixture", "--model.members", members, "--data.path", write(LINES)]
+        arguments += ["--data.batch_size", "20", "--trainer.accelerator", "cpu", "--trainer.max_steps", "6"]
+        arguments += ["--trainer.default_root_dir", str(tmp_path / "runs"), *options]
+        assert main(["fit", *arguments]) == 0
+        model = load_model(max((tmp_path / "runs").glob("version_*/best.ckpt")))
+        assert isinstance(model, Mixture)
+        return model
+
+    return fit
+
+
+def test_the_weights_have_the_lowest_nll_of_the_validation_lines(
+    fit: Callable[..., Mixture], write: Callable[..., str]
+) -> None:
+    """Found by a search over all weights; 20 tokens more have the initial weights."""
+    model = fit("--data.val_fraction", "0.3")
+    data = CharDataModule(write(LINES), val_fraction=0.3)
+    batch = make_batch(data.corpus, data.split.val)
+    kept = batch.target >= 0
+    with torch.no_grad():
+        probs = [member.target_log_probs(batch)[kept].double().exp() for member in model.all_members()]
+
+    def loss(weight: float) -> float:
+        nll = -(weight * probs[0] + (1 - weight) * probs[1]).log().sum()
+        return float(nll) - 20 * (0.25 * math.log(weight) + 0.75 * math.log(1 - weight))
+
+    best = min((float(w) for w in np.linspace(0.001, 0.999, 999)), key=loss)
+    assert float(model.log_weights.exp()[0]) == pytest.approx(best, abs=0.002)
+    assert abs(best - 0.25) > 0.02, "the weights have changed"
+
+
+def test_the_logged_validation_nll_and_weights_are_those_of_the_saved_mixture(
+    fit: Callable[..., Mixture], write: Callable[..., str], tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = fit()
+    data = CharDataModule(write(LINES))
+    batch = make_batch(data.corpus, data.split.val)
+    with torch.no_grad():
+        expected = float(model.nll_sum(batch)) / batch.total
+    events = EventAccumulator(str(tmp_path / "runs" / "version_0")).Reload()
+    nlls = [event.value for event in events.Scalars("val/loss")]
+    assert min(nlls) == pytest.approx(expected, rel=1e-6)
+    for name, weight in zip(("0_NGram", "1_Transformer"), model.log_weights.exp(), strict=True):
+        weights = [event.value for event in events.Scalars(f"weight/{name}")]
+        assert weights[nlls.index(min(nlls))] == pytest.approx(float(weight), rel=1e-6)
+
+
+def test_every_training_line_is_counted_once_before_the_first_step(
+    fit: Callable[..., Mixture], write: Callable[..., str]
+) -> None:
+    model = fit("--trainer.max_steps", "1", "--data.val_fraction", "0.3")
+    (counted,) = model.counting()
+    data = CharDataModule(write(LINES), val_fraction=0.3)
+    alone = NGram(data.vocabulary.characters, data.context_length)
+    alone.count(make_batch(data.corpus, data.split.train))
+    assert same_weights(counted, alone)
+
+
+def test_a_resumed_run_counts_nothing_again(fit: Callable[..., Mixture]) -> None:
+    before = fit().counting()[0]
+    after = fit("--ckpt_path", "last", "--trainer.max_steps", "10").counting()[0]
+    assert same_weights(before, after)
+
+
+def same_weights(one: Counting, other: Counting) -> bool:
+    """Whether two models have counted the same."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_weights_stay_if_nothing_is_held_out(fit: Callable[..., Mixture]) -> None:
+    model = fit("--data.val_fraction", "0", "--data.test_fraction", "0")
+    torch.testing.assert_close(model.log_weights.exp(), torch.tensor([0.25, 0.75]))
+
+
+def test_an_average_of_counts_is_refused(
+    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--model", "Mixture", "--data.path", write(LINES), "--trainer.callbacks+=EMAWeightAveraging"]
+    assert main(["fit", *arguments, "--trainer.default_root_dir", str(tmp_path / "runs")]) == 2
+    assert "EMAWeightAveraging would average counts" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
