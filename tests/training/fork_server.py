@@ -9,6 +9,7 @@ separate process, which SIGKILL ends like any other. Requests are lines of JSON 
     kill       null, {"after": seconds}, or {"call": name, "count": n}: kill just before the n-th call of a function
                in CALLS or of a hook of Lightning's callbacks
     signal     optional, {"hook": name, "count": n, "signum": number}: send a signal in the n-th call of a hook
+    nohup      optional, true: ignore SIGHUP
 
 The answer is a line with the exit code, negative for a signal.
 """
@@ -96,6 +97,8 @@ def run(request: dict[str, Any]) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
     torch.set_num_threads(1)
+    if request.get("nohup"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     kill = request["kill"] or {}
     if kill.get("call") == "half":
         write_half(kill["count"])

@@ -1,8 +1,11 @@
 """What the tests of runs share: starting them, and comparing what they write."""
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +53,29 @@ SETTINGS = {
 Curves = dict[str, list[tuple[int, float]]]
 
 
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """Processes started in this block ignore no signal that stops a run.
+
+    They inherit what this process ignores: SIGHUP if pytest was started by nohup, SIGINT if it runs in the background.
+    """
+    ignored = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
 class ForkServer:
     """Starts `sequentia` in separate processes; see fork_server.py."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, str(Path(__file__).with_name("fork_server.py"))]
+        with default_signals():
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, cwd: Path, arguments: list[str], kill: Any = None, **more: Any) -> int:
         request = {"arguments": arguments, "cwd": str(cwd), "log": str(cwd / "log"), "kill": kill, **more}

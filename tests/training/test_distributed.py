@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import CONFIGS, Uninterrupted, arguments, curves, same_runs, the_run
+from tests.training.runs import CONFIGS, Uninterrupted, arguments, curves, default_signals, same_runs, the_run
 
 OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
 MIXTURE = [
@@ -59,7 +59,9 @@ def test_two_killed_processes_resume_bit_identically(uninterrupted: Uninterrupte
 def test_sigterm_to_the_first_process_stops_both(uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("two stopped")
     command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *TWO, "--trainer.max_steps", "100000"]
-    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with default_signals():
+        process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    with process:
         assert process.stderr is not None
         lines = []
         for line in process.stderr:

@@ -1,7 +1,7 @@
 """How a run stops early.
 
-Ctrl-C, SIGTERM and SIGHUP finish the step, write last.ckpt, print how to resume, and exit with 130, 143 or 129. A loss
-that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint.
+Ctrl-C, SIGTERM and SIGHUP finish the step, write last.ckpt, print how to resume, and exit with 130, 143 or 129; nohup
+ignores SIGHUP. A loss that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint.
 """
 
 import os
@@ -23,7 +23,7 @@ from sequentia.models import Transformer
 from sequentia.runs import locked
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.stopping import StopWhenDiverged
-from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
+from tests.training.runs import ForkServer, Uninterrupted, arguments, default_signals, same_runs, the_run
 
 SETTING = "accumulating"  # 15 steps of three batches each
 
@@ -57,6 +57,13 @@ def test_a_signal_stops_after_the_step_and_the_run_resumes_bit_identically(
     same_runs(run, uninterrupted(SETTING))
 
 
+def test_a_closed_terminal_does_not_stop_a_run_under_nohup(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("nohup")
+    sent = {"hook": "on_before_zero_grad", "count": 3, "signum": int(signal.SIGHUP)}
+    assert fit(cwd, arguments(SETTING), signal=sent, nohup=True) == 0
+    same_runs(the_run(cwd), uninterrupted(SETTING))
+
+
 def test_a_signal_in_the_last_step_leaves_a_complete_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("signal at the end")
     assert fit(cwd, arguments(SETTING), signal={"hook": "on_train_end", "count": 1, "signum": int(signal.SIGINT)}) == 0
@@ -79,10 +86,11 @@ def test_a_run_whose_terminal_is_closed_is_saved_and_resumes_bit_identically(
     """The shell and the kernel both send SIGHUP, and nothing can be printed any more."""
     cwd = uninterrupted.workdir(f"closed {len(through)}")
     command = f"{shlex.join([sys.executable, '-m', 'sequentia', *arguments(SETTING)])} {through}"
-    child, terminal = os.forkpty()
-    if child == 0:
-        os.chdir(cwd)
-        os.execvp("bash", ["bash", "-i", "-c", f"{command}; true"])
+    with default_signals():
+        child, terminal = os.forkpty()
+        if child == 0:
+            os.chdir(cwd)
+            os.execvp("bash", ["bash", "-i", "-c", f"{command}; true"])
     run = cwd / "checkpoints" / "transformer" / "version_0"
     while not (run / "best.ckpt").exists():  # written at step 2
         os.read(terminal, 10_000)
@@ -101,7 +109,9 @@ def test_a_second_ctrl_c_stops_immediately(uninterrupted: Uninterrupted) -> None
     cwd = uninterrupted.workdir("twice")
     endless = ["--trainer.max_steps", "100000000", "--trainer.accumulate_grad_batches", "1000000"]
     command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps"), *endless]
-    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with default_signals():
+        process = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
         assert process.stderr is not None
         lines = []
         for line in process.stderr:
