@@ -54,6 +54,7 @@ def _run(name: str, arguments: list[str], held: ExitStack) -> None:
 
     TrainingCLI(
         held,
+        name,
         LanguageModel,
         CharDataModule,
         subclass_mode_model=True,

@@ -60,24 +60,21 @@ class TrainingCLI(LightningCLI):
 
     Args:
         held: Closed when the command ends; it holds the lock of the run.
+        subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
     """
 
     model: LanguageModel
     init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
     initialized = ""  # what of it was copied
 
-    def __init__(self, held: ExitStack, *args: Any, **kwargs: Any) -> None:
-        self.held = held
+    def __init__(self, held: ExitStack, subcommand: str, *args: Any, **kwargs: Any) -> None:
+        self.held, self.subcommand = held, subcommand
         super().__init__(*args, **kwargs)
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """The subcommands, and the arguments of the trainer's methods that are not options."""
-        return {
-            "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
-            "validate": {"model", "dataloaders", "datamodule", "weights_only"},
-            "test": {"model", "dataloaders", "datamodule", "weights_only"},
-        }
+    def subcommands(self) -> dict[str, set[str]]:
+        """The subcommand, and the arguments of the trainer's method that are not options."""
+        loaders = {"train_dataloaders", "val_dataloaders"} if self.subcommand == "fit" else {"dataloaders"}
+        return {self.subcommand: {"model", "datamodule", "weights_only", *loaders}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the groups `checkpoint`, `optimizer` and `lr_scheduler`, and pass vocabulary and length to the model."""
@@ -125,7 +122,7 @@ class TrainingCLI(LightningCLI):
         self.checkpoint: Path | None = None
         self.recorded: dict[str, Any] | None = None
         self.loaded: dict[str, Any] | None = None  # the content of the checkpoint
-        command = args[0] if args else ""
+        command = self.subcommand
         if any(str(argument).split("=")[0] == "--init_from" for argument in args):
             if command != "fit":
                 raise UserError(f"{command} evaluates a checkpoint: give --ckpt_path, not --init_from")
@@ -134,7 +131,7 @@ class TrainingCLI(LightningCLI):
                     f"--init_from starts a new run, but --ckpt_path {self.given.ckpt_path} resumes one with its own "
                     "weights: omit one of the two"
                 )
-        if command in self.subcommands() and not self.given.help:
+        if not self.given.help:
             self._find_run(command)
         architecture = None
         if self.checkpoint is not None:
@@ -153,7 +150,7 @@ class TrainingCLI(LightningCLI):
                 raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
             except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
                 raise UserError(f"an option needs a package that is not installed: {error}") from error
-        options = self.config[self.config.subcommand]
+        options = self.options
         if options.ckpt_path is not None and self.given.ckpt_path is None:
             raise UserError("ckpt_path is set in a --config that is no regular file: give --ckpt_path instead")
         options.ckpt_path = None
