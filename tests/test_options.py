@@ -357,7 +357,7 @@ QUICK = settings(max_examples=20, deadline=None, derandomize=True, database=None
 THOROUGH = settings(QUICK, max_examples=2000, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
+@pytest.mark.filterwarnings("default")  # of a library about odd options: printed, as for a user
 @QUICK
 @given(command_lines())
 def test_any_options_end_with_a_result_or_one_line(home: Path, arguments: list[str]) -> None:
@@ -365,7 +365,7 @@ def test_any_options_end_with_a_result_or_one_line(home: Path, arguments: list[s
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("default")  # of a library about odd options: printed, as for a user
 @THOROUGH
 @given(command_lines())
 def test_thousands_of_options_end_with_a_result_or_one_line(home: Path, arguments: list[str]) -> None:

@@ -63,7 +63,6 @@ def test_the_two_commands_of_the_quick_start_are_unchanged() -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith(("sequentia", "pip"))])
-@pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
 def test_every_command_runs(
     line: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., CommandResult]
 ) -> None:

@@ -8,8 +8,6 @@ import pytest
 from sequentia.cli import main
 from tests.conftest import NAMES
 
-pytestmark = pytest.mark.filterwarnings("default")  # whole commands: Lightning triggers warnings in its own code
-
 VOCABULARIES = {
     "same size, other characters": [name.replace("e", "ß") for name in NAMES],
     "one more character": [*NAMES, "qa", "aq"],

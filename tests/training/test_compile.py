@@ -27,7 +27,7 @@ def test_the_checkpoint_of_a_compiled_model_is_that_of_the_model(tmp_path: Path)
 
 
 @pytest.mark.slow  # needs a C++ compiler, and half a minute
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # by torch.compile
 def test_a_compiled_run_ends_with_about_the_weights_of_an_eager_run(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "configs" / "transformer.yaml"
     options = ["--trainer.max_steps=10", "--model.n_layer=1", "--model.dropout=0", "--data.batch_size=16"]

@@ -13,8 +13,6 @@ from sequentia.training.options import Given, restricted
 from tests.conftest import CommandResult
 from tests.training.runs import LINES
 
-pytestmark = pytest.mark.filterwarnings("default")  # whole commands, in which Lightning triggers warnings
-
 GRU = ["--config", str(Path(__file__).parents[2] / "configs" / "gru.yaml")]
 OPTIONS = ["--data.path", "brands.txt", "--model.n_hidden", "8", "--data.seed", "3", "--trainer.max_steps", "6"]
 TRAINER = ["--trainer.accelerator", "cpu", "--trainer.log_every_n_steps", "1"]

@@ -145,7 +145,6 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_weights(
         assert all(weight.isfinite().all() for weight in weights.values()), path
 
 
-@pytest.mark.filterwarnings("default")  # a whole run, in which Lightning triggers warnings
 def test_a_nan_loss_stops_the_run_in_the_same_step(
     uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
