@@ -3,9 +3,9 @@
 import io
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from lightning.pytorch import Trainer
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
+from sequentia.training import tensorboard
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, one of them the shortest possible."""
@@ -33,9 +34,9 @@ def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
     return model
 
 
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """A command configures logging for its process; the next test must not inherit it."""
+@contextmanager
+def restored_logging() -> Iterator[None]:
+    """Undo what a command in this block configures: it configures logging for its process."""
     loggers = [
         logging.getLogger(name) for name in ("sequentia", "py.warnings", "lightning.pytorch", "lightning.fabric")
     ]
@@ -48,9 +49,24 @@ def _restore_logging() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """The next test must not inherit the logging of a command."""
+    with restored_logging():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Run PyTorch on one thread: threads do not speed up tiny tensors, and they slow down parallel test processes."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_heat_map() -> Iterator[None]:
+    """A bigram's heat map takes longer to draw than a tiny model to train; test_tensorboard.py has it drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensorboard, "LARGEST", 0)
+        yield
 
 
 @pytest.fixture
@@ -154,6 +170,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Path(__file__).parents[1] / "configs" / "bigram.yaml"
     options = ["--data.path", f"{home}/names.txt", "--data.val_fraction", "0", "--data.test_fraction", "0"]
     options += ["--trainer.max_steps", "20", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(home)]
-    # In a subprocess: training configures logging and seeds, which must not affect other tests.
-    subprocess.run([sys.executable, "-m", "sequentia", "fit", "--config", str(config), *options], check=True)
+    with restored_logging():
+        assert main(["fit", "--config", str(config), *options]) == 0
     return home / "version_0"

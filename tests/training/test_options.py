@@ -1,16 +1,19 @@
 """A run owns its configuration: resuming and evaluating start from what the run recorded."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import yaml
 
 from sequentia.checkpoint import read_checkpoint
+from sequentia.cli import main
 from sequentia.training.options import Given, restricted
-from tests.conftest import CommandResult
+from tests.conftest import CommandResult, restored_logging
 from tests.training.runs import LINES
 
 GRU = ["--config", str(Path(__file__).parents[2] / "configs" / "gru.yaml")]
@@ -20,12 +23,21 @@ TRAINER = ["--trainer.accelerator", "cpu", "--trainer.log_every_n_steps", "1"]
 Run = Callable[..., CommandResult]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with brands.txt, and a run on it with options of its own."""
+    home = tmp_path_factory.mktemp("brands")
+    (home / "brands.txt").write_text("".join(f"{line}\n" for line in LINES))
+    with chdir(home), restored_logging():
+        assert main(["fit", *GRU, *OPTIONS, *TRAINER]) == 0
+    return home
+
+
 @pytest.fixture
-def brands(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of a run on brands.txt with options of its own, in the working directory."""
+def brands(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a copy of that run, in the working directory."""
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    Path("brands.txt").write_text("".join(f"{line}\n" for line in LINES))
-    assert command("fit", *GRU, *OPTIONS, *TRAINER).code == 0
     return Path("checkpoints/gru/version_0")
 
 

@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run besides curves."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,25 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.data import server_ingester
 from tensorboard.util import grpc_util
 
+from sequentia.cli import main
+from sequentia.heatmap import LARGEST
+from sequentia.training import tensorboard
 from sequentia.training.tensorboard import drop_events
 from tests.training.runs import Curves, ForkServer, Uninterrupted, arguments, curves, the_run
 
 
-def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(trained: Path) -> None:
-    events = EventAccumulator(str(trained))
+def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(
+    tmp_path: Path, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorboard, "LARGEST", LARGEST)
+    options = ["--data.path", write(["ab", "ba", "b"]), "--data.val_fraction", "0", "--data.test_fraction", "0"]
+    options += ["--trainer.max_steps", "3", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(tmp_path)]
+    assert main(["fit", "--model", "Bigram", *options]) == 0
+    events = EventAccumulator(str(tmp_path / "version_0"))
     events.Reload()
     assert events.Tags()["images"] == ["bigrams"]
     (picture,) = events.Images("bigrams")
-    assert picture.step == 19
+    assert picture.step == 2
     assert picture.encoded_image_string.startswith(b"\x89PNG")
 
 
