@@ -1,15 +1,21 @@
-"""The main job through the installed command, as a new user does it."""
+"""The main job as a new user does it: training, a kill and the resume through the installed command."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sequentia.cli import main
+from tests.conftest import CommandResult, restored_logging
+
+Command = Callable[..., CommandResult]
 
 ROOT = Path(__file__).parents[1]
 SEQUENTIA = Path(sys.executable).with_name("sequentia")
@@ -27,18 +33,19 @@ SMALL = [
 ]
 
 
-def command(*arguments: str) -> list[str]:
-    return [str(SEQUENTIA), *arguments]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=directory, env=environment(), capture_output=True, text=True, timeout=300, check=False
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the installed command."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [str(SEQUENTIA), *arguments], cwd=directory, env=environment, stderr=subprocess.PIPE, text=True
     )
+
+
+def run(directory: Path, *arguments: str) -> None:
+    """Run the installed command."""
+    with start(directory, *arguments) as process:
+        _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
 
 
 @pytest.fixture(scope="module")
@@ -50,36 +57,38 @@ def config() -> str:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, config: str) -> Path:
     """A directory with a run that was never interrupted."""
     directory = tmp_path_factory.mktemp("uninterrupted")
-    done = run(directory, "fit", "--config", config, *SMALL)
-    assert done.returncode == 0, done.stderr
+    with chdir(directory), restored_logging():
+        assert main(["fit", "--config", config, *SMALL]) == 0
     return directory
 
 
-def test_fit_prints_the_run_directory_and_the_commands_to_continue_with(uninterrupted: Path, config: str) -> None:
-    again = run(uninterrupted, "fit", "--config", config, *SMALL, "--trainer.max_steps=2")
-    assert again.stdout == ""
-    assert "checkpoints/transformer/version_1" in again.stderr
+def test_fit_prints_the_run_directory_and_the_commands_to_continue_with(
+    uninterrupted: Path, config: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(uninterrupted)
+    again = command("fit", "--config", config, *SMALL, "--trainer.max_steps=2")
+    assert (again.code, again.out) == (0, "")
+    assert "checkpoints/transformer/version_1" in again.err
     for words in ("sequentia sample --ckpt_path", "tensorboard --logdir checkpoints", "sequentia fit --ckpt_path"):
-        assert words in again.stderr
+        assert words in again.err
     files = {path.name for path in (uninterrupted / "checkpoints/transformer/version_0").iterdir()}
     assert {"config.yaml", "best.ckpt", "last.ckpt"} <= files
 
 
-def test_a_killed_run_resumes_and_is_tested_and_sampled(uninterrupted: Path, tmp_path: Path, config: str) -> None:
-    fit = command("fit", "--config", config, *SMALL)
+def test_a_killed_run_resumes_and_is_tested_and_sampled(
+    uninterrupted: Path, tmp_path: Path, config: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     last = tmp_path / "checkpoints/transformer/version_0/last.ckpt"
-    process = subprocess.Popen(fit, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
     written: set[int] = set()
-    while len(written) < 3:  # before the first step, and twice after it
-        assert process.poll() is None
-        if last.exists():
-            written.add(last.stat().st_mtime_ns)
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with start(tmp_path, "fit", "--config", config, *SMALL) as process:
+        while len(written) < 3:  # before the first step, and twice after it
+            assert process.poll() is None
+            if last.exists():
+                written.add(last.stat().st_mtime_ns)
+            time.sleep(0.001)
+        process.kill()
 
-    resumed = run(tmp_path, "fit", "--config", config, *SMALL, "--ckpt_path", "last")
-    assert resumed.returncode == 0, resumed.stderr
+    run(tmp_path, "fit", "--config", config, *SMALL, "--ckpt_path", "last")
     assert [path.name for path in last.parents[1].iterdir()] == ["version_0"]
     ours, theirs = (
         torch.load(d / "checkpoints/transformer/version_0/last.ckpt", weights_only=True)
@@ -89,14 +98,16 @@ def test_a_killed_run_resumes_and_is_tested_and_sampled(uninterrupted: Path, tmp
     for name, weight in ours["state_dict"].items():
         assert torch.equal(weight, theirs["state_dict"][name])
 
-    tested = run(tmp_path, "test", "--config", config, "--ckpt_path", "last")
-    assert tested.returncode == 0, tested.stderr
-    assert "test/loss" in tested.stdout
+    monkeypatch.chdir(tmp_path)
+    tested = command("test", "--config", config, "--ckpt_path", "last")
+    assert tested.code == 0, tested.err
+    assert "test/loss" in tested.out
     options = ("--ckpt_path", "checkpoints/transformer/version_0", "--num_samples", "7", "--seed", "3")
-    sampled = run(tmp_path, "sample", *options)
-    assert sampled.returncode == 0, sampled.stderr
-    assert len(sampled.stdout.splitlines()) == 7
-    assert sampled.stdout == run(uninterrupted, "sample", *options).stdout
+    sampled = command("sample", *options)
+    assert sampled.code == 0, sampled.err
+    assert len(sampled.out.splitlines()) == 7
+    monkeypatch.chdir(uninterrupted)
+    assert sampled.out == command("sample", *options).out
 
 
 def test_tensorboard_shows_losses_rate_and_samples(uninterrupted: Path) -> None:
@@ -109,19 +120,23 @@ def test_tensorboard_shows_losses_rate_and_samples(uninterrupted: Path) -> None:
     assert all(text.count("<code>") == 20 for text in texts)
 
 
-def test_a_later_config_overrides_an_earlier_one(tmp_path: Path, config: str) -> None:
+def test_a_later_config_overrides_an_earlier_one(
+    tmp_path: Path, config: str, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "over.yaml").write_text("model:\n  init_args:\n    n_layer: 3\n")
-    printed = run(tmp_path, "fit", "--config", config, "--config", "over.yaml", "--print_config")
-    assert printed.returncode == 0, printed.stderr
-    assert "n_layer: 3" in printed.stdout
-    assert "class_path: sequentia.models.Transformer" in printed.stdout
+    with pytest.raises(SystemExit, match="0"):
+        command("fit", "--config", config, "--config", tmp_path / "over.yaml", "--print_config")
+    printed = capsys.readouterr().out
+    assert "n_layer: 3" in printed
+    assert "class_path: sequentia.models.Transformer" in printed
 
 
 def test_a_run_in_mixed_precision_computes_in_bfloat16_and_keeps_its_weights_in_float32(
-    tmp_path: Path, config: str, uninterrupted: Path
+    tmp_path: Path, config: str, uninterrupted: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = run(tmp_path, "fit", "--config", config, *SMALL, "--trainer.precision", "bf16-mixed")
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = command("fit", "--config", config, *SMALL, "--trainer.precision", "bf16-mixed")
+    assert done.code == 0, done.err
     mixed, full = (
         torch.load(d / "checkpoints/transformer/version_0/last.ckpt", weights_only=True)["state_dict"]
         for d in (tmp_path, uninterrupted)
@@ -135,14 +150,18 @@ def test_a_run_in_mixed_precision_computes_in_bfloat16_and_keeps_its_weights_in_
         assert losses[0][step] != loss
 
 
-def test_two_processes_take_half_of_the_lines_of_each_step_and_write_one_run(tmp_path: Path, config: str) -> None:
-    options = [*SMALL, "--model.dropout=0", "--trainer.max_steps=4", "--trainer.val_check_interval=2"]
-    options += ["--trainer.log_every_n_steps=1"]
+def test_two_processes_take_half_of_the_lines_of_each_step_and_write_one_run(
+    tmp_path: Path, config: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["fit", "--config", config, *SMALL, "--model.dropout=0", "--trainer.max_steps=4"]
+    options += ["--trainer.val_check_interval=2", "--trainer.log_every_n_steps=1"]
     one, two = tmp_path / "one", tmp_path / "two"
-    for directory, batch, more in ((one, 64, []), (two, 32, ["--trainer.strategy=ddp", "--trainer.devices=2"])):
+    for directory in (one, two):
         directory.mkdir()
-        done = run(directory, "fit", "--config", config, *options, *more, f"--data.batch_size={batch}")
-        assert done.returncode == 0, done.stderr
+    run(two, *options, "--data.batch_size=32", "--trainer.strategy=ddp", "--trainer.devices=2")
+    monkeypatch.chdir(one)
+    assert command(*options, "--data.batch_size=64").code == 0
+    for directory in (one, two):
         assert [path.name for path in (directory / "checkpoints/transformer").iterdir()] == ["version_0"]
     expected, found = (scalars(d / "checkpoints/transformer/version_0", "val/loss") for d in (one, two))
     assert [step for step, _ in found] == [step for step, _ in expected] == [1, 3]

@@ -8,26 +8,37 @@ separate process, which SIGKILL ends like any other. Requests are lines of JSON 
     log        file for its stdout and stderr
     kill       null, {"after": seconds}, or {"call": name, "count": n}: kill just before the n-th call of a function
                in CALLS or of a hook of Lightning's callbacks
-    signal     optional, {"hook": name, "count": n, "signum": number}: send a signal in the n-th call of a hook
+    signal     optional, {"hook": name, "count": n, "signum": number}: send a signal in the n-th call of a hook; with
+               "twice": true, another one in the next call
+    warn       optional, {"hook": name, "count": n, "text": message}: issue a warning in the n-th call of a hook
+    full       optional, n: from the n-th checkpoint on, a file can have only 9,000 bytes
     nohup      optional, true: ignore SIGHUP
+    columns    optional, the width of a terminal that is stdin, stdout and stderr; the log is what it receives
 
 The answer is a line with the exit code, negative for a signal.
 """
 
+import fcntl
 import json
 import os
+import resource
 import signal
+import struct
 import sys
+import termios
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.trainer import call
+from torch.utils import tensorboard  # noqa: F401 (imported here because a run imports it late)
 
-import sequentia.commands.fit  # noqa: F401 (the slow import)
+import sequentia.training.cli
+import sequentia.training.tensorboard
 from sequentia.cli import main
 
 
@@ -88,14 +99,49 @@ def write_half(count: int) -> None:
     torch.save = save  # type: ignore[assignment]
 
 
+sequentia.training.tensorboard.LARGEST = 0  # no heat maps, as in tests/conftest.py
+
 CALLS: dict[str, tuple[Any, str]] = {"save": (torch, "save"), "fsync": (os, "fsync"), "replace": (Path, "replace")}
+
+
+def fill_disk(count: int) -> None:
+    """Limit the size of files just before the `count`-th call of `torch.save`."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails instead
+    left = count
+
+    def limit(*args: Any, **kwargs: Any) -> bool:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))
+        return False
+
+    patch(torch, "save", limit)
+
+
+def in_hook(hook: str, counts: set[int], action: Callable[[], None]) -> None:
+    """Do something in these calls of a hook."""
+    calls = 0
+
+    def act(*args: Any, **kwargs: Any) -> bool:
+        nonlocal calls
+        if args[1] == hook:
+            calls += 1
+            if calls in counts:
+                action()
+        return False
+
+    patch(call, "_call_callback_hooks", act)
 
 
 def run(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(log, stream)
+    if columns := request.get("columns"):
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    else:
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for stream in (1, 2):
+            os.dup2(log, stream)
     torch.set_num_threads(1)
     if request.get("nohup"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -104,8 +150,13 @@ def run(request: dict[str, Any]) -> None:
         write_half(kill["count"])
     elif "call" in kill:
         kill_at(kill["call"], kill["count"])
-    if "signal" in request:
-        patch(call, "_call_callback_hooks", _sender(**request["signal"]))
+    if sent := request.get("signal"):
+        counts = {sent["count"], sent["count"] + sent.get("twice", False)}
+        in_hook(sent["hook"], counts, lambda: os.kill(os.getpid(), sent["signum"]))
+    if issued := request.get("warn"):
+        in_hook(issued["hook"], {issued["count"]}, lambda: warnings.warn(issued["text"], stacklevel=1))
+    if full := request.get("full"):
+        fill_disk(full)
     sys.argv = ["sequentia", *request["arguments"]]
     code = main(request["arguments"])
     sys.stdout.flush()
@@ -113,24 +164,24 @@ def run(request: dict[str, Any]) -> None:
     os._exit(code)
 
 
-def _sender(hook: str, count: int, signum: int) -> Callable[..., bool]:
-    left = count
-
-    def send(*args: Any, **kwargs: Any) -> bool:
-        nonlocal left
-        if args[1] == hook:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signum)
-        return False
-
-    return send
+def keep_output(terminal: int, log: str) -> None:
+    """Write what a terminal receives to a file until its last process has ended."""
+    with open(log, "ab") as file:
+        while True:
+            try:
+                received = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not received:  # how systems other than Linux report the end
+                break
+            file.write(received)
+    os.close(terminal)
 
 
 def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
-        pid = os.fork()
+        pid, terminal = os.forkpty() if "columns" in request else (os.fork(), None)
         if pid == 0:
             try:
                 run(request)
@@ -144,6 +195,8 @@ def serve() -> None:
         if after is not None:
             time.sleep(after)
             os.kill(pid, signal.SIGKILL)
+        if terminal is not None:
+            keep_output(terminal, request["log"])
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

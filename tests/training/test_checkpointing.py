@@ -4,8 +4,6 @@ import errno
 import os
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,25 +141,12 @@ def test_a_full_file_system_leaves_the_previous_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_disk_that_fills_up_ends_the_run_with_one_line(uninterrupted: Uninterrupted) -> None:
+def test_a_disk_that_fills_up_ends_the_run_with_one_line(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("full")
-    # The n-th checkpoint exceeds the file size limit of its process.
-    script = (
-        "import resource, signal, sys, torch; from sequentia.cli import main\n"
-        "from sequentia.training import checkpointing\n"
-        "save = checkpointing.AtomicCheckpointIO.save_checkpoint; left = [4]\n"
-        "def full(*args, **kwargs):\n"
-        "    left[0] -= 1\n"
-        "    if left[0] == 0: resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
-        "    save(*args, **kwargs)\n"
-        "checkpointing.AtomicCheckpointIO.save_checkpoint = full; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    command = [sys.executable, "-c", script, *arguments(EVERY)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    last = done.stderr.splitlines()[-1]
+    assert fit(cwd, arguments(EVERY), full=4) == 2
+    log = (cwd / "log").read_text()
+    assert "Traceback" not in log
+    last = log.splitlines()[-1]
     assert "the previous file is intact; free some space, or set --trainer.default_root_dir" in last
     run = the_run(cwd)
     assert read_checkpoint(run / "last.ckpt")["global_step"] == 5
