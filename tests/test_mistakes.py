@@ -239,18 +239,26 @@ def shell(script: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, env=environment, **options)
 
 
+# Each starts a process that imports PyTorch; the version is printed like any other result.
+SLOW_COMMANDS = [
+    pytest.param(f"{command} --ckpt_path best.ckpt", marks=pytest.mark.slow)
+    for command in ("sample --num_samples 3", "score emma")
+]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("command", ["sample --num_samples 3", "score emma", "--version"])
+@pytest.mark.parametrize("command", ["--version", *SLOW_COMMANDS])
 def test_a_full_stdout_is_a_mistake(command: str, trained: Path) -> None:
-    ended = shell(f"$S {command} {'' if '--' in command[:7] else f'--ckpt_path {trained}'} >/dev/full")
+    ended = shell(f"cd {trained} && $S {command} >/dev/full")
     assert ended.returncode == 2
     assert ended.stderr == (
         "sequentia: cannot write to stdout: No space left on device; redirect it to a file that can be written\n"
     )
 
 
-def test_a_closed_stdout_is_a_mistake_where_results_are_printed(trained: Path) -> None:
-    ended = shell(f"$S sample --ckpt_path {trained} >&-")
+@pytest.mark.parametrize("command", ["--version", *SLOW_COMMANDS])
+def test_a_closed_stdout_is_a_mistake_where_results_are_printed(command: str, trained: Path) -> None:
+    ended = shell(f"cd {trained} && $S {command} >&-")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("sequentia: cannot write to stdout: ")
     assert ended.stderr.count("\n") == 1
@@ -261,7 +269,17 @@ def test_with_a_closed_stderr_no_message_is_printed_to_stdout() -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
 
 
-def test_a_closed_stdin_has_nothing_to_score(trained: Path) -> None:
+def test_a_closed_stdin_has_nothing_to_score(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python sets it
+    assert main(["score", "--ckpt_path", str(trained)]) == 0
+    sys.stdin.close()  # what replaces it is open until the process ends
+    assert capsys.readouterr() == ("text\tchars\tnll\n", "")
+
+
+@pytest.mark.slow  # starts a process
+def test_a_process_with_a_closed_stdin_has_nothing_to_score(trained: Path) -> None:
     ended = shell(f"$S score --ckpt_path {trained} <&-")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "text\tchars\tnll\n", "")
 
