@@ -3,6 +3,8 @@
 A subcommand's module is imported only when it is called, because importing Lightning takes seconds.
 """
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -37,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0, 2 after a user's mistake, 130 after Ctrl-C, 141 if the reader of stdout closed the pipe.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    # While Python exits it would search all objects for garbage, which takes a second after an import of torch.
+    atexit.register(gc.freeze)
     _replace_closed_streams()
     try:
         try:

@@ -3,6 +3,7 @@
 import errno
 import signal
 from contextlib import ExitStack
+from time import monotonic
 
 from sequentia.errors import UserError
 from sequentia.training.help import short_help
@@ -12,6 +13,7 @@ _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EP
 
 def run(name: str, arguments: list[str]) -> int:
     """Run the subcommand; returns the exit code."""
+    started = monotonic()  # before the imports, which take seconds
     if "--help" in arguments or "-h" in arguments:
         print(short_help(name), end="")
         return 0
@@ -27,7 +29,7 @@ def run(name: str, arguments: list[str]) -> int:
     plain_messages()
     try:
         with ExitStack() as held:
-            _run(name, arguments, held)
+            _run(name, arguments, held, started)
     except ArgumentError as error:
         raise UserError(parser_message(error)) from error
     except Interrupted as stop:
@@ -46,7 +48,7 @@ def run(name: str, arguments: list[str]) -> int:
     return 0
 
 
-def _run(name: str, arguments: list[str], held: ExitStack) -> None:
+def _run(name: str, arguments: list[str], held: ExitStack, started: float) -> None:
     from sequentia.data import CharDataModule
     from sequentia.models import LanguageModel
     from sequentia.training.checkpointing import SaveConfig
@@ -55,6 +57,7 @@ def _run(name: str, arguments: list[str], held: ExitStack) -> None:
     TrainingCLI(
         held,
         name,
+        started,
         LanguageModel,
         CharDataModule,
         subclass_mode_model=True,

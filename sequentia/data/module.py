@@ -151,6 +151,11 @@ class CharDataModule(LightningDataModule):
         return default_batch_size(self.corpus.num_targets(self.split.train))
 
     @property
+    def train_characters(self) -> int:
+        """Predicted characters of all training lines."""
+        return int(self.corpus.num_targets(self.split.train).sum())
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The characters of all lines."""
         return self.corpus.vocabulary

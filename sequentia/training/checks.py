@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
+from sequentia.training.budget import parse_time
 from sequentia.training.checkpointing import RunCheckpoint
 
 _SECTIONS: dict[str, tuple[type, ...]] = {
@@ -37,6 +38,8 @@ def check_options(options: Namespace) -> None:
     seed = options.seed_everything
     if not 0 <= seed <= _LARGEST_SEED:
         raise UserError(f"seed_everything must be in [0, {_LARGEST_SEED}], got {seed}")
+    if options.trainer.max_time is not None:
+        parse_time(str(options.trainer.max_time))
     root = str(options.trainer.default_root_dir)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", root):
         raise UserError(f"trainer.default_root_dir {root} is a URL: give a local directory, and copy complete runs")

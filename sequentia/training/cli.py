@@ -39,13 +39,14 @@ from sequentia.runs import (
     run_to_fit,
 )
 from sequentia.training import slurm
+from sequentia.training.budget import Trial, length_within, parse_time
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.checks import check_options
-from sequentia.training.defaults import LogLength, set_length
-from sequentia.training.distributed import check_launcher
+from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length
+from sequentia.training.distributed import check_launcher, processes
 from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
 from sequentia.training.messages import closing_message, describe, instantiation_message
-from sequentia.training.options import Given, base_options, restricted
+from sequentia.training.options import Given, as_list, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed, obstacle
 from sequentia.training.state import check_training_state
@@ -61,14 +62,15 @@ class TrainingCLI(LightningCLI):
     Args:
         held: Closed when the command ends; it holds the lock of the run.
         subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
+        started: When the command started, by `time.monotonic`.
     """
 
     model: LanguageModel
     init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
     initialized = ""  # what of it was copied
 
-    def __init__(self, held: ExitStack, subcommand: str, *args: Any, **kwargs: Any) -> None:
-        self.held, self.subcommand = held, subcommand
+    def __init__(self, held: ExitStack, subcommand: str, started: float, *args: Any, **kwargs: Any) -> None:
+        self.held, self.subcommand, self.started = held, subcommand, started
         super().__init__(*args, **kwargs)
 
     def subcommands(self) -> dict[str, set[str]]:
@@ -229,9 +231,11 @@ class TrainingCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of a run."""
         config = self.instances["trainer"]
+        if config["max_time"] is not None:
+            config["max_time"] = parse_time(str(config["max_time"]))
         loss = TrainingLoss()
         callbacks: list[Callback] = [loss]
-        given = _as_list(config["callbacks"])
+        given = as_list(config["callbacks"])
         for callback in given:
             if isinstance(callback, tuple(_UNSUPPORTED)):
                 remedy = next(text for cls, text in _UNSUPPORTED.items() if isinstance(callback, cls))
@@ -242,8 +246,12 @@ class TrainingCLI(LightningCLI):
             callbacks.append(RunProgress(loss))
         if self.subcommand == "fit":
             self._set_optimizer()
+            self.saver = self.instances["checkpoint"]
             with _plain_errors():
+                measured = self._max_time_is_the_length()
                 set_length(config, self.datamodule, self._needs_validation_each_epoch())
+                if measured:
+                    self._set_length_to_max_time()
             for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch"):
                 self.options["trainer"][name] = config[name]  # recorded in config.yaml
             if self.loaded is not None:
@@ -252,24 +260,15 @@ class TrainingCLI(LightningCLI):
                 root = Path(config["default_root_dir"])
                 self.run = create_run(root) if rank_zero_only.rank == 0 else root
                 self._lock(self.run)
-            self.saver = self.instances["checkpoint"]
             self.saver.dirpath = str(self.run.resolve())
             self.save_config_kwargs["run"] = self.run
             environment = slurm.environment()
-            self.resume = ExactResume(int(self.instances["seed_everything"]))
-            callbacks += [
-                LogLength(),
-                StopWhenDiverged(self.saver),
-                self.resume,
-                DropOrphans(),
-                SampleTable(),
-                HeatMap(),
-                StopOnSignal(self.saver, slurm.SIGNALS if environment else None),
-            ]
+            callbacks += [LogLength(), *self._run_callbacks(self.saver)]
+            (self.resume,) = (callback for callback in callbacks if isinstance(callback, ExactResume))
             if environment is not None:
                 callbacks.append(slurm.RecordJob(self.run, self.arguments))
             plugins = [plugin for plugin in (AtomicCheckpointIO(), environment) if plugin is not None]
-            kwargs["plugins"] = [*_as_list(config["plugins"]), *plugins]
+            kwargs["plugins"] = [*as_list(config["plugins"]), *plugins]
             if config["logger"] in (None, True):
                 step = 0 if self.loaded is None else int(self.loaded["global_step"])
                 kwargs["logger"] = TensorBoardLogger(
@@ -280,6 +279,53 @@ class TrainingCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = callbacks
         with _plain_errors():
             return super().instantiate_trainer(**kwargs)
+
+    def _run_callbacks(self, saver: RunCheckpoint) -> list[Callback]:
+        """What surrounds the steps of every run."""
+        return [
+            StopWhenDiverged(saver),
+            ExactResume(int(self.instances["seed_everything"])),
+            DropOrphans(),
+            SampleTable(),
+            HeatMap(),
+            StopOnSignal(saver, slurm.SIGNALS if slurm.environment() else None),
+        ]
+
+    def _max_time_is_the_length(self) -> bool:
+        """Whether `trainer.max_time` decides the length of the run, and does not only stop it.
+
+        Raises:
+            UserError: It does, in several processes.
+        """
+        config = self.instances["trainer"]
+        limited = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
+        if config["max_time"] is None or limited or config["fast_dev_run"]:
+            return False
+        if self.loaded is not None or self.model.single_epoch:
+            return False
+        if processes(config) > 1:
+            raise UserError(
+                "trainer.max_time decides the length of a run in one process only: give --trainer.max_steps too, and "
+                "max_time stops the run if it takes longer"
+            )
+        return True
+
+    def _set_length_to_max_time(self) -> None:
+        """Replace `trainer.max_time` by the number of steps that fit."""
+        config, data = self.instances["trainer"], self.datamodule
+        trial = Trial(self.model, data, config, self.saver, self._run_callbacks, self.options.compile)
+        steps = length_within(config["max_time"], self.started, trial)
+        best = best_steps(data.train_characters, epoch_length(config, data)[1])
+        allowed = f"trainer.max_time {config['max_time']} allows {steps:,} steps"
+        if steps > best:
+            log.info(
+                f"{allowed}; more than {best:,} would overfit {len(data.split.train):,} lines: --trainer.max_steps "
+                "overrides"
+            )
+        else:
+            log.info(f"{allowed} on this machine, and the run is as long from now on")
+        config["max_steps"], config["max_time"] = min(steps, best), None
+        self.options["trainer"]["max_time"] = None
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""
@@ -473,7 +519,3 @@ _FIXED = {
 
 def _init_args(config: Namespace) -> dict[str, Any]:
     return dict(config.get("init_args") or {})
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

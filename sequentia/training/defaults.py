@@ -17,8 +17,8 @@ _VALIDATIONS, _SHORTEST_INTERVAL = 14, 20
 log = logging.getLogger("sequentia")
 
 
-def default_steps(characters: int, steps_per_epoch: float) -> int:
-    """Default number of optimizer steps: fewer on less data, which a model overfits sooner.
+def best_steps(characters: int, steps_per_epoch: float) -> int:
+    """The number of optimizer steps beyond which a model overfits: fewer on less data.
 
     The number of epochs that minimizes the validation NLL grows with the fourth root of the size of the data.
 
@@ -27,7 +27,12 @@ def default_steps(characters: int, steps_per_epoch: float) -> int:
         steps_per_epoch: Optimizer steps per epoch.
     """
     epochs = _EPOCHS * (characters / _CHARACTERS) ** 0.25
-    return min(_STEPS, math.ceil(epochs * steps_per_epoch))
+    return math.ceil(epochs * steps_per_epoch)
+
+
+def default_steps(characters: int, steps_per_epoch: float) -> int:
+    """Default number of optimizer steps: the best one, or what takes a few minutes if that is less."""
+    return min(_STEPS, best_steps(characters, steps_per_epoch))
 
 
 def validation_interval(steps: int) -> int:
@@ -59,14 +64,12 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     if isinstance(interval, float) and interval > 1 and interval.is_integer():  # 1e5; Lightning means batches by it
         interval = trainer.val_check_interval = int(interval)
     by_epochs = trainer.max_epochs not in (None, -1)
-    batches = math.ceil(len(data.train_dataloader()) / processes(trainer))
-    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
-    steps = default_steps(int(data.corpus.num_targets(data.split.train).sum()), per_epoch)
+    batches, per_epoch = epoch_length(trainer, data)
+    steps = default_steps(data.train_characters, per_epoch)
     if trainer.max_steps == -1 and not by_epochs:
         trainer.max_steps = steps
     if trainer.check_val_every_n_epoch is not None:
-        limit = trainer.overfit_batches or trainer.limit_train_batches or 1.0
-        used = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        used = limited(trainer.overfit_batches or trainer.limit_train_batches, batches)
         if type(interval) is int and interval > used:
             raise UserError(
                 f"trainer.val_check_interval {interval} exceeds the {used} batches of an epoch: "
@@ -77,6 +80,39 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     elif interval is None:
         epochs, rest = divmod(validation_interval(steps), per_epoch)
         trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
+
+
+def epoch_length(trainer: Namespace, data: CharDataModule) -> tuple[int, int]:
+    """Batches of each process and optimizer steps of an epoch on all training lines."""
+    batches = math.ceil(len(data.train_dataloader()) / processes(trainer))
+    return batches, math.ceil(batches / trainer.accumulate_grad_batches)  # the last batch always ends a step
+
+
+def limited(limit: int | float | None, batches: int) -> int:
+    """How many batches an option such as `limit_train_batches` leaves."""
+    if limit is None:
+        return batches
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+
+
+def steps_between_validations(trainer: Namespace, data: CharDataModule) -> float:
+    """Optimizer steps from one validation to the next; infinite if there is none before the last step.
+
+    Args:
+        trainer: Options of the Trainer, completed by `set_length`.
+        data: The data.
+    """
+    if limited(trainer.limit_val_batches, len(data.val_dataloader())) == 0:
+        return math.inf
+    interval, epochs = trainer.val_check_interval, trainer.check_val_every_n_epoch
+    batches = limited(trainer.overfit_batches or trainer.limit_train_batches, epoch_length(trainer, data)[0])
+    if epochs is not None:
+        batches = epochs * limited(interval, batches)
+    elif isinstance(interval, int):
+        batches = interval
+    else:
+        return math.inf  # an interval in time
+    return max(1, batches // trainer.accumulate_grad_batches)
 
 
 class LogLength(Callback):

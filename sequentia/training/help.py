@@ -17,6 +17,7 @@ OPTIONS = {
         "--lr_scheduler CLASS": "learning-rate schedule; null keeps the rate constant",
         "--trainer.max_steps N": "length in optimizer steps (default: from the size of the data)",
         "--trainer.max_epochs N": "length in epochs",
+        "--trainer.max_time TIME": "length in time: the steps that fit into 00:10:00, say",
         "--trainer.val_check_interval N": "steps between two validations",
         "--trainer.accelerator NAME": "cpu or gpu (default: what is available)",
         "--trainer.devices N": "number of devices or processes",

@@ -115,3 +115,8 @@ def _mapping(source: str | Path) -> dict[str, Any]:
 
 def _has(section: Any, key: str) -> bool:
     return isinstance(section, dict) and section.get(key) is not None
+
+
+def as_list(value: Any) -> list[Any]:
+    """The values of an option that takes one, several or none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
