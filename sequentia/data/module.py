@@ -23,6 +23,7 @@ from sequentia.vocabulary import Vocabulary
 
 _BATCH_CHARACTERS = 2_000  # more make a step slower for little gain, fewer make it mostly overhead
 _EVAL_POSITIONS = 16_384  # maximum number of positions in an evaluation batch, which bounds its memory
+_EVAL_LOGITS = 2**24  # maximum number of logits: 64 MB, because a processor's cache holds few of them
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,11 @@ class CharDataModule(LightningDataModule):
         return int(self.corpus.num_targets(self.split.train).sum())
 
     @property
+    def val_characters(self) -> int:
+        """Predicted characters of all validation lines."""
+        return int(self.corpus.num_targets(self.split.val).sum())
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The characters of all lines."""
         return self.corpus.vocabulary
@@ -272,7 +278,8 @@ class CharDataModule(LightningDataModule):
     def _eval_batches(self, lines: Lines) -> EvalBatches | list[EvalBatches]:
         if len(lines) == 0:
             return []
-        batch_size = max(1, _EVAL_POSITIONS // self.context_length)
+        positions = min(_EVAL_POSITIONS, _EVAL_LOGITS // len(self.vocabulary))
+        batch_size = max(1, positions // self.context_length)
         return EvalBatches(self.corpus, lines, batch_size, *self._rank_and_world_size())
 
     def _rank_and_world_size(self) -> tuple[int, int]:

@@ -30,6 +30,16 @@ def num_lines(data: CharDataModule) -> list[int]:
     return [int(((batch.position == 0) & (batch.target != -100)).sum()) for batch in data.train_dataloader()]
 
 
+def test_a_large_vocabulary_makes_evaluation_batches_smaller(write: Callable[..., str]) -> None:
+    # 5,000 characters and the boundary, lines of 5: at most 2^24 logits, which 3,354 positions of 6 have.
+    lines = ["".join(map(chr, range(start, start + 5))) for start in range(0x4E00, 0x4E00 + 5000, 5)]
+    data = CharDataModule(write(["ab", "ba"]), val_path=write(lines, "val.txt"))
+    batches = list(data.val_dataloader())
+    vocabulary = len(data.vocabulary)
+    assert max(batch.total for batch in batches) == 2**24 // vocabulary // 6 * 6
+    assert sum(batch.total for batch in batches) == 6 * len(lines)
+
+
 def test_a_given_batch_size_overrides_the_default(write: Callable[..., str]) -> None:
     path = write(["emma"] * 100)
     default = CharDataModule(path, val_fraction=0, test_fraction=0)
