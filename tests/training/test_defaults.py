@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 
 from sequentia.cli import main
 from sequentia.data import CharDataModule
-from sequentia.training.defaults import default_steps, set_length
+from sequentia.training.defaults import default_steps, set_length, validation_interval
 from tests.training.runs import LINES, curves
 
 
@@ -24,6 +24,13 @@ def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]
     return config["trainer"], [step + 1 for step, _ in curves(root / "version_0")["val/loss"]]
 
 
+def unset(**options: int) -> Namespace:
+    """Options of a Trainer whose length is not given."""
+    length = {"max_steps": -1, "max_epochs": None, "val_check_interval": None, "check_val_every_n_epoch": None}
+    processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
+    return Namespace(length | processes | options)
+
+
 def test_the_packaged_names_get_the_longest_run() -> None:
     assert default_steps(182_000, 101) == 2_800
     assert default_steps(182_000_000, 101_000) == 2_800
@@ -32,6 +39,22 @@ def test_the_packaged_names_get_the_longest_run() -> None:
 def test_a_sixteenth_of_the_data_gets_half_as_many_epochs() -> None:
     whole, sixteenth = default_steps(160_000, 80), default_steps(10_000, 5)
     assert (whole / 80, sixteenth / 5) == (28, 14)
+
+
+def test_validations_take_at_most_a_tenth_of_the_training() -> None:
+    # The packaged names: 23,000 characters to validate, steps of 1,800; a fourteenth of the run is longer.
+    assert validation_interval(2_800, 23_000 / 1_800) == 200
+    # 500 times a step, each at a third of the cost of training, once in 1,667 steps.
+    assert validation_interval(2_800, 500) == 1_667
+
+
+def test_many_lines_to_validate_lengthen_the_interval(write: Callable[..., str]) -> None:
+    # 1,000 lines to validate, 50 to train in 4 steps: a validation is as many characters as 80 steps.
+    data = CharDataModule(write(LINES[:50]), val_path=write(LINES * 4, "val.txt"), batch_size=16)
+    trainer = unset()
+    set_length(trainer, data)
+    characters = [sum(len(line) + 1 for line in lines) for lines in (LINES[:50], LINES * 4)]
+    assert trainer.val_check_interval == math.ceil(characters[1] / characters[0] * 4 / 3 / 0.1) == 267
 
 
 def test_a_run_has_the_default_length_and_logs_it(
@@ -133,9 +156,7 @@ def test_accumulation_and_more_processes_shorten_the_run_like_the_epoch(
 ) -> None:
     # 250 lines in batches of 16; the last accumulated batches of an epoch also make a step.
     data = CharDataModule(write(LINES), val_path=write(["ab"], "val.txt"), batch_size=16)
-    unset = {"max_steps": -1, "max_epochs": None, "val_check_interval": None, "check_val_every_n_epoch": None}
-    processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
-    trainer = Namespace(unset | processes | options)
+    trainer = unset(**options)
     set_length(trainer, data)
     assert trainer.max_steps == default_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
     epochs, rest = divmod(20, steps_per_epoch)
