@@ -22,24 +22,29 @@ from sequentia.errors import UserError
 from sequentia.vocabulary import Vocabulary
 
 _BATCH_CHARACTERS = 2_000  # more make a step slower for little gain, fewer make it mostly overhead
+_VOCABULARY = 3_000  # with more characters, most of the time of a step is spent on the logits
 _EVAL_POSITIONS = 16_384  # maximum number of positions in an evaluation batch, which bounds its memory
 _EVAL_LOGITS = 2**24  # maximum number of logits: 64 MB, because a processor's cache holds few of them
 
 log = logging.getLogger(__name__)
 
 
-def default_batch_size(lengths: NDArray[np.int64]) -> int:
+def default_batch_size(lengths: NDArray[np.int64], vocabulary: int = 1) -> int:
     """The default number of training lines per step: about 2,000 characters, but at most an eighth of the lines.
 
-    With only a step or two per epoch, a model overfits before the learning rate decays.
+    With only a step or two per epoch, a model overfits before the learning rate decays. With a large vocabulary, a step
+    has fewer characters, so that it has as many logits as with 3,000: it takes as long, and in the same time more of
+    these steps give a lower NLL than fewer large ones.
 
     Args:
         lengths: Number of predicted characters of each training line, shape `(L,)`.
+        vocabulary: Number of characters in the vocabulary.
 
     Returns:
         A power of two.
     """
-    lines = min(_BATCH_CHARACTERS / float(lengths.mean()), len(lengths) / 8)
+    characters = _BATCH_CHARACTERS * min(1.0, _VOCABULARY / vocabulary)
+    lines = min(characters / float(lengths.mean()), len(lengths) / 8)
     return 2 ** max(0, round(math.log2(lines)))
 
 
@@ -57,8 +62,8 @@ class CharDataModule(LightningDataModule):
             name of a column in the header line, or the number of a column, from 1, in a table without a header (its
             first line is an example too). For JSON objects it is a key. Line breaks in a cell become spaces, empty
             cells are blank lines. By default, tables are read as raw lines.
-        batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters,
-            but at most an eighth of the training lines.
+        batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters
+            (fewer if the vocabulary has more than 3,000), but at most an eighth of the training lines.
         seed: Seed of the split and of the order of the training lines.
         val_fraction: Fraction of the lines held out for validation; 0 holds out none. Ignored if `val_path` or
             `test_path` is given.
@@ -149,7 +154,7 @@ class CharDataModule(LightningDataModule):
     @cached_property
     def batch_size(self) -> int:
         """Training lines per step and process."""
-        return default_batch_size(self.corpus.num_targets(self.split.train))
+        return default_batch_size(self.corpus.num_targets(self.split.train), len(self.vocabulary))
 
     @property
     def train_characters(self) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 import sequentia
 from sequentia.data import CharDataModule
+from sequentia.data.batches import EvalBatches
 from sequentia.data.module import default_batch_size
 from sequentia.errors import UserError
 
@@ -25,6 +26,11 @@ def test_the_default_batch_has_about_2000_characters_and_about_an_eighth_of_the_
     assert default_batch_size(np.full(lines, length)) == batch_size
 
 
+@pytest.mark.parametrize(("vocabulary", "batch_size"), [(27, 512), (3_001, 512), (6_000, 256), (12_000, 128)])
+def test_beyond_3000_characters_the_logits_of_a_default_batch_stay_as_many(vocabulary: int, batch_size: int) -> None:
+    assert default_batch_size(np.full(300_000, 4), vocabulary) == batch_size
+
+
 def num_lines(data: CharDataModule) -> list[int]:
     """Number of lines in each training batch."""
     return [int(((batch.position == 0) & (batch.target != -100)).sum()) for batch in data.train_dataloader()]
@@ -34,10 +40,11 @@ def test_a_large_vocabulary_makes_evaluation_batches_smaller(write: Callable[...
     # 5,000 characters and the boundary, lines of 5: at most 2^24 logits, which 3,354 positions of 6 have.
     lines = ["".join(map(chr, range(start, start + 5))) for start in range(0x4E00, 0x4E00 + 5000, 5)]
     data = CharDataModule(write(["ab", "ba"]), val_path=write(lines, "val.txt"))
-    batches = list(data.val_dataloader())
-    vocabulary = len(data.vocabulary)
-    assert max(batch.total for batch in batches) == 2**24 // vocabulary // 6 * 6
-    assert sum(batch.total for batch in batches) == 6 * len(lines)
+    loader = data.val_dataloader()
+    assert isinstance(loader, EvalBatches)
+    totals = [batch.total for batch in loader]
+    assert max(totals) == 2**24 // len(data.vocabulary) // 6 * 6
+    assert sum(totals) == 6 * len(lines)
 
 
 def test_a_given_batch_size_overrides_the_default(write: Callable[..., str]) -> None:
