@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.cache import cached
 from sequentia.data.corpus import Corpus
-from sequentia.data.hashing import contains, distinct, hash_texts
+from sequentia.data.hashing import distinct
+from sequentia.data.membership import Membership
 from sequentia.data.paths import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.data.tables import check_column, table_format
@@ -187,26 +188,13 @@ class CharDataModule(LightningDataModule):
         return digest.hexdigest()
 
     @cached_property
-    def _distinct(self) -> dict[str, NDArray[np.uint64]]:
-        """The distinct hashes of each split, in ascending order."""
-        splits = {"train": self.split.train, "val": self.split.val, "test": self.split.test}
-        return {name: distinct(self.corpus.hashes[lines]) for name, lines in splits.items()}
+    def membership(self) -> Membership:
+        """Looks up which texts are lines of which split, or nearly so."""
+        return Membership(self.corpus, self.split)
 
     def splits_of(self, texts: list[str]) -> list[str]:
-        """The split in which each text is a line.
-
-        Args:
-            texts: Any texts.
-
-        Returns:
-            "train", "val", "test" or "new" for each text; the first of these that applies.
-        """
-        found = np.full(len(texts), "new", dtype="<U5")
-        nonempty = [i for i, text in enumerate(texts) if text]
-        hashes = hash_texts([texts[i] for i in nonempty])
-        for name in ("test", "val", "train"):
-            found[np.array(nonempty, int)[contains(self._distinct[name], hashes)]] = name
-        return found.tolist()
+        """The split in which each text is a line: see `Membership.splits_of`."""
+        return self.membership.splits_of(texts)
 
     def setup(self, stage: str) -> None:
         """Read the data, and log a summary of it the first time.
@@ -230,7 +218,7 @@ class CharDataModule(LightningDataModule):
     @rank_zero_only
     def _log_summary(self) -> None:
         corpus, split = self.corpus, self.split
-        num_distinct = len(distinct(np.concatenate(list(self._distinct.values()))))
+        num_distinct = len(distinct(np.concatenate(list(self.membership.distinct.values()))))
         files = f" ({len(self._files[0]):,} files)" if len(self._files[0]) > 1 else ""
         log.info(
             f"data {self.shown_path}{files}: {len(corpus):,} lines ({num_distinct:,} distinct), "
@@ -264,7 +252,7 @@ class CharDataModule(LightningDataModule):
 
     def _num_shared(self) -> int:
         """Number of distinct lines in more than one split."""
-        ordered = np.sort(np.concatenate(list(self._distinct.values())))
+        ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
         return len(distinct(ordered[1:][ordered[1:] == ordered[:-1]]))
 
     def train_dataloader(self) -> TrainBatches:

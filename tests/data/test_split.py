@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sequentia.data import CharDataModule, module
+from sequentia.data import CharDataModule, membership
 from sequentia.data.hashing import contains, distinct
 from sequentia.errors import UserError
 
@@ -108,7 +108,7 @@ def test_the_lines_are_sorted_once_for_any_number_of_texts(
         calls.append(len(hashes))
         return distinct(hashes)
 
-    monkeypatch.setattr(module, "distinct", counted)
+    monkeypatch.setattr(membership, "distinct", counted)
     data = CharDataModule(write(["emma", "ava", "ava"]), val_fraction=0, test_fraction=0)
     assert [data.splits_of([text]) for text in ("emma", "mia")] == [["train"], ["new"]]
     assert calls == [3, 0, 0]
