@@ -1,4 +1,4 @@
-"""Metrics of a model's predictions, per predicted character."""
+"""Metrics of a model's predictions, per predicted character, the end of the line included."""
 
 import math
 
@@ -10,6 +10,24 @@ from torchmetrics import Metric
 def bits_per_char(nll: Tensor) -> Tensor:
     """Bits per character from nats per character."""
     return nll / math.log(2)
+
+
+def perplexity(nll: Tensor) -> Tensor:
+    """Perplexity from nats per character: the number of equally likely characters that would be as hard to predict."""
+    return nll.exp()
+
+
+def num_correct(logits: Tensor, target: Tensor) -> Tensor:
+    """Number of targets that are the most probable token (top-1); of equally probable ones the first counts.
+
+    Args:
+        logits: `(B, T, V)`.
+        target: `(B, T)` long; -100 at padding, which is never correct.
+
+    Returns:
+        A scalar, long.
+    """
+    return (logits.argmax(-1) == target).sum()
 
 
 class CharacterNLL(Metric):
@@ -36,3 +54,25 @@ class CharacterNLL(Metric):
     def compute(self) -> Tensor:
         """The mean so far, a scalar."""
         return self.total / self.characters
+
+
+class CharacterAccuracy(Metric):
+    """Share of the predicted characters that are the model's most probable ones (top-1), over batches and processes."""
+
+    full_state_update = False
+    correct: Tensor
+    characters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("correct", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, target: Tensor) -> None:
+        """Add a batch; see `num_correct`."""
+        self.correct += num_correct(logits, target)
+        self.characters += (target >= 0).sum()
+
+    def compute(self) -> Tensor:
+        """The share so far, a scalar in double precision."""
+        return self.correct.double() / self.characters

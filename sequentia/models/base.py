@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.checkpoint import mark
 from sequentia.errors import UserError
-from sequentia.metrics import CharacterNLL, bits_per_char
+from sequentia.metrics import CharacterNLL, bits_per_char, perplexity
 from sequentia.models.options import check_sizes
 from sequentia.optim import try_step
 from sequentia.sampling import generate
@@ -216,7 +216,11 @@ class LanguageModel(LightningModule, ABC):
     def _log_nll(self, split: str, metric: CharacterNLL) -> None:
         nll = metric.compute()
         metric.reset()
-        values = {f"{split}/loss": nll, f"{split}/bits_per_char": bits_per_char(nll), f"{split}/perplexity": nll.exp()}
+        values = {
+            f"{split}/loss": nll,
+            f"{split}/bits_per_char": bits_per_char(nll),
+            f"{split}/perplexity": perplexity(nll),
+        }
         # `compute` already sums over all processes; without sync_dist Lightning warns that it might not.
         self.log_dict({name: value.float() for name, value in values.items()}, sync_dist=True)
 
