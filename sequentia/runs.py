@@ -17,7 +17,7 @@ from sequentia.text import printable
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
 
-BEST, LAST, CONFIG = "best.ckpt", "last.ckpt", "config.yaml"
+BEST, LAST, CONFIG, METRICS = "best.ckpt", "last.ckpt", "config.yaml", "metrics.csv"
 
 _CONFIG_LIMIT = 1 << 20  # bytes; a run's config.yaml has a few thousand
 

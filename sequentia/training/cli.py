@@ -46,6 +46,7 @@ from sequentia.training.defaults import LogLength, best_steps, epoch_length, set
 from sequentia.training.distributed import check_launcher, processes
 from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
 from sequentia.training.messages import closing_message, describe, instantiation_message
+from sequentia.training.metrics_file import MetricsFile
 from sequentia.training.options import Given, as_list, base_options, restricted
 from sequentia.training.progress import RunProgress, TrainingLoss
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed, obstacle
@@ -269,11 +270,15 @@ class TrainingCLI(LightningCLI):
                 callbacks.append(slurm.RecordJob(self.run, self.arguments))
             plugins = [plugin for plugin in (AtomicCheckpointIO(), environment) if plugin is not None]
             kwargs["plugins"] = [*as_list(config["plugins"]), *plugins]
+            loggers = as_list(config["logger"] or None)
             if config["logger"] in (None, True):
                 step = 0 if self.loaded is None else int(self.loaded["global_step"])
-                kwargs["logger"] = TensorBoardLogger(
-                    self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
-                )
+                loggers = [
+                    TensorBoardLogger(
+                        self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
+                    )
+                ]
+            kwargs["logger"] = [*loggers, MetricsFile(self.run)]
         else:
             kwargs |= {"logger": False, "check_val_every_n_epoch": 1}
         self.trainer_defaults["callbacks"] = callbacks

@@ -24,6 +24,7 @@ from sequentia.runs import BEST, LAST, ROOT
 from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.defaults import planned_steps, steps_per_epoch
+from sequentia.training.metrics_file import MetricsFile
 from sequentia.training.progress import TrainingLoss
 from sequentia.training.resume import obstacle
 
@@ -151,13 +152,15 @@ def _extension(trainer: Trainer, max_time: bool) -> str | None:
 
 
 def _curves(trainer: Trainer) -> Iterator[str]:
-    """How to see the curves of the run: for each logger that has written files of its own."""
+    """How to see the curves of the run: for each logger that has written files."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger) and any(Path(logger.log_dir).glob("events.out.tfevents.*")):
             root = Path(logger.root_dir)  # of all runs of this configuration
             yield f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
         elif isinstance(logger, CSVLogger) and (metrics := Path(logger.log_dir, "metrics.csv")).is_file():
             yield str(metrics)
+        elif isinstance(logger, MetricsFile) and logger.path.is_file():
+            yield str(logger.path)
 
 
 def parser_message(error: BaseException) -> str:

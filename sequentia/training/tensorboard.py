@@ -11,6 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from sequentia.data import CharDataModule
 from sequentia.heatmap import LARGEST, draw
 from sequentia.models import LanguageModel
+from sequentia.training.metrics_file import MetricsFile
 
 
 class SampleTable(Callback):
@@ -61,18 +62,21 @@ class HeatMap(Callback):
 
 
 class DropOrphans(Callback):
-    """Removes the events of steps that a resumed run takes again.
+    """Removes what was logged of steps that a resumed run takes again.
 
     A killed process may have logged steps after its last checkpoint. TensorBoard's older reader skips them because the
     resumed run logs where it starts; its data server shows those that are not logged again at the same step.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remove them from the event files in the directory of the logger."""
-        if trainer.ckpt_path is not None and trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    drop_events(Path(logger.log_dir), trainer.global_step)
+        """Remove them from metrics.csv and from the event files in the directory of the logger."""
+        if not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.drop(trainer.global_step)
+            elif isinstance(logger, TensorBoardLogger) and trainer.ckpt_path is not None:
+                drop_events(Path(logger.log_dir), trainer.global_step)
 
 
 _HEADER, _FOOTER = 12, 4  # bytes of a record before its data (length and its checksum) and after it (checksum)

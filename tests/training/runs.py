@@ -1,5 +1,6 @@
 """What the tests of runs share: starting them, and comparing what they write."""
 
+import csv
 import json
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sequentia.checkpoint import read_checkpoint
+from sequentia.runs import METRICS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LINES = [a + b + c for a in "bdklmnrstv" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]
@@ -99,6 +101,12 @@ def curves(run: Path) -> Curves:
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
+def rows(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's metrics.csv."""
+    with (run / METRICS).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def same(a: Any, b: Any, where: str = "") -> None:
     """Assert that two trees of plain values and tensors are bit-identical."""
     assert type(a) is type(b), where
@@ -138,6 +146,7 @@ def same_runs(a: Path, b: Path) -> None:
             same_checkpoints(a / name, b / name)
     one, other = curves(a), curves(b)
     assert one == other
+    assert rows(a) == rows(b)
     for tag, curve in one.items():
         steps = [step for step, _ in curve]
         if tag != "epoch":  # Lightning logs it with every other metric: twice in a step with a validation

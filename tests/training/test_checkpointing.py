@@ -33,7 +33,8 @@ def test_config_yaml_is_saved_with_the_checkpoints_whatever_the_logger(
 ) -> None:
     cwd = uninterrupted.workdir(f"logger {logger[0]}")
     assert fit(cwd, [*arguments(EVERY), "--trainer.logger", *logger]) == 0, (cwd / "log").read_text()
-    assert {path.name for path in the_run(cwd).iterdir()} == {"config.yaml", "best.ckpt", "last.ckpt"}
+    files = {"config.yaml", "metrics.csv", "best.ckpt", "last.ckpt"}
+    assert {path.name for path in the_run(cwd).iterdir()} == files
     assert not (the_run(cwd).parent / "config.yaml").exists()
 
 

@@ -114,7 +114,7 @@ def test_an_incomplete_count_can_be_resumed(fit: Fit) -> None:
 @pytest.mark.parametrize(
     ("logger", "curves"),
     [
-        ("--trainer.logger=False", []),
+        ("--trainer.logger=False", [f"  curves   {RUN}/metrics.csv"]),
         (
             "--trainer.logger=CSVLogger --trainer.logger.save_dir=logs",
             ["  curves   logs/lightning_logs/version_0/metrics.csv"],
