@@ -107,7 +107,7 @@ def test_a_null_schedule_keeps_the_rate_constant_and_the_default_warms_up_and_de
     for run in ("version_0", "version_1"):
         events = EventAccumulator(str(tmp_path / run))
         events.Reload()
-        rates.append([event.value for event in events.Scalars("lr")])
+        rates.append([event.value for event in events.Scalars("vitals/lr_embeddings")])
     assert rates[0] == [50.0] * 10
     assert len(set(rates[1])) > 5
     assert rates[1][-1] < 5

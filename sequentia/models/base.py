@@ -66,6 +66,7 @@ class LanguageModel(LightningModule, ABC):
     Attributes:
         optimizer: Makes the optimizer from parameter groups; AdamW by default.
         lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
+        logs_train_loss: Whether the model logs its training loss itself, as under a plain Trainer.
         lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
             means after each step if it takes `total_steps`, otherwise each epoch.
         hidden_lr_factor: Multiplies the optimizer's learning rate of the hidden matrices.
@@ -90,7 +91,7 @@ class LanguageModel(LightningModule, ABC):
         self.lr_scheduler = WarmupDecay
         self.lr_scheduler_interval = None
         self.hidden_lr_factor = 1.0
-        self._step_metrics: dict[str, Any] = {}
+        self.logs_train_loss = True
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
@@ -186,16 +187,9 @@ class LanguageModel(LightningModule, ABC):
     def training_step(self, batch: Batch) -> Tensor | None:
         """The loss to minimize, a scalar."""
         loss = self.training_loss(batch)
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]  # the schedule changes it before this step is logged
-        self._step_metrics = {"train/loss": loss.detach(), "lr": lr}
+        if self.logs_train_loss:
+            self.log("train/loss", loss.detach(), batch_size=1)
         return loss
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Log loss and learning rate if they are due, or if this is the last step, which Lightning always logs."""
-        # `log` costs as much as a step of a small model, so it is called only if Lightning writes to the logger.
-        every = self.trainer.log_every_n_steps  # 0 disables logging
-        if every and (self.trainer.global_step % every == 0 or self.trainer.should_stop):
-            self.log_dict(self._step_metrics, batch_size=1)
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation metrics."""
@@ -235,9 +229,9 @@ class LanguageModel(LightningModule, ABC):
         matrices = [p for p in parameters if p in hidden]
         others = [p for p in parameters if p not in hidden]
         groups = [
-            {"params": matrices, "hidden": True, "stacked": [hidden[p] for p in matrices]},
-            {"params": [p for p in others if p.ndim >= 2], "hidden": False},
-            {"params": [p for p in others if p.ndim < 2], "hidden": False, "weight_decay": 0.0},
+            {"name": "hidden", "params": matrices, "hidden": True, "stacked": [hidden[p] for p in matrices]},
+            {"name": "embeddings", "params": [p for p in others if p.ndim >= 2], "hidden": False},
+            {"name": "vectors", "params": [p for p in others if p.ndim < 2], "hidden": False, "weight_decay": 0.0},
         ]
         return [group for group in groups if group["params"]]
 

@@ -17,7 +17,6 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ProgressBar, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceLROnPlateau
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -42,17 +41,18 @@ from sequentia.training import slurm
 from sequentia.training.budget import Trial, length_within, parse_time
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.checks import check_options
+from sequentia.training.curves import Curves
 from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length
 from sequentia.training.distributed import check_launcher, processes
 from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
 from sequentia.training.messages import closing_message, describe, instantiation_message
 from sequentia.training.metrics_file import MetricsFile
 from sequentia.training.options import Given, as_list, base_options, restricted
-from sequentia.training.progress import RunProgress, TrainingLoss
+from sequentia.training.progress import RunProgress
 from sequentia.training.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed, obstacle
 from sequentia.training.state import check_training_state
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
-from sequentia.training.tensorboard import DropOrphans, HeatMap, SampleTable
+from sequentia.training.tensorboard import DropOrphans, HeatMap, RunTensorBoard, SampleTable
 
 log = logging.getLogger("sequentia")
 
@@ -87,6 +87,12 @@ class TrainingCLI(LightningCLI):
             type=bool,
             default=False,
             help="Compile the model with torch.compile. It takes a minute, which pays off on a GPU or in long runs.",
+        )
+        parser.add_argument(
+            "--extra_metrics",
+            type=bool,
+            default=True,
+            help="Log more than the losses: learning rates, gradient norm and speed.",
         )
         parser.add_argument(
             "--init_from",
@@ -234,8 +240,8 @@ class TrainingCLI(LightningCLI):
         config = self.instances["trainer"]
         if config["max_time"] is not None:
             config["max_time"] = parse_time(str(config["max_time"]))
-        loss = TrainingLoss()
-        callbacks: list[Callback] = [loss]
+        curves = Curves(vitals=self.instances["extra_metrics"])
+        callbacks: list[Callback] = [curves]
         given = as_list(config["callbacks"])
         for callback in given:
             if isinstance(callback, tuple(_UNSUPPORTED)):
@@ -244,16 +250,16 @@ class TrainingCLI(LightningCLI):
             if isinstance(callback, WeightAveraging) and counts(self.model):
                 raise UserError(f"{type(callback).__name__} would average counts: omit it, or give another --model")
         if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
-            callbacks.append(RunProgress(loss))
+            callbacks.append(RunProgress(curves))
         if self.subcommand == "fit":
             self._set_optimizer()
             self.saver = self.instances["checkpoint"]
             with _plain_errors():
                 measured = self._max_time_is_the_length()
-                set_length(config, self.datamodule, self._needs_validation_each_epoch())
+                set_length(config, self.datamodule, self._validates_each_epoch())
                 if measured:
                     self._set_length_to_max_time()
-            for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch"):
+            for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
                 self.options["trainer"][name] = config[name]  # recorded in config.yaml
             if self.loaded is not None:
                 check_unfinished(config, self.loaded, str(self.checkpoint), self.model.single_epoch)
@@ -274,7 +280,7 @@ class TrainingCLI(LightningCLI):
             if config["logger"] in (None, True):
                 step = 0 if self.loaded is None else int(self.loaded["global_step"])
                 loggers = [
-                    TensorBoardLogger(
+                    RunTensorBoard(
                         self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
                     )
                 ]
@@ -350,11 +356,11 @@ class TrainingCLI(LightningCLI):
             partial(resolve_name(schedule.class_path), **_init_args(schedule)) if schedule else None
         )
 
-    def _needs_validation_each_epoch(self) -> bool:
+    def _validates_each_epoch(self) -> bool:
+        """Whether the schedule reads a metric after each epoch, or the model is complete only then."""
         schedule = self.instances["lr_scheduler"]
-        return bool(schedule) and issubclass(
-            resolve_name(schedule.class_path), torch.optim.lr_scheduler.ReduceLROnPlateau
-        )
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+        return self.model.single_epoch or (bool(schedule) and issubclass(resolve_name(schedule.class_path), plateau))
 
     def after_instantiate_classes(self) -> None:
         """Check the checkpoint against the options (fit) or evaluate its model (validate, test); compile if asked."""

@@ -12,8 +12,9 @@ from sequentia.training.distributed import processes
 
 _STEPS = 2_800  # what the Transformer takes in a few minutes on two cores
 _EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
-_VALIDATIONS, _SHORTEST_INTERVAL = 14, 20
-_VALIDATION_COST = 0.1  # largest fraction of the training time that validations take
+_VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
+_VALIDATION_COST = 0.1  # largest fraction of the training time that more than the fewest validations take
+_POINTS, _LOG_INTERVALS = 60, (1, 2, 5, 10, 20, 50)
 
 log = logging.getLogger("sequentia")
 
@@ -31,32 +32,20 @@ def best_steps(characters: int, steps_per_epoch: float) -> int:
     return math.ceil(epochs * steps_per_epoch)
 
 
-def default_steps(characters: int, steps_per_epoch: float) -> int:
-    """Default number of optimizer steps: the best one, or what takes a few minutes if that is less."""
-    return min(_STEPS, best_steps(characters, steps_per_epoch))
-
-
-def validation_interval(steps: int, validated: float = 0.0) -> int:
-    """Default number of steps between two validations: fewer validations if there is much to validate.
-
-    Args:
-        steps: Length of the run.
-        validated: Predicted characters of the validation lines, as a multiple of those of a step.
-    """
-    # Without the backward pass, a character takes a third of the time that it takes in training.
-    affordable = math.ceil(validated / 3 / _VALIDATION_COST)
-    return max(_SHORTEST_INTERVAL, steps // _VALIDATIONS, affordable)
+_VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
+_VALIDATION_COST = 0.1  # largest fraction of the training time that more than the fewest validations take
+_POINTS, _LOG_INTERVALS = 60, (1, 2, 5, 10, 20, 50)
 
 
 def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False) -> None:
-    """Fill in the trainer options on length and validation that are not given.
+    """Fill in the trainer options on length, validation and logging that are not given.
 
-    A run whose length is given in epochs is validated after each epoch.
+    A run whose length is given as eight epochs or more is validated after each epoch.
 
     Args:
         trainer: Options of the Trainer, changed in place.
         data: The data to train on.
-        each_epoch: Whether the learning-rate schedule needs a validation after each epoch.
+        each_epoch: Whether a validation is needed after each epoch, and none before.
 
     Raises:
         UserError: An option is out of range.
@@ -72,19 +61,25 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     if isinstance(interval, float) and interval > 1 and interval.is_integer():  # 1e5; Lightning means batches by it
         interval = trainer.val_check_interval = int(interval)
     by_epochs = trainer.max_epochs not in (None, -1)
-    batches, per_epoch = epoch_length(trainer, data)
-    steps = default_steps(data.train_characters, per_epoch)
+    in_all, steps_in_all = epoch_length(trainer, data)
     if trainer.max_steps == -1 and not by_epochs:
-        trainer.max_steps = steps
+        trainer.max_steps = default_steps(data.train_characters, steps_in_all)
+    batches = max(1, limited(trainer.overfit_batches or trainer.limit_train_batches, in_all))
+    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+    lengths = (trainer.max_steps, trainer.max_epochs * per_epoch if by_epochs else -1)
+    steps = min((length for length in lengths if length > 0), default=1)  # others are refused by the Trainer
+    if trainer.log_every_n_steps is None:
+        trainer.log_every_n_steps = logging_interval(steps)
     if trainer.check_val_every_n_epoch is not None:
-        used = limited(trainer.overfit_batches or trainer.limit_train_batches, batches)
-        if type(interval) is int and interval > used:
+        if type(interval) is int and interval > batches:
             raise UserError(
-                f"trainer.val_check_interval {interval} exceeds the {used} batches of an epoch: "
+                f"trainer.val_check_interval {interval} exceeds the {batches} batches of an epoch: "
                 "omit --trainer.check_val_every_n_epoch"
             )
-    elif isinstance(interval, float) or (interval is None and (by_epochs or each_epoch)):
+    elif isinstance(interval, float):
         trainer.check_val_every_n_epoch = 1  # the interval is a fraction of an epoch, or a whole one
+    elif interval is None and (each_epoch or (by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS)):
+        trainer.check_val_every_n_epoch = 1
     elif interval is None:
         validated = data.val_characters / data.train_characters * per_epoch
         epochs, rest = divmod(validation_interval(steps, validated), per_epoch)

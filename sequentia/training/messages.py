@@ -23,9 +23,9 @@ from sequentia.models import LanguageModel
 from sequentia.runs import BEST, LAST, ROOT
 from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.curves import Curves
 from sequentia.training.defaults import planned_steps, steps_per_epoch
 from sequentia.training.metrics_file import MetricsFile
-from sequentia.training.progress import TrainingLoss
 from sequentia.training.resume import obstacle
 
 log = logging.getLogger("sequentia")
@@ -107,8 +107,8 @@ def _result(trainer: Trainer, saver: RunCheckpoint) -> str:
         return f", best validation NLL {best:.4f} nats per character"
     if last is not None:
         return f", validation NLL {last:.4f} nats per character"
-    (loss,) = (callback for callback in trainer.callbacks if isinstance(callback, TrainingLoss))
-    value = loss.value(trainer)
+    (curves,) = (callback for callback in trainer.callbacks if isinstance(callback, Curves))
+    value = curves.mean(trainer)
     return "" if value is None else f", training NLL {value:.4f} nats per character"
 
 

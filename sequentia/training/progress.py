@@ -5,36 +5,15 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from sequentia.training.checkpointing import validates
+from sequentia.training.curves import Curves
 from sequentia.training.defaults import planned_steps, validation_interval
 
 _REFRESH = 0.2  # seconds between two updates
-
-
-class TrainingLoss(Callback):
-    """Keeps the loss of the last batch; the trainer's `callback_metrics` have that of the last logged step."""
-
-    def __init__(self) -> None:
-        self._loss: Any = None
-        self._divisor = 1
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Keep it as a tensor, because reading it may mean waiting for a GPU."""
-        self._loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        self._divisor = trainer.accumulate_grad_batches
-
-    def value(self, trainer: Trainer) -> float | None:
-        """The loss in nats per character; None if there is none yet."""
-        if self._loss is not None:
-            return float(self._loss) * self._divisor
-        logged = trainer.callback_metrics.get("train/loss")  # of a model that computes none per batch
-        return None if logged is None else float(logged)
 
 
 class RunProgress(ProgressBar):
@@ -44,12 +23,12 @@ class RunProgress(ProgressBar):
     is printed as often as a validation would be.
 
     Args:
-        loss: The training loss.
+        curves: Has the training loss.
     """
 
-    def __init__(self, loss: TrainingLoss) -> None:
+    def __init__(self, curves: Curves) -> None:
         super().__init__()
-        self._loss = loss
+        self._curves = curves
         self._bar: tqdm | None = None
         self._updated = 0.0
         self._enabled = True
@@ -120,5 +99,5 @@ class RunProgress(ProgressBar):
             self._bar = None
 
     def _losses(self, trainer: Trainer) -> list[str]:
-        losses = {"train/loss": self._loss.value(trainer), "val/loss": trainer.callback_metrics.get("val/loss")}
+        losses = {"train/loss": self._curves.mean(trainer), "val/loss": trainer.callback_metrics.get("val/loss")}
         return [f"{name} {value:.4f}" for name, value in losses.items() if value is not None]

@@ -1,7 +1,8 @@
 """What TensorBoard shows of a run besides curves: samples at each validation, and the heat map of a bigram."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -12,6 +13,28 @@ from sequentia.data import CharDataModule
 from sequentia.heatmap import LARGEST, draw
 from sequentia.models import LanguageModel
 from sequentia.training.metrics_file import MetricsFile
+
+
+class RunTensorBoard(TensorBoardLogger):
+    """Lightning's logger with the epoch among the less important curves.
+
+    TensorBoard shows groups of curves in alphabetical order and expands the first two, which would be "epoch" and
+    "train" instead of "train" and "val". Lightning writes the epoch with every call; here it is written once per step.
+    """
+
+    _epoch_step = -1
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Write scalars."""
+        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        if "epoch" in metrics and step != self._epoch_step:
+            values["vitals/epoch"] = metrics["epoch"]
+            self._epoch_step = -1 if step is None else step
+        super().log_metrics(values, step)
+
+    def save(self) -> None:
+        """Write what is buffered, but no hparams.yaml: config.yaml has the options."""
+        self.experiment.flush()
 
 
 class SampleTable(Callback):

@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from sequentia.cli import main
 from sequentia.data import CharDataModule
 from sequentia.training.defaults import default_steps, set_length, validation_interval
-from tests.training.runs import LINES, curves
+from tests.training.runs import LINES, RATE, curves
 
 
 def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]]:
@@ -24,9 +24,11 @@ def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]
     return config["trainer"], [step + 1 for step, _ in curves(root / "version_0")["val/loss"]]
 
 
-def unset(**options: int) -> Namespace:
+def unset(**options: Any) -> Namespace:
     """Options of a Trainer whose length is not given."""
-    length = {"max_steps": -1, "max_epochs": None, "val_check_interval": None, "check_val_every_n_epoch": None}
+    length = {"max_steps": -1, "overfit_batches": 0.0}
+    length |= dict.fromkeys(("max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"))
+    length |= {"limit_train_batches": None}
     processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
     return Namespace(length | processes | options)
 
@@ -67,7 +69,10 @@ def test_a_run_has_the_default_length_and_logs_it(
     trainer, validated = run(path, tmp_path, "--data.batch_size=16", *held_out)
     steps = default_steps(characters, 16)
     assert trainer["max_steps"] == steps == validated[-1]
-    assert validated[:-1] == list(range(20, steps, 20))
+    interval = validation_interval(steps)
+    assert validated[:-1] == list(range(interval, steps, interval))
+    assert len(validated) >= 8
+    assert trainer["log_every_n_steps"] == steps // 60
     assert f"training for {steps} steps ({steps / 16:.3g} epochs)" in capsys.readouterr().err
 
 
@@ -92,20 +97,28 @@ def test_accumulated_gradients_make_fewer_steps_from_the_same_data(write: Callab
     trainer, validated = run(write(LINES), tmp_path, "--trainer.accumulate_grad_batches=4", *given)
     alone, _ = run(write(LINES), tmp_path / "alone", *given)
     assert trainer["max_steps"] == math.ceil(alone["max_steps"] / 4)
-    assert validated[0] == 20  # steps, not batches
+    assert validated[0] == validation_interval(trainer["max_steps"])  # steps, not batches
 
 
-@pytest.mark.parametrize("options", [[], ["--trainer.val_check_interval=1.0"]])
-def test_a_run_in_epochs_is_validated_after_each_and_logs_how_to_resume(
-    options: list[str], write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("options", "epochs", "interval"), [([], 3, 1), ([], 8, 5), (["--trainer.val_check_interval=1.0"], 3, 5)]
+)
+def test_a_run_of_eight_epochs_is_validated_after_each_a_shorter_one_more_often(
+    options: list[str],
+    epochs: int,
+    interval: int,
+    write: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = ["--trainer.max_epochs=3", "--data.batch_size=50", "--data.val_path", write(["ab"], "val.txt"), *options]
-    trainer, validated = run(write(LINES), tmp_path, *given)
+    """It logs how to resume it in epochs."""
+    given = [f"--trainer.max_epochs={epochs}", "--data.batch_size=50", "--data.val_path", write(["ab"], "val.txt")]
+    trainer, validated = run(write(LINES), tmp_path, *given, *options)
     assert trainer["max_steps"] == -1
-    assert validated == [5, 10, 15]
+    assert validated == list(range(interval, 5 * epochs + 1, interval))
     err = capsys.readouterr().err
-    assert "training for 15 steps (3 epochs); --trainer.max_epochs changes the length" in err
-    assert err.rstrip().endswith("version_0 --trainer.max_epochs 6")
+    assert f"training for {5 * epochs} steps ({epochs} epochs); --trainer.max_epochs changes the length" in err
+    assert err.rstrip().endswith(f"version_0 --trainer.max_epochs {2 * epochs}")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +172,7 @@ def test_accumulation_and_more_processes_shorten_the_run_like_the_epoch(
     trainer = unset(**options)
     set_length(trainer, data)
     assert trainer.max_steps == default_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
-    epochs, rest = divmod(20, steps_per_epoch)
+    epochs, rest = divmod(validation_interval(trainer.max_steps), steps_per_epoch)
     assert trainer.val_check_interval == epochs * batches + rest * trainer.accumulate_grad_batches
 
 
@@ -170,7 +183,7 @@ def test_a_schedule_that_monitors_a_metric_gets_it_after_each_epoch(write: Calla
     epoch = validated[0]
     assert validated == list(range(epoch, 21, epoch))
     # No perplexity improves by 900%, so each epoch lowers the rate.
-    lr = [rate for _, rate in curves(tmp_path / "version_0")["lr"]]
+    lr = [rate for _, rate in curves(tmp_path / "version_0")[RATE]]
     assert lr == pytest.approx([0.1 ** (i // epoch) for i in range(20)])
 
 
@@ -190,7 +203,7 @@ def test_a_schedule_that_steps_per_epoch_says_so_if_the_run_has_no_whole_epochs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run(write(LINES), tmp_path, *STEP_LR, "--data.batch_size=50", options)
-    rates = [rate for _, rate in curves(tmp_path / "version_0")["lr"]]
+    rates = [rate for _, rate in curves(tmp_path / "version_0")[RATE]]
     assert rates[:15] == pytest.approx([0.1 ** (step // epoch) for step in range(len(rates))][:15])
     message = "StepLR changes the learning rate once per epoch, every 5 steps; --lr_scheduler_interval step does so at "
     assert (message in capsys.readouterr().err) == logged

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import CONFIGS, Uninterrupted, arguments, curves, default_signals, same_runs, the_run
+from tests.training.runs import CONFIGS, RATE, Uninterrupted, arguments, curves, default_signals, same_runs, the_run
 
 OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
 MIXTURE = [
@@ -42,7 +42,7 @@ def test_two_processes_reproduce_one_with_the_same_global_batch(uninterrupted: U
     assert fit(two, "--data.batch_size", "16", *TWO, mixture=mixture) == 0
     expected, got = curves(the_run(one)), curves(the_run(two))
     assert [step + 1 for step, _ in expected["val/loss"]] == [7, 14, 21, 28, 35, 42, 49, 50]
-    for tag in ("val/loss", "lr"):
+    for tag in ("val/loss", RATE):
         assert [step for step, _ in got[tag]] == [step for step, _ in expected[tag]]
         assert [value for _, value in got[tag]] == pytest.approx([value for _, value in expected[tag]], abs=1e-5)
 

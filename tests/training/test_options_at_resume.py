@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sequentia.checkpoint import read_checkpoint
-from tests.training.runs import ForkServer, Uninterrupted, arguments, curves, the_run
+from tests.training.runs import RATE, ForkServer, Uninterrupted, arguments, curves, the_run
 
 EXPONENTIAL = ["--lr_scheduler", "torch.optim.lr_scheduler.ExponentialLR", "--lr_scheduler.gamma", "0.5"]
 CYCLE = ["--lr_scheduler", "torch.optim.lr_scheduler.OneCycleLR", "--lr_scheduler.max_lr", "0.01"]
@@ -19,7 +19,7 @@ def rates(
     common = [*arguments("every 5 steps"), "--trainer.max_steps"]
     assert fit(cwd, [*common, "20", *first], {"call": "on_train_batch_end", "count": 11}) == -9
     assert fit(cwd, [*common, "20", *first, *then, "--ckpt_path", "last"]) == 0, (cwd / "log").read_text()
-    return [lr for _, lr in curves(the_run(cwd))["lr"]], (cwd / "log").read_text()
+    return [lr for _, lr in curves(the_run(cwd))[RATE]], (cwd / "log").read_text()
 
 
 def test_a_new_constant_rate_holds_for_the_remaining_steps(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
@@ -71,7 +71,7 @@ def test_a_new_length_stretches_the_schedule(fit: ForkServer, uninterrupted: Uni
     assert fit(cwd, [*arguments("every 5 steps"), "--trainer.max_steps", "20"]) == 0
     assert fit(cwd, [*arguments("every 5 steps"), "--trainer.max_steps", "30", "--ckpt_path", "last"]) == 0
     assert fit(other, [*arguments("every 5 steps"), "--trainer.max_steps", "30"]) == 0
-    stretched, expected = ([lr for _, lr in curves(the_run(workdir))["lr"]] for workdir in (cwd, other))
+    stretched, expected = ([lr for _, lr in curves(the_run(workdir))[RATE]] for workdir in (cwd, other))
     assert len(stretched) == 30
     assert stretched[20:] == pytest.approx(expected[20:])
 

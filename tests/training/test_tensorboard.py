@@ -15,7 +15,7 @@ from sequentia.cli import main
 from sequentia.heatmap import LARGEST
 from sequentia.training import tensorboard
 from sequentia.training.tensorboard import drop_events
-from tests.training.runs import Curves, ForkServer, Uninterrupted, arguments, curves, the_run
+from tests.training.runs import RATE, Curves, ForkServer, Uninterrupted, arguments, curves, the_run
 
 
 def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(
@@ -70,16 +70,7 @@ def test_both_readers_show_a_resumed_run_without_the_steps_that_it_took_again(
         steps = [2, 5, 8, 11, 14, 20, 27, 34, 39]  # the last checkpoint has 18 steps, or 15 without a validation
         assert [step for step, _ in found["train/loss"]] == sorted({*steps, 17})
         assert [step for step, _ in found["val/loss"]] == [5, 11, 17, 19, 29, 39]
-        for tag in ("train/loss", "lr"):
-            assert set(found[tag]) <= set(expected[tag])
-
-
-def test_the_last_point_of_a_run_is_of_its_own_step(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
-    cwd = uninterrupted.workdir("rarely logged")
-    assert fit(cwd, [*arguments("every 5 steps"), "--trainer.log_every_n_steps", "30"]) == 0
-    expected = curves(uninterrupted("every 5 steps"))
-    for tag in ("train/loss", "lr"):
-        assert curves(the_run(cwd))[tag] == [expected[tag][29], expected[tag][39]]
+        assert set(found[RATE]) <= set(expected[RATE])
 
 
 def test_only_summaries_in_regular_event_files_are_removed(tmp_path: Path, trained: Path) -> None:
