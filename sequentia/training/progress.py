@@ -9,26 +9,31 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from sequentia.text import printable
 from sequentia.training.checkpointing import validates
 from sequentia.training.curves import Curves
 from sequentia.training.defaults import planned_steps, validation_interval
+from sequentia.training.validation import Samples
+from sequentia.vocabulary import shorten
 
 _REFRESH = 0.2  # seconds between two updates
+_SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of each
 
 
 class RunProgress(ProgressBar):
-    """Completed steps, remaining time, and the latest training and validation loss.
+    """Completed steps, remaining time, and the latest training and validation loss; a few samples at each validation.
 
     If stderr is not a terminal, one line is printed per validation instead. If no line is held out, the training loss
     is printed as often as a validation would be.
 
     Args:
         curves: Has the training loss.
+        samples: Has the samples; none if it is no callback of the trainer.
     """
 
-    def __init__(self, curves: Curves) -> None:
+    def __init__(self, curves: Curves, samples: Samples) -> None:
         super().__init__()
-        self._curves = curves
+        self._curves, self._samples = curves, samples
         self._bar: tqdm | None = None
         self._updated = 0.0
         self._enabled = True
@@ -71,6 +76,8 @@ class RunProgress(ProgressBar):
         if self._bar is None:
             self._print(trainer)
         else:
+            if self._samples.texts:
+                tqdm.write(self._line(trainer), file=sys.stderr)
             self._update(self._bar, trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -85,7 +92,12 @@ class RunProgress(ProgressBar):
 
     def _print(self, trainer: Trainer) -> None:
         with suppress(OSError):  # what reads stderr has ended with the terminal; the run is still to be saved
-            print("  ".join([f"step {trainer.global_step}", *self._losses(trainer)]), file=sys.stderr, flush=True)
+            print(self._line(trainer), file=sys.stderr, flush=True)
+
+    def _line(self, trainer: Trainer) -> str:
+        texts = [shorten(printable(text), _SHOWN_CHARACTERS) or "(empty)" for text in self._samples.texts[:_SHOWN]]
+        samples = ["samples " + ", ".join(texts)] if texts else []
+        return "  ".join([f"step {trainer.global_step}", *self._losses(trainer), *samples])
 
     def _update(self, bar: tqdm, trainer: Trainer) -> None:
         self._updated = time.monotonic()

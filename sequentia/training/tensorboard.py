@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run besides curves: samples at each validation, and the heat map of a bigram."""
+"""TensorBoard's own matters: the order of its curves, the heat map of a bigram, and steps that are taken again."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event
 
-from sequentia.data import CharDataModule
 from sequentia.heatmap import LARGEST, draw
 from sequentia.models import LanguageModel
 from sequentia.training.metrics_file import MetricsFile
@@ -35,41 +34,6 @@ class RunTensorBoard(TensorBoardLogger):
     def save(self) -> None:
         """Write what is buffered, but no hparams.yaml: config.yaml has the options."""
         self.experiment.flush()
-
-
-class SampleTable(Callback):
-    """Draws a few lines at each validation, each marked as new or as a line of a split.
-
-    Args:
-        num_samples: Number of lines.
-        seed: Seed of the draw: the same at each validation, so that only the model's progress changes the table.
-    """
-
-    def __init__(self, num_samples: int = 20, seed: int = 0) -> None:
-        self.num_samples, self.seed = num_samples, seed
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the table."""
-        logger = trainer.logger
-        if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero or trainer.sanity_checking:
-            return
-        if trainer.state.fn != "fit" or not isinstance(trainer.datamodule, CharDataModule):
-            return
-        model = cast(LanguageModel, pl_module)
-        texts = model.sample(self.num_samples, seed=self.seed, max_length=model.context_length - 1)
-        splits = trainer.datamodule.splits_of(texts)
-        logger.experiment.add_text("samples", table(texts, splits), trainer.global_step - 1)
-
-
-def table(texts: list[str], splits: list[str]) -> str:
-    """A Markdown table of samples and their splits. Samples are in code tags, so that none is read as markup."""
-    rows = "\n".join(f"| {_code(text)} | {split} |" for text, split in zip(texts, splits, strict=True))
-    return f"| sample | split |\n|---|---|\n{rows}"
-
-
-def _code(text: str) -> str:
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;").replace("`", "&#96;")
-    return f"<code>{escaped}</code>"
 
 
 class HeatMap(Callback):

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from sequentia.checkpoint import read_checkpoint
-from tests.training.runs import RATE, ForkServer, Uninterrupted, arguments, curves, the_run
+from tests.training.runs import ForkServer, Uninterrupted, arguments, curves, the_run
 
+RATE = "vitals/lr_hidden"  # which --optimizer.lr sets
 EXPONENTIAL = ["--lr_scheduler", "torch.optim.lr_scheduler.ExponentialLR", "--lr_scheduler.gamma", "0.5"]
 CYCLE = ["--lr_scheduler", "torch.optim.lr_scheduler.OneCycleLR", "--lr_scheduler.max_lr", "0.01"]
 CONSTANT = ["--lr_scheduler.decay", "none", "--lr_scheduler.warmup", "0"]

@@ -25,6 +25,8 @@ def test_messages_are_above_the_bar_and_val_loss_is_visible(
     assert "val/loss" in bars[-1]
     assert bars[-1].startswith("40/40")
     messages = [text for text in shown if text not in bars]
+    samples = [text for text in messages if re.fullmatch(r"step \d+  train/loss \S+  val/loss \S+  samples .+", text)]
+    assert [text.split()[1] for text in samples] == ["7", "14", "21", "28", "35", "40"]
     for start in (
         "starting run ",
         "data lines.txt: 250 lines ",
