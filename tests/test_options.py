@@ -140,7 +140,7 @@ TRAINING: dict[str, list[str]] = {
     "config": YAML + PATHS,
     "seed_everything": ANY,
     "ckpt_path": [*PATHS, "last", "best", ""],
-    "compile": ["false", "abc", "null", "5"],
+    **{name: ["false", "abc", "null", "5"] for name in ("compile", "extra_metrics")},
     "data": ["5", "abc", "null", *PATHS[:8]],
     **{f"data.{name}": PATHS + TEXTS for name in ("path", "val_path", "test_path")},
     **{f"data.{name}": ANY for name in ("batch_size", "seed", "val_fraction", "test_fraction", "max_length")},

@@ -94,7 +94,7 @@ class TrainingCLI(LightningCLI):
             type=bool,
             default=True,
             help="Log more than the losses: quality of samples, accuracy, learning rates, gradient norm and speed. It "
-            "takes about 2%% of the time.",
+            "takes about 2 percent of the time.",
         )
         parser.add_argument(
             "--init_from",
