@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -100,6 +101,20 @@ def test_the_gradient_norm_is_that_of_all_gradients_before_clipping(fit_plainly:
     trainer = fit_plainly(norms := Norms(), Curves(), gradient_clip_val=1e-6)
     assert float(trainer.callback_metrics["vitals/grad_norm"]) == pytest.approx(norms.found[-1], rel=1e-6)
     assert norms.found[-1] > 1e-3
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_run_that_stops_early_ends_with_a_point(fit_plainly: Callable[..., Trainer]) -> None:
+    class Stop(Callback):
+        losses: list[float] = []  # noqa: RUF012
+
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any) -> None:
+            self.losses.append(float(outputs["loss"]))
+            trainer.should_stop = trainer.global_step == 3
+
+    trainer = fit_plainly(Curves(), stop := Stop(), max_steps=10)
+    assert len(stop.losses) == 3
+    assert float(trainer.callback_metrics["train/loss"]) == pytest.approx(stop.losses[2], rel=1e-6)
 
 
 @pytest.mark.filterwarnings("default")
