@@ -24,12 +24,13 @@ from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
-from sequentia.training.defaults import limited, steps_between_validations
+from sequentia.training.defaults import limited
 from sequentia.training.options import as_list
 
 _FRACTION, _SHORTEST, _LONGEST = 0.05, 2.0, 20.0  # of the time, and in seconds: how long steps are measured
 _SLOW_STEPS = 5  # the first ones, in which the optimizer makes its state
 _VALIDATION_BATCHES = 4  # that are measured; the others are like them
+_ROUNDS = 10
 _PROCESS = 0.5  # seconds in which Python starts and ends
 
 
@@ -200,13 +201,14 @@ class Trial:
         return stopwatch.cost(self.options.accumulate_grad_batches, batches / max(1, validated))
 
 
-def length_within(limit: timedelta, started: float, trial: Trial) -> int:
+def length_within(limit: timedelta, started: float, trial: Trial, interval: Callable[[int], float]) -> int:
     """The number of steps with which the command takes a given time.
 
     Args:
         limit: The time.
         started: When the command started, by `time.monotonic`.
         trial: Measures the run.
+        interval: Steps between two validations of a run of so many steps.
 
     Raises:
         UserError: Not even one step fits.
@@ -218,8 +220,13 @@ def length_within(limit: timedelta, started: float, trial: Trial) -> int:
         cost = trial.cost(min(_LONGEST, max(_SHORTEST, _FRACTION * limit.total_seconds())))
     except UserError:
         return int(trial.options.max_steps)  # the run will diverge in the same step, and say so
-    interval = steps_between_validations(trial.options, trial.data)
-    steps = steps_within(end - monotonic() - cost.start, cost, interval)
+    available = end - monotonic() - cost.start
+    steps = longest = max(1, int(available / cost.step))
+    for _ in range(_ROUNDS):  # a shorter run is validated more often
+        steps = min(longest, steps_within(available, cost, interval(max(1, steps))))
+        if steps == longest:
+            break
+        longest = steps
     if steps < 1:
         least = monotonic() - started + _PROCESS + cost.start + cost.step + cost.validation
         raise UserError(

@@ -42,7 +42,7 @@ from sequentia.training.budget import Trial, length_within, parse_time
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.checks import check_options
 from sequentia.training.curves import Curves
-from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length
+from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length, steps_between_validations
 from sequentia.training.distributed import check_launcher, processes
 from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
 from sequentia.training.messages import closing_message, describe, instantiation_message
@@ -258,10 +258,10 @@ class TrainingCLI(LightningCLI):
             self._set_optimizer()
             self.saver = self.instances["checkpoint"]
             with _plain_errors():
-                measured = self._max_time_is_the_length()
+                unset = config.clone() if self._max_time_is_the_length() else None
                 set_length(config, self.datamodule, self._validates_each_epoch())
-                if measured:
-                    self._set_length_to_max_time()
+                if unset is not None:
+                    self._set_length_to_max_time(unset)
             for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
                 self.options["trainer"][name] = config[name]  # recorded in config.yaml
             if self.loaded is not None:
@@ -330,11 +330,24 @@ class TrainingCLI(LightningCLI):
             )
         return True
 
-    def _set_length_to_max_time(self) -> None:
-        """Replace `trainer.max_time` by the number of steps that fit."""
+    def _set_length_to_max_time(self, unset: Namespace) -> None:
+        """Replace `trainer.max_time` by the number of steps that fit.
+
+        Args:
+            unset: The options of the Trainer before they were completed.
+        """
         config, data = self.instances["trainer"], self.datamodule
+
+        def completed(steps: int) -> Namespace:
+            options = unset.clone()
+            options.max_steps, options.max_time = steps, None
+            set_length(options, data, self._validates_each_epoch())
+            return options
+
         trial = Trial(self.model, data, config, self.saver, self._trial_callbacks, self.options.compile)
-        steps = length_within(config["max_time"], self.started, trial)
+        steps = length_within(
+            config["max_time"], self.started, trial, lambda steps: steps_between_validations(completed(steps), data)
+        )
         best = best_steps(data.train_characters, epoch_length(config, data)[1])
         allowed = f"trainer.max_time {config['max_time']} allows {steps:,} steps"
         if steps > best:
@@ -344,7 +357,7 @@ class TrainingCLI(LightningCLI):
             )
         else:
             log.info(f"{allowed} on this machine, and the run is as long from now on")
-        config["max_steps"], config["max_time"] = min(steps, best), None
+        config.update(completed(min(steps, best)))
         self.options["trainer"]["max_time"] = None
 
     def _lock(self, run: Path) -> None:

@@ -32,9 +32,30 @@ def best_steps(characters: int, steps_per_epoch: float) -> int:
     return math.ceil(epochs * steps_per_epoch)
 
 
-_VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
-_VALIDATION_COST = 0.1  # largest fraction of the training time that more than the fewest validations take
-_POINTS, _LOG_INTERVALS = 60, (1, 2, 5, 10, 20, 50)
+def default_steps(characters: int, steps_per_epoch: float) -> int:
+    """Default number of optimizer steps: the best one, or what takes a few minutes if that is less."""
+    return min(_STEPS, best_steps(characters, steps_per_epoch))
+
+
+def logging_interval(steps: int) -> int:
+    """Default number of steps between two points of the training curves: 60 to 150 points, more in very long runs."""
+    return max(n for n in _LOG_INTERVALS if n == 1 or n * _POINTS <= steps)
+
+
+def validation_interval(steps: int, validated: float = 0.0) -> int:
+    """Default number of steps between two validations of a run of this length: 8 to 14, if it has so many steps.
+
+    The more there is to validate, the fewer. There is a point of the training curves at each.
+
+    Args:
+        steps: Length of the run.
+        validated: Predicted characters of the validation lines, as a multiple of those of a step.
+    """
+    # Without the backward pass, a character takes a third of the time that it takes in training.
+    affordable = math.ceil(validated / 3 / _VALIDATION_COST)
+    longest = max(1, steps // _FEWEST_VALIDATIONS)
+    interval = max(min(_SHORT_INTERVAL, longest), steps // _VALIDATIONS, min(affordable, longest))
+    return interval - interval % logging_interval(steps)
 
 
 def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False) -> None:

@@ -81,19 +81,19 @@ def test_a_run_takes_the_given_time_and_records_its_length(
     fit: Callable[..., int], clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit("--trainer.max_time=00:00:20") == 0
-    # Two trials take 1 and 13 steps and a validation each: 4.5 seconds. The process itself takes half a second. In the
-    # 15 seconds that are left, 54 steps and three validations fit, after steps 20, 40 and 54.
+    # Two trials take 1 and 13 steps and four validations: 5.5 seconds. The process itself takes half a second. In
+    # the 14 seconds that are left, 40 steps and a validation after every fifth fit.
     assert clock.now == 1000 + 20 - 0.5
     options = trainer_options(Path("checkpoints/transformer/version_0"))
-    assert (options["max_steps"], options["max_time"]) == (54, None)
+    assert (options["max_steps"], options["max_time"]) == (40, None)
     lines = capsys.readouterr().err.splitlines()
-    assert len([line for line in lines if line.startswith("trainer.max_time 0:00:20 allows 54 steps")]) == 1
+    assert len([line for line in lines if line.startswith("trainer.max_time 0:00:20 allows 40 steps")]) == 1
     assert [path.name for path in Path("checkpoints/transformer").iterdir()] == ["version_0"]
 
 
 def test_measuring_changes_no_bit_of_the_run(fit: Callable[..., int], clock: Clock) -> None:
     assert fit("--trainer.max_time=00:00:20") == 0
-    assert fit("--trainer.max_steps=54") == 0
+    assert fit("--trainer.max_steps=40") == 0
     timed, by_hand = (Path(f"checkpoints/transformer/version_{i}") for i in range(2))
     same_runs(timed, by_hand)
     # Resuming depends on nothing but this file and the checkpoint.

@@ -26,7 +26,7 @@ def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]
 
 def unset(**options: Any) -> Namespace:
     """Options of a Trainer whose length is not given."""
-    length = {"max_steps": -1, "overfit_batches": 0.0}
+    length: dict[str, Any] = {"max_steps": -1, "overfit_batches": 0.0}
     length |= dict.fromkeys(("max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"))
     length |= {"limit_train_batches": None}
     processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
@@ -43,20 +43,20 @@ def test_a_sixteenth_of_the_data_gets_half_as_many_epochs() -> None:
     assert (whole / 80, sixteenth / 5) == (28, 14)
 
 
-def test_validations_take_at_most_a_tenth_of_the_training() -> None:
+def test_validations_take_at_most_a_tenth_of_the_training_unless_there_are_eight() -> None:
     # The packaged names: 23,000 characters to validate, steps of 1,800; a fourteenth of the run is longer.
     assert validation_interval(2_800, 23_000 / 1_800) == 200
-    # 500 times a step, each at a third of the cost of training, once in 1,667 steps.
-    assert validation_interval(2_800, 500) == 1_667
+    # 70 times a step, at a third of the cost of training: once in 234 steps; each 20th is a point.
+    assert validation_interval(2_800, 70) == 220
+    assert validation_interval(2_800, 500) == 340 == 2_800 // 8 - 10
 
 
 def test_many_lines_to_validate_lengthen_the_interval(write: Callable[..., str]) -> None:
     # 1,000 lines to validate, 50 to train in 4 steps: a validation is as many characters as 80 steps.
     data = CharDataModule(write(LINES[:50]), val_path=write(LINES * 4, "val.txt"), batch_size=16)
-    trainer = unset()
+    trainer = unset(max_steps=800)
     set_length(trainer, data)
-    characters = [sum(len(line) + 1 for line in lines) for lines in (LINES[:50], LINES * 4)]
-    assert trainer.val_check_interval == math.ceil(characters[1] / characters[0] * 4 / 3 / 0.1) == 267
+    assert trainer.val_check_interval == 800 // 8
 
 
 def test_a_run_has_the_default_length_and_logs_it(
