@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from sequentia.scoring import Score, score
     from sequentia.vocabulary import Vocabulary
 
-__version__ = version("sequentia")
+DISTRIBUTION = "sequentia-lm"
+"""The name to install; PyPI has another project called sequentia."""
+
+__version__ = version(DISTRIBUTION)
 __all__ = [
     "ARCHITECTURES",
     "CharDataModule",

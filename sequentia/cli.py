@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from importlib.metadata import version
 
+from sequentia import DISTRIBUTION
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError, out_of_memory
 from sequentia.text import printable
@@ -107,7 +109,7 @@ def _command(arguments: list[str]) -> Callable[[list[str]], int]:
         "more examples like them.",
         epilog="Run `sequentia COMMAND --help` for the options of a command.",
     )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("--version", action="store_true", help="print the versions and exit")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
     for name, (text, _) in COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
@@ -126,7 +128,6 @@ def _command(arguments: list[str]) -> Callable[[list[str]], int]:
 
 
 def _print_version(arguments: list[str]) -> int:
-    import sequentia
-
-    print(f"sequentia {sequentia.__version__}")
+    for name, distribution in (("sequentia", DISTRIBUTION), ("torch", "torch"), ("lightning", "lightning")):
+        print(f"{name} {version(distribution)}")
     return 0

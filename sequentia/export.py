@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sequentia import DISTRIBUTION
 from sequentia.errors import UserError
 from sequentia.evaluation import evaluating
 from sequentia.files import replacing
@@ -220,4 +221,4 @@ def _optional_module(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as error:
         package = name.partition(".")[0]
-        raise UserError(f"this format needs the package {package}: pip install 'sequentia[export]'") from error
+        raise UserError(f"this format needs the package {package}: pip install '{DISTRIBUTION}[export]'") from error

@@ -51,7 +51,12 @@ def test_every_command_describes_ckpt_path_in_the_same_words(
 
 
 def test_the_version_is_printed(command: Command) -> None:
-    assert command("--version") == (0, f"sequentia {version('sequentia')}\n", "")
+    versions = [
+        f"sequentia {version('sequentia-lm')}",
+        f"torch {version('torch')}",
+        f"lightning {version('lightning')}",
+    ]
+    assert command("--version") == (0, "\n".join([*versions, ""]), "")
 
 
 def test_no_command_prints_the_help_to_stderr_and_ends_with_exit_code_2(command: Command) -> None:

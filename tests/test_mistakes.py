@@ -101,7 +101,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "an invalid YAML file": (["fit", "--config", "broken.yaml"], ["not plain YAML", "line 1"]),
     "text instead of YAML": (["fit", "--config", "text.yaml"], ["not a YAML mapping of options"]),
     "no such model": (["fit", "--model", "Nonsense"], ["--model", "no class Nonsense"]),
-    "no model": (["fit"], ["--model"]),
+    "no model": (["fit", "--config", "{seed_everything: 1}"], ["--model is required"]),
     "no such command": (["fti"], ["fti", "fit"]),
     "no command": ([], ["give a command"]),
     "no checkpoint yet": (["sample"], ["no checkpoint under checkpoints/ yet", "sequentia fit"]),

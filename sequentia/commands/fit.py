@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from time import monotonic
 
 from sequentia.errors import UserError
+from sequentia.shipped import with_shipped_configs
 from sequentia.training.help import short_help
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -18,6 +19,7 @@ def run(name: str, arguments: list[str]) -> int:
         print(short_help(name), end="")
         return 0
     arguments = ["--help" if argument == "--help_all" else argument for argument in arguments]
+    arguments = with_shipped_configs(name, arguments)
 
     from jsonargparse import ArgumentError
     from lightning.fabric.utilities.rank_zero import rank_zero_only

@@ -5,7 +5,7 @@ from textwrap import wrap
 
 OPTIONS = {
     "fit": {
-        "--config FILE": "options in YAML; later files override earlier ones",
+        "--config NAME_OR_FILE": "a shipped config (default: transformer), or YAML; later ones override earlier ones",
         "--data.path FILE": "one example per line: a packaged dataset (names), a file or a URL",
         "--data.val_path FILE": "ready-made validation lines; --data.test_path likewise",
         "--data.batch_size N": "lines per step (default: from the size of the data)",

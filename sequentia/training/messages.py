@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from sequentia.models import LanguageModel
 from sequentia.runs import BEST, LAST, ROOT
+from sequentia.shipped import shipped_configs
 from sequentia.text import printable
 from sequentia.training.checkpointing import RunCheckpoint
 from sequentia.training.curves import Curves
@@ -175,7 +176,8 @@ def parser_message(error: BaseException) -> str:
     for pattern, message in _CAUSES:
         if match := re.search(pattern, text):
             groups = [_TYPES.get(group, group) for group in match.groups()]
-            return option + message.format(*groups) + "; see `sequentia fit --help`"
+            configs = f", or the name of a shipped config ({', '.join(shipped_configs())})" if not option else ""
+            return option + message.format(*groups, or_shipped=configs) + "; see `sequentia fit --help`"
     return f"{text}; see `sequentia fit --help`"
 
 
@@ -193,9 +195,9 @@ _TYPES = {"int": "an int", "float": "a float", "bool": "a bool", "str": "a str"}
 _CAUSES = (
     (
         r"(?:File does not exist|Path is not a file|Path is not readable): (.+)",
-        "no config file {}: give an existing YAML file",
+        "no config file {}: give an existing YAML file{or_shipped}",
     ),
-    (r"Unable to load config '(.*?)'", "no config file {!r}: give an existing YAML file, or options such as {{...}}"),
+    (r"Unable to load config '(.*?)'", "no config file {!r}: give an existing YAML file{or_shipped}"),
     (r"unrecognized arguments: (.+)", "no such option: {}"),
     (r"Option '([^']+)' is not accepted", "no such option: {}"),
     (r"does not accept option '([^']+)'", "no such option: {}"),

@@ -81,7 +81,7 @@ class TestErrors:
         self, command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, module: str
     ) -> None:
         monkeypatch.setitem(sys.modules, module, None)
-        message = f"needs the package {module.partition('.')[0]}: pip install 'sequentia[export]'"
+        message = f"needs the package {module.partition('.')[0]}: pip install 'sequentia-lm[export]'"
         self.check(command, message, "--ckpt_path", run, "--format", form, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == [run.name]
 
