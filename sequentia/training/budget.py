@@ -75,7 +75,7 @@ def steps_within(seconds: float, cost: Cost, interval: float) -> int:
 
     Example:
         >>> steps_within(10.0, Cost(start=0.0, step=0.5, validation=1.0), interval=4)
-        14
+        12
     """
     if interval == math.inf:
         return max(0, int((seconds - cost.validation) / cost.step))
