@@ -4,9 +4,11 @@ A run that a clock stops has not lowered its learning rate, and cannot be repeat
 of steps, and everything after that is as if the user had given this number.
 """
 
+import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,7 +176,7 @@ class Trial:
         """
         batches = limited(self.options.limit_val_batches, len(self.data.val_dataloader()))
         validated = min(_VALIDATION_BATCHES, batches)
-        with TemporaryDirectory() as directory, isolate_rng():
+        with TemporaryDirectory() as directory, isolate_rng(), _without_logs():
             saver = deepcopy(self.saver)
             saver.dirpath = directory
             stopwatch = _Stopwatch(seconds)
@@ -199,6 +201,18 @@ class Trial:
             finally:
                 self.data.trainer = None
         return stopwatch.cost(self.options.accumulate_grad_batches, batches / max(1, validated))
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Log nothing but warnings and errors: the run itself will log the rest."""
+    logger = logging.getLogger("sequentia")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def length_within(limit: timedelta, started: float, trial: Trial, interval: Callable[[int], float]) -> int:

@@ -356,7 +356,7 @@ class TrainingCLI(LightningCLI):
                 "overrides"
             )
         else:
-            log.info(f"{allowed} on this machine, and the run is as long from now on")
+            log.info(f"{allowed} on this machine; the run keeps this length when it is resumed")
         config.update(completed(min(steps, best)))
         self.options["trainer"]["max_time"] = None
 

@@ -91,6 +91,16 @@ def test_a_run_takes_the_given_time_and_records_its_length(
     assert [path.name for path in Path("checkpoints/transformer").iterdir()] == ["version_0"]
 
 
+def test_a_trial_logs_nothing_that_the_run_will_log(
+    fit: Callable[..., int], clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    members = "--model.members=[{architecture: GRU, n_hidden: 8}, {architecture: NGram}]"
+    common = "--data.path lines.txt --data.batch_size 16 --trainer.accelerator cpu"
+    assert fit("--trainer.max_time=00:00:20", members, config="mixture", common=common) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if line.startswith("n-gram order ")]) == 1
+
+
 def test_measuring_changes_no_bit_of_the_run(fit: Callable[..., int], clock: Clock) -> None:
     assert fit("--trainer.max_time=00:00:20") == 0
     assert fit("--trainer.max_steps=40") == 0
