@@ -8,11 +8,11 @@ import torch.distributed as dist
 
 from sequentia.data import CharDataModule, EvalBatches
 from sequentia.data.split import Lines
+from sequentia.evaluation import batch_positions
 from sequentia.models import BigramCounts, NGram
 from sequentia.models.counting import Counting
 
-_POSITIONS = 16_384  # of a batch that is counted or evaluated, unless the vocabulary is large
-_ELEMENTS = 2**26  # bounds the memory: V^2 of the table of bigrams, and V times the positions of a batch
+_LARGEST_TABLE = 2**26  # elements of the table of bigrams, V^2, which bounds the memory
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
     """
     V, lines = len(data.vocabulary), getattr(data.split, split)
     found = {"uniform": math.log(V)}
-    architectures: dict[str, type[Counting]] = {"bigram_counts": BigramCounts} if V**2 <= _ELEMENTS else {}
+    architectures: dict[str, type[Counting]] = {"bigram_counts": BigramCounts} if V**2 <= _LARGEST_TABLE else {}
     if ngram:
         architectures["ngram"] = NGram
     for name, architecture in architectures.items():
@@ -54,5 +54,5 @@ def _rank_and_processes() -> tuple[int, int]:
 
 
 def _batches(data: CharDataModule, lines: Lines, rank: int = 0, processes: int = 1) -> EvalBatches:
-    positions = min(_POSITIONS, _ELEMENTS // len(data.vocabulary))
-    return EvalBatches(data.corpus, lines, max(1, positions // data.context_length), rank, processes)
+    batch_size = max(1, batch_positions(len(data.vocabulary)) // data.context_length)
+    return EvalBatches(data.corpus, lines, batch_size, rank, processes)

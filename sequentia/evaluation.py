@@ -1,4 +1,4 @@
-"""What sampling, scoring and drawing have in common: evaluation mode, and a check of what the model computes."""
+"""What everything that only evaluates a model shares: size of a batch, evaluation mode, a check for NaN."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,18 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from sequentia.errors import UserError
+
+_POSITIONS = 16_384
+_LOGITS = 2**24  # 64 MB
+
+
+def batch_positions(size: int) -> int:
+    """Largest number of positions in an evaluation batch, which bounds the memory also for a large vocabulary.
+
+    Args:
+        size: V.
+    """
+    return min(_POSITIONS, _LOGITS // size)
 
 
 class Module(Protocol):

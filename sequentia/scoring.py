@@ -10,15 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sequentia.evaluation import check_probabilities, evaluating
+from sequentia.evaluation import batch_positions, check_probabilities, evaluating
 from sequentia.vocabulary import BOUNDARY, code_points
 
 if TYPE_CHECKING:
     from sequentia.models.base import LanguageModel
 
 _CHUNK = 10_000  # texts in memory at a time: enough to find many of similar length
-_POSITIONS = 16_384  # positions per batch, as in validation
-_LOGITS = 1 << 24  # logits per batch: bounds the memory for a large vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +96,7 @@ def _log_probs(model: "LanguageModel", texts: list[str]) -> tuple[NDArray[np.flo
 
     log_probs = np.full(len(target), -np.inf, np.float32)
     order = np.argsort(-producible, kind="stable")[: np.count_nonzero(producible)]  # longest first
-    budget = min(_POSITIONS, _LOGITS // len(model.vocabulary))
+    budget = batch_positions(len(model.vocabulary))
     done = 0
     while done < len(order):
         T = int(producible[order[done]])

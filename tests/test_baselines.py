@@ -47,5 +47,5 @@ def test_the_ngram_is_that_of_a_run(data: CharDataModule) -> None:
 
 
 def test_large_vocabularies_have_no_table_of_bigrams(data: CharDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ELEMENTS", len(data.vocabulary) ** 2 - 1)
+    monkeypatch.setattr(module, "_LARGEST_TABLE", len(data.vocabulary) ** 2 - 1)
     assert set(baselines(data, "val", ngram=False)) == {"uniform"}

@@ -69,7 +69,7 @@ def test_the_probabilities_of_all_texts_sum_to_1(model: LanguageModel) -> None:
 def test_scores_do_not_depend_on_chunks_and_batches(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [found.nll for found in score(model, TEXTS * 3)]
     monkeypatch.setattr("sequentia.scoring._CHUNK", 4)
-    monkeypatch.setattr("sequentia.scoring._POSITIONS", 5)
+    monkeypatch.setattr("sequentia.evaluation._POSITIONS", 5)
     assert [found.nll for found in score(model, TEXTS * 3)] == pytest.approx(expected, abs=1e-4)
 
 

@@ -20,12 +20,11 @@ from sequentia.data.paths import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.data.tables import check_column, table_format
 from sequentia.errors import UserError
+from sequentia.evaluation import batch_positions
 from sequentia.vocabulary import Vocabulary
 
 _BATCH_CHARACTERS = 2_000  # more make a step slower for little gain, fewer make it mostly overhead
 _VOCABULARY = 3_000  # with more characters, most of the time of a step is spent on the logits
-_EVAL_POSITIONS = 16_384  # maximum number of positions in an evaluation batch, which bounds its memory
-_EVAL_LOGITS = 2**24  # maximum number of logits: 64 MB, because a processor's cache holds few of them
 
 log = logging.getLogger(__name__)
 
@@ -157,12 +156,12 @@ class CharDataModule(LightningDataModule):
         """Training lines per step and process."""
         return default_batch_size(self.corpus.num_targets(self.split.train), len(self.vocabulary))
 
-    @property
+    @cached_property
     def train_characters(self) -> int:
         """Predicted characters of all training lines."""
         return int(self.corpus.num_targets(self.split.train).sum())
 
-    @property
+    @cached_property
     def val_characters(self) -> int:
         """Predicted characters of all validation lines."""
         return int(self.corpus.num_targets(self.split.val).sum())
@@ -271,8 +270,7 @@ class CharDataModule(LightningDataModule):
     def _eval_batches(self, lines: Lines) -> EvalBatches | list[EvalBatches]:
         if len(lines) == 0:
             return []
-        positions = min(_EVAL_POSITIONS, _EVAL_LOGITS // len(self.vocabulary))
-        batch_size = max(1, positions // self.context_length)
+        batch_size = max(1, batch_positions(len(self.vocabulary)) // self.context_length)
         return EvalBatches(self.corpus, lines, batch_size, *self._rank_and_world_size())
 
     def _rank_and_world_size(self) -> tuple[int, int]:

@@ -29,7 +29,7 @@ class LogBaselines(Callback):
         data = trainer.datamodule
         if trainer.ckpt_path is not None or not isinstance(data, CharDataModule) or len(data.split.val) == 0:
             return
-        if data.corpus.num_targets(data.split.train).sum() <= _BASELINE_CHARACTERS:
+        if data.train_characters <= _BASELINE_CHARACTERS:
             found = baselines(data, "val", ngram=False)
             values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in found.items())
             log.info(f"baselines on the validation lines, in nats per character: {values}")
@@ -46,8 +46,8 @@ class Accuracy(Callback):
         """Choose the rows."""
         self._metric = CharacterAccuracy().to(pl_module.device)
         data = trainer.datamodule
-        characters = data.corpus.num_targets(data.split.val).sum() if isinstance(data, CharDataModule) else 0
-        self._every = max(1, int(characters) // _ACCURACY_CHARACTERS)
+        characters = data.val_characters if isinstance(data, CharDataModule) else 0
+        self._every = max(1, characters // _ACCURACY_CHARACTERS)
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *args: Any
