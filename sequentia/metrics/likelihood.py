@@ -30,8 +30,8 @@ def num_correct(logits: Tensor, target: Tensor) -> Tensor:
     return (logits.argmax(-1) == target).sum()
 
 
-class CharacterNLL(Metric):
-    """Mean negative log-likelihood in nats per predicted character, over all batches and processes.
+class _PerCharacter(Metric):
+    """A sum over predicted characters divided by their number, over all batches and processes.
 
     Every character has the same weight, whatever the size of its batch. The sum is kept in double precision, also in a
     half-precision model: in bfloat16 it would stop growing after a few thousand characters.
@@ -46,33 +46,26 @@ class CharacterNLL(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(self, nll_sum: Tensor, characters: int) -> None:
-        """Add a batch: its summed negative log-likelihood in nats, a scalar, and its number of predicted characters."""
-        self.total = self.total.double() + nll_sum.double()  # a model moved to half precision takes the state along
+    def _add(self, total: Tensor, characters: int | Tensor) -> None:
+        self.total = self.total.double() + total.double()  # a model moved to half precision takes the state along
         self.characters += characters
 
     def compute(self) -> Tensor:
-        """The mean so far, a scalar."""
+        """The mean so far, a scalar in double precision."""
         return self.total / self.characters
 
 
-class CharacterAccuracy(Metric):
-    """Share of the predicted characters that are the model's most probable ones (top-1), over batches and processes."""
+class CharacterNLL(_PerCharacter):
+    """Mean negative log-likelihood in nats per predicted character."""
 
-    full_state_update = False
-    correct: Tensor
-    characters: Tensor
+    def update(self, nll_sum: Tensor, characters: int) -> None:
+        """Add a batch: its summed negative log-likelihood in nats, a scalar, and its number of predicted characters."""
+        self._add(nll_sum, characters)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("correct", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+class CharacterAccuracy(_PerCharacter):
+    """Share of the predicted characters that are the model's most probable ones (top-1)."""
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add a batch; see `num_correct`."""
-        self.correct += num_correct(logits, target)
-        self.characters += (target >= 0).sum()
-
-    def compute(self) -> Tensor:
-        """The share so far, a scalar in double precision."""
-        return self.correct.double() / self.characters
+        self._add(num_correct(logits, target), (target >= 0).sum())
