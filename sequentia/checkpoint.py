@@ -72,10 +72,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _is_plain(value: object) -> bool:
     """Whether a hyperparameter is a number, a string, None, or a list of these or of mappings to these."""
-    scalar = str | int | float | None
-    items = value if isinstance(value, list | tuple) else [value]
-    rows = [item.values() if isinstance(item, dict) and items is value else [item] for item in items]
-    return all(isinstance(item, scalar) for row in rows for item in row)
+    if isinstance(value, list | tuple):
+        rows = (item.values() if isinstance(item, dict) else [item] for item in value)
+        return all(_is_scalar(item) for row in rows for item in row)
+    return _is_scalar(value)
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | int | float | None)
 
 
 def shown(value: object) -> str:

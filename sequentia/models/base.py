@@ -66,10 +66,10 @@ class LanguageModel(LightningModule, ABC):
     Attributes:
         optimizer: Makes the optimizer from parameter groups; AdamW by default.
         lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
-        logs_train_loss: Whether the model logs its training loss itself, as under a plain Trainer.
         lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
             means after each step if it takes `total_steps`, otherwise each epoch.
         hidden_lr_factor: Multiplies the optimizer's learning rate of the hidden matrices.
+        logs_train_loss: Whether the model logs its training loss itself, as it does under a plain Trainer.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
