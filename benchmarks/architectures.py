@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.report import Table
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models.counting import Counting
 from sequentia.runs import BEST
 
@@ -38,7 +38,7 @@ def run(quick: bool) -> str:
             nll = re.search(r"test/loss\D*([\d.]+)", output)
             assert nll, output
             samples = sequentia(directory, "sample", f"--ckpt_path={run_dir}", "--num_samples=5", "--seed=1", "--novel")
-            model = load_model(run_dir / BEST)
+            model = load(run_dir / BEST)
             size = model.counts.numel() if isinstance(model, Counting) else sum(p.numel() for p in model.parameters())
             link = f"[{name}](configs/{name}.yaml)"
             table.add(link, f"{size:,}", f"{float(nll[1]):.3f}", f"{seconds:.0f}", ", ".join(samples.split("\n")[:-1]))

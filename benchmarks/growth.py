@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.report import Table
 from benchmarks.sampling import train_transformer
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.sampling import generate
 
 _PROGRAM = """
@@ -78,7 +78,7 @@ def measure(path: Path, steps: int, cache: str) -> Measurement:
 
 def write_samples(run_dir: Path, path: Path, num_lines: int) -> None:
     """Write lines drawn at random, with repetition, from 100,000 samples of a model."""
-    model = load_model(run_dir / "best.ckpt")
+    model = load(run_dir / "best.ckpt")
     samples = np.array([sample.text for sample in generate(model, 100_000, seed=0, min_length=1)])
     rng = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.report import Table
 from sequentia.cli import main
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import LanguageModel, Transformer
 from sequentia.sampling import generate
 
@@ -102,7 +102,7 @@ def run(quick: bool) -> str:
     rounds, number, batch_sizes = (1, 2_000, (1000,)) if quick else (5, 10_000, (1000, 5000, 10_000))
     with tempfile.TemporaryDirectory() as root:
         run_dir = train_transformer(root, quick)
-        model = load_model(run_dir / "best.ckpt")
+        model = load(run_dir / "best.ckpt")
         assert isinstance(model, Transformer)
         gpt2 = hugging_face(model)
         table = Table("sampler", "batch", "names per second", "speedup of sequentia", "target")

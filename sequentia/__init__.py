@@ -1,14 +1,35 @@
-"""Character-level language models: learn from a text file with one example per line, and generate more like them."""
+"""Character-level language models: learn from a text file with one example per line, and generate more like them.
+
+model = sequentia.fit("brands.txt")
+model.sample(20, prompt="em", temperature=0.8)
+model.score(["emma", "olivia"])
+model = sequentia.load("checkpoints/transformer")
+"""
 
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sequentia.api import fit
     from sequentia.data import CharDataModule
     from sequentia.errors import UserError
-    from sequentia.loading import load_model
-    from sequentia.models import ARCHITECTURES, LanguageModel
+    from sequentia.loading import load
+    from sequentia.models import (
+        ARCHITECTURES,
+        CNN,
+        GRU,
+        LSTM,
+        MLP,
+        RNN,
+        BagOfWords,
+        Bigram,
+        BigramCounts,
+        LanguageModel,
+        Mixture,
+        NGram,
+        Transformer,
+    )
     from sequentia.sampling import Sample, generate
     from sequentia.scoring import Score, score
     from sequentia.vocabulary import Vocabulary
@@ -17,40 +38,51 @@ DISTRIBUTION = "sequentia-lm"
 """The name to install; PyPI has another project called sequentia."""
 
 __version__ = version(DISTRIBUTION)
-__all__ = [
+__all__ = [  # a literal list, which type checkers and editors read
     "ARCHITECTURES",
+    "CNN",
+    "GRU",
+    "LSTM",
+    "MLP",
+    "RNN",
+    "BagOfWords",
+    "Bigram",
+    "BigramCounts",
     "CharDataModule",
     "LanguageModel",
+    "Mixture",
+    "NGram",
     "Sample",
     "Score",
+    "Transformer",
     "UserError",
     "Vocabulary",
+    "fit",
     "generate",
-    "load_model",
+    "load",
     "score",
 ]
 
 _MODULES = {
-    "ARCHITECTURES": "models",
     "CharDataModule": "data",
-    "LanguageModel": "models",
     "Sample": "sampling",
     "Score": "scoring",
     "UserError": "errors",
     "Vocabulary": "vocabulary",
+    "fit": "api",
     "generate": "sampling",
-    "load_model": "loading",
+    "load": "loading",
     "score": "scoring",
 }
-"""Public name -> the submodule that defines it."""
+"""Public name -> the submodule that defines it; all other public names are in `models`."""
 
 
 def __getattr__(name: str) -> Any:
     # Names are imported on first use, so that `sequentia --help` does not wait seconds for torch.
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
-    return getattr(import_module(f"sequentia.{_MODULES[name]}"), name)
+    return getattr(import_module(f"sequentia.{_MODULES.get(name, 'models')}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

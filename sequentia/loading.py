@@ -10,6 +10,7 @@ from sequentia.checkpoint import KEY, read_checkpoint, refused, shown
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.options import check_options
+from sequentia.runs import find_checkpoint
 from sequentia.vocabulary import BOUNDARY
 
 
@@ -74,12 +75,16 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     return model
 
 
-def load_model(path: str | Path) -> LanguageModel:
-    """The model of a checkpoint file, on the CPU, in evaluation mode.
+def load(path: str | Path | None = None) -> LanguageModel:
+    """The model of a checkpoint, on the CPU, in evaluation mode.
+
+    Args:
+        path: A checkpoint file, a run directory (its best checkpoint), a directory of runs (its newest run), or None
+            for the newest run below `checkpoints`.
 
     Raises:
-        UserError: The file is not a checkpoint of this package, or is damaged; see `read_checkpoint` and
-            `build_model`.
+        UserError: There is no such checkpoint; or the file is not a checkpoint of this package, or is damaged: see
+            `read_checkpoint` and `build_model`.
     """
-    path = Path(path)
-    return build_model(read_checkpoint(path), path)
+    checkpoint = find_checkpoint(None if path is None else str(Path(path).expanduser()))
+    return build_model(read_checkpoint(checkpoint), checkpoint)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sequentia.evaluation import batch_positions, check_probabilities, evaluating
+from sequentia.text import strings
 from sequentia.vocabulary import BOUNDARY, code_points
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _CHUNK = 10_000  # texts in memory at a time: enough to find many of similar length
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Score:
     """The likelihood of a text.
 
@@ -37,6 +38,9 @@ class Score:
         """Negative log-likelihood of the text in nats, the end included; inf if the model cannot produce the text."""
         return -float(self.log_probs.sum(dtype=np.float64))
 
+    def __repr__(self) -> str:
+        return f"Score({self.text!r}, nll={self.nll:.4f})"
+
 
 def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
     """Score texts in the order given, in memory that does not grow with their number.
@@ -45,13 +49,15 @@ def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
 
     Args:
         model: Any architecture. It is switched to evaluation mode while it computes.
-        texts: Lines without boundary tokens. An empty text is a line that ends immediately.
+        texts: Lines without boundary tokens. An empty text is a line that ends immediately. A text is normalized to
+            Unicode NFC if the vocabulary has only that form of its characters.
 
     Yields:
         The score of each text.
 
     Raises:
-        UserError: A text holds a lone surrogate, which is not a character, or the model's probabilities are NaN.
+        UserError: `texts` is a single string, or an item is not a string or holds a lone surrogate, which is not a
+            character; or the model's probabilities are NaN.
 
     Example:
         >>> import math
@@ -60,7 +66,7 @@ def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
         >>> [round(s.nll / math.log(3), 4) for s in score(untrained, ["", "ab", "abc"])]
         [1.0, 3.0, inf]
     """
-    texts = iter(texts)
+    texts = map(model.vocabulary.normalize, strings(texts, "the texts to score"))
     while chunk := list(islice(texts, _CHUNK)):
         with evaluating(model):  # left before each yield: the caller may train the model between two scores
             log_probs, starts = _log_probs(model, chunk)

@@ -1,6 +1,10 @@
-"""Making text from data safe to print on a terminal."""
+"""Text from elsewhere: safe to print on a terminal, and checked to be text."""
 
 import re
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from sequentia.errors import UserError
 
 # C0 controls, DEL and C1 controls; line and paragraph separators; bidirectional controls.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -14,3 +18,34 @@ def printable(text: str) -> str:
         a\x1b[2Jb
     """
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def strings(items: Iterable[str], name: str) -> Iterator[str]:
+    """The items of an iterable that a caller gave, each checked to be a string.
+
+    Args:
+        items: A list, a column of a table, a generator, ...
+        name: What they are, for a message.
+
+    Raises:
+        UserError: `items` is a single string, a mapping, a whole table or no iterable, or an item is not a string.
+
+    Example:
+        >>> list(strings(("emma", "ava"), "the lines"))
+        ['emma', 'ava']
+        >>> list(strings(["emma", None], "the lines"))
+        Traceback (most recent call last):
+        sequentia.errors.UserError: item 1 of the lines is None, not a string: convert it, or leave it out
+    """
+    if isinstance(items, str):
+        raise UserError(f"{name} must be a list of strings, got the string {reprlib.repr(items)}: put it in a list")
+    if isinstance(items, Mapping) or hasattr(items, "columns"):  # iterating over these gives keys or names of columns
+        raise UserError(f"{name} must be strings, got a {type(items).__name__}: give one column or a list")
+    if not isinstance(items, Iterable):
+        raise UserError(f"{name} must be a list or another iterable of strings, got {reprlib.repr(items)}")
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            raise UserError(
+                f"item {index:,} of {name} is {reprlib.repr(item)}, not a string: convert it, or leave it out"
+            )
+        yield item

@@ -15,7 +15,7 @@ import torch
 
 from sequentia.archive import load_archive
 from sequentia.errors import UserError
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import ARCHITECTURES, Transformer
 from sequentia.scoring import score
 from tests.test_checkpoint import laughs, write_archive
@@ -100,7 +100,7 @@ def mutate(path: Path, seed: int, count: int) -> dict[str, int]:
     original, rng = path.read_bytes(), random.Random(seed)
     parts = {kind: [part for part in found if part[0] < part[1]] for kind, found in regions(path).items()}
     texts = ["", "ab", "bca", "cccccc"]
-    expected = [s.log_probs.tolist() for s in score(load_model(path), texts)]
+    expected = [s.log_probs.tolist() for s in score(load(path), texts)]
     refused = dict.fromkeys(parts, 0)
     damaged = path.with_name("damaged.ckpt")
     for _ in range(count):
@@ -108,7 +108,7 @@ def mutate(path: Path, seed: int, count: int) -> dict[str, int]:
         mutation = rng.choice(MUTATIONS)
         damaged.write_bytes(mutation(rng, original, *rng.choice(parts[kind])))
         try:
-            found = [s.log_probs.tolist() for s in score(load_model(damaged), texts)]
+            found = [s.log_probs.tolist() for s in score(load(damaged), texts)]
         except UserError as error:
             message = str(error)
             refused[kind] += 1
@@ -199,18 +199,18 @@ MEASURE = """
 import json, sys, time
 from pathlib import Path
 from sequentia.errors import UserError
-from sequentia.loading import load_model
+from sequentia.loading import load
 
 def memory(name):  # in bytes
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
     return int(line.split()[1]) * 1024
 
-load_model(sys.argv[1])  # imports, and what PyTorch allocates at first use
+load(sys.argv[1])  # imports, and what PyTorch allocates at first use
 for name in json.loads(sys.argv[2]):
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before, start = memory("VmRSS:"), time.process_time()
     try:
-        load_model(Path(sys.argv[3], name))
+        load(Path(sys.argv[3], name))
         raise SystemExit(f"{name} is accepted")
     except UserError as error:
         assert "refused" in str(error)

@@ -17,7 +17,7 @@ import torch
 
 from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
-from sequentia.loading import load_model
+from sequentia.loading import load
 
 LINES = [a + b + c for a in "bdkl" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]
 COMMANDS = {
@@ -350,7 +350,7 @@ def test_a_checkpoint_written_again_gives_the_same_model(workdir: Path) -> None:
     path = workdir / "run" / "last.ckpt"
     checkpoint = read_checkpoint(path)
     torch.save(copy.deepcopy(checkpoint), workdir / "copy.ckpt")
-    assert load_model(workdir / "copy.ckpt").sample(5, seed=1) == load_model(path).sample(5, seed=1)
+    assert load(workdir / "copy.ckpt").sample(5, seed=1) == load(path).sample(5, seed=1)
 
 
 CONFIG_ATTACKS: dict[str, str | bytes] = {

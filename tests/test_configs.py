@@ -13,7 +13,7 @@ import yaml
 from sequentia.cli import main
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
-from sequentia.loading import load_model
+from sequentia.loading import load
 
 ROOT = Path(__file__).parents[1]
 OVERLAYS = {"gpu": "transformer"}
@@ -66,7 +66,7 @@ def test_every_config_trains_its_architecture_to_an_nll_below_ln_v(
     path = write([corpus.line(i) for i in range(len(corpus))])
     options = short_run(path, tmp_path, steps=20)
     assert main(["fit", "--config", str(ROOT / "configs" / f"{stem}.yaml"), *options]) == 0
-    model = load_model(tmp_path / "version_0" / "last.ckpt")
+    model = load(tmp_path / "version_0" / "last.ckpt")
     assert type(model).__module__ == f"sequentia.models.{model_file(stem)}"
     batch = make_batch(corpus, np.arange(len(corpus)))
     with torch.no_grad():

@@ -1,12 +1,13 @@
 """The package offers its public names without importing anything slow before they are used."""
 
+import pydoc
 import subprocess
 import sys
 
 import pytest
 
 import sequentia
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.sampling import generate
 from sequentia.scoring import score
@@ -24,8 +25,23 @@ def test_a_public_name_is_the_object_of_its_module() -> None:
     assert sequentia.ARCHITECTURES is ARCHITECTURES
     assert sequentia.LanguageModel is LanguageModel
     assert sequentia.generate is generate
-    assert sequentia.load_model is load_model
+    assert sequentia.load is load
+    assert sequentia.Transformer is ARCHITECTURES["Transformer"]
     assert sequentia.score is score
+
+
+def test_every_architecture_is_a_public_name() -> None:
+    assert set(ARCHITECTURES) <= set(sequentia.__all__)
+
+
+def test_dir_lists_the_public_names_and_nothing_else() -> None:
+    assert [name for name in dir(sequentia) if not name.startswith("__")] == sorted(sequentia.__all__)
+
+
+def test_help_shows_functions_and_architectures() -> None:
+    text = pydoc.plain(pydoc.render_doc(sequentia))
+    for line in ("    fit(", "    load(", "    class Transformer(", "    class CharDataModule("):
+        assert f"\n{line}" in text
 
 
 def test_an_unknown_name_raises_attribute_error() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sequentia.cli import main
 from sequentia.data import CharDataModule
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import Bigram, BigramCounts
 from sequentia.models.base import LanguageModel
 from tests.conftest import CommandResult
@@ -43,13 +43,13 @@ def fit(config: str, path: str, root: Path, *options: str) -> LanguageModel:
     arguments = ["--config", str(ROOT / "configs" / f"{config}.yaml"), "--data.path", path]
     arguments += ["--data.val_fraction", "0", "--data.test_fraction", "0", "--trainer.accelerator", "cpu"]
     assert main(["fit", *arguments, "--trainer.default_root_dir", str(root), *options]) == 0
-    return load_model(root / "version_0" / "best.ckpt")
+    return load(root / "version_0" / "best.ckpt")
 
 
 def counted_by(root: Path, path: str) -> BigramCounts:
     """A fresh copy of the model that configs/bigram_counts.yaml counts, which is saved to `root` at the first call."""
     best = root / "version_0" / "best.ckpt"
-    model = load_model(best) if best.is_file() else fit("bigram_counts", path, root)
+    model = load(best) if best.is_file() else fit("bigram_counts", path, root)
     assert isinstance(model, BigramCounts)
     return model
 

@@ -30,7 +30,7 @@ def run(name: str, arguments: list[str]) -> int:
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.export import FORMATS
-    from sequentia.loading import load_model
+    from sequentia.loading import load
 
-    FORMATS[options.format](load_model(checkpoint), options.out)
+    FORMATS[options.format](load(checkpoint), options.out)
     return 0

@@ -1,13 +1,16 @@
 """`sequentia fit`, `validate` and `test`: training and evaluation on LightningCLI."""
 
 import errno
-import signal
 from contextlib import ExitStack
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from sequentia.errors import UserError
 from sequentia.shipped import with_shipped_configs
 from sequentia.training.help import short_help
+
+if TYPE_CHECKING:
+    from sequentia.training.cli import TrainingCLI
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -19,44 +22,62 @@ def run(name: str, arguments: list[str]) -> int:
         print(short_help(name), end="")
         return 0
     arguments = ["--help" if argument == "--help_all" else argument for argument in arguments]
-    arguments = with_shipped_configs(name, arguments)
 
-    from jsonargparse import ArgumentError
     from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+    from sequentia.training.stopping import Interrupted
+
+    try:
+        run_training(name, arguments, started)
+    except Interrupted as stop:
+        # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
+        return 0 if rank_zero_only.rank else 128 + stop.signum
+    return 0
+
+
+def run_training(name: str, arguments: list[str], started: float) -> "TrainingCLI":
+    """Run the subcommand; `sequentia.fit` calls it too.
+
+    Args:
+        name: The subcommand.
+        arguments: The arguments after it.
+        started: When the command started, by `time.monotonic`.
+
+    Raises:
+        UserError: Of any mistake in the arguments.
+        Interrupted: A signal stopped the run.
+        KeyboardInterrupt: A second Ctrl-C stopped the run.
+    """
+    from jsonargparse import ArgumentError
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from sequentia.training.messages import parser_message, plain_messages
-    from sequentia.training.stopping import Interrupted
 
     plain_messages()
     try:
         with ExitStack() as held:
-            _run(name, arguments, held, started)
+            return _run(name, with_shipped_configs(name, arguments), held, started)
     except ArgumentError as error:
         raise UserError(parser_message(error)) from error
-    except Interrupted as stop:
-        # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
-        return 0 if rank_zero_only.rank else 128 + stop.signum
     except MisconfigurationException as error:
         raise UserError(f"invalid or conflicting options: {error}") from error
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns it into exit code 1
-            return 128 + signal.SIGINT
+            raise KeyboardInterrupt from error
         raise
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
         raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; free some space") from error
-    return 0
 
 
-def _run(name: str, arguments: list[str], held: ExitStack, started: float) -> None:
+def _run(name: str, arguments: list[str], held: ExitStack, started: float) -> "TrainingCLI":
     from sequentia.data import CharDataModule
     from sequentia.models import LanguageModel
     from sequentia.training.checkpointing import SaveConfig
     from sequentia.training.cli import TrainingCLI
 
-    TrainingCLI(
+    return TrainingCLI(
         held,
         name,
         started,

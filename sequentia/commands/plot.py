@@ -26,7 +26,7 @@ def run(name: str, arguments: list[str]) -> int:
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.heatmap import save
-    from sequentia.loading import load_model
+    from sequentia.loading import load
 
-    save(load_model(checkpoint), options.out)
+    save(load(checkpoint), options.out)
     return 0

@@ -61,10 +61,10 @@ def run(name: str, arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.loading import load_model
+    from sequentia.loading import load
     from sequentia.sampling import generate
 
-    model = load_model(checkpoint)
+    model = load(checkpoint)
     data = _training_data(checkpoint.parent) if options.novel else None
     if data is not None and data.vocabulary != model.vocabulary:
         raise UserError(

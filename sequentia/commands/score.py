@@ -45,12 +45,12 @@ def run(name: str, arguments: list[str]) -> int:
         raise UserError("nothing to score: give a TEXT, --path FILE, or lines on stdin")
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.loading import load_model
+    from sequentia.loading import load
     from sequentia.scoring import score
 
-    model = load_model(checkpoint)
+    model = load(checkpoint)
     texts = _Texts(options.texts, options.path)
-    results = score(model, map(model.vocabulary.normalize, texts))
+    results = score(model, texts)
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
     print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
     scored = impossible = 0

@@ -8,7 +8,7 @@ Dimensions, here and in every architecture:
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,7 @@ from sequentia.models.options import check_sizes
 from sequentia.optim import try_step
 from sequentia.sampling import generate
 from sequentia.schedule import WarmupDecay
+from sequentia.scoring import Score, score
 from sequentia.vocabulary import Vocabulary, shorten
 
 State = tuple[Tensor, ...]
@@ -50,6 +51,18 @@ class Batch(Protocol):
         """Number of predicted characters that the summed loss is divided by."""
 
 
+class Data(Protocol):
+    """What an architecture needs to know of the data; `sequentia.CharDataModule` is one."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters of all lines."""
+
+    @property
+    def context_length(self) -> int:
+        """Number of positions that the longest line takes."""
+
+
 class LanguageModel(LightningModule, ABC):
     """Base class of all architectures: the distribution of the next character given the characters before it.
 
@@ -62,6 +75,9 @@ class LanguageModel(LightningModule, ABC):
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
             token.
         context_length: Positions that the longest line takes: its characters and the boundary token that starts it.
+
+    Raises:
+        UserError: The vocabulary is not a string, or not valid: see `Vocabulary`; or the length is out of range.
 
     Attributes:
         optimizer: Makes the optimizer from parameter groups; AdamW by default.
@@ -84,6 +100,11 @@ class LanguageModel(LightningModule, ABC):
 
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__()
+        if not isinstance(vocabulary, str):
+            raise UserError(
+                f"the vocabulary of a {type(self).__name__} must be a string of its characters, got a "
+                f"{type(vocabulary).__name__}: give the characters, or use {type(self).__name__}.for_data(data)"
+            )
         self.vocabulary = Vocabulary(vocabulary)
         check_sizes(context_length=context_length)
         self.context_length = context_length
@@ -94,6 +115,22 @@ class LanguageModel(LightningModule, ABC):
         self.logs_train_loss = True
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
+
+    @classmethod
+    def for_data(cls, data: Data, **options: Any) -> Self:
+        """A new model with the vocabulary and the context length of the data.
+
+        Args:
+            data: A `CharDataModule`.
+            options: The architecture's own options.
+
+        Example:
+            >>> from sequentia import GRU, CharDataModule
+            >>> model = GRU.for_data(CharDataModule("names"), n_hidden=32)
+            >>> model.vocabulary.characters
+            'abcdefghijklmnopqrstuvwxyz'
+        """
+        return cls(data.vocabulary.characters, data.context_length, **options)
 
     @property
     def max_positions(self) -> int | None:
@@ -298,5 +335,19 @@ class LanguageModel(LightningModule, ABC):
         """
 
     def sample(self, num_samples: int, **options: Any) -> list[str]:
-        """A list of new lines; `options` are those of `sequentia.sampling.generate`."""
+        """A list of new lines; `options` are those of `sequentia.generate`."""
         return [sample.text for sample in generate(self, num_samples, **options)]
+
+    def score(self, texts: Iterable[str]) -> list[Score]:
+        """The likelihood of each text: see `sequentia.score`.
+
+        Raises:
+            UserError: `texts` is a single string, or an item is not a string.
+
+        Example:
+            >>> from sequentia import BigramCounts
+            >>> model = BigramCounts.from_lines(["ab", "abab"], smoothing=0)
+            >>> [round(s.nll, 4) for s in model.score(["ab", "b"])]  # two of three b end a line; none starts it
+            [0.4055, inf]
+        """
+        return list(score(self, texts))

@@ -1,14 +1,20 @@
 """What the architectures that count have in common: one pass over the training lines, without an optimizer."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
+from sequentia.errors import UserError
 from sequentia.models.base import Batch, LanguageModel
+from sequentia.text import strings
+from sequentia.vocabulary import BOUNDARY, Vocabulary
+
+_CHUNK = 10_000  # lines per batch of `from_lines`, which bounds the memory
 
 
 class Counting(LanguageModel):
@@ -24,6 +30,33 @@ class Counting(LanguageModel):
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__(vocabulary, context_length)
         self.automatic_optimization = False
+
+    @classmethod
+    def from_lines(cls, lines: Iterable[str], **options: Any) -> Self:
+        """A model that has counted these lines, without a Trainer or a file.
+
+        Args:
+            lines: Lines without boundary tokens, used as they are.
+            options: The architecture's own options.
+
+        Raises:
+            UserError: There is no line with a character, or an item is not a string.
+
+        Example:
+            >>> from sequentia import BigramCounts
+            >>> model = BigramCounts.from_lines(["emma", "ava"])
+            >>> model.counts[0].tolist()  # what starts a line: the boundary, a, e, m or v
+            [0, 1, 1, 0, 0]
+        """
+        kept = list(strings(lines, "the lines to count"))
+        characters = "".join(sorted(set().union(*kept)))
+        if not characters:
+            raise UserError("there are no lines to count: give at least one line with a character")
+        model = cls(characters, max(map(len, kept)) + 1, **options)
+        for start in range(0, len(kept), _CHUNK):
+            model.count(_row(kept[start : start + _CHUNK], model.vocabulary))
+        model.on_counted()
+        return model.eval()
 
     @abstractmethod
     def count(self, batch: Batch) -> None:
@@ -60,6 +93,26 @@ class Counting(LanguageModel):
         self.on_counted()
         self.log("train/loss", self.mean_nll().float(), sync_dist=True)
         self.trainer.should_stop = True
+
+
+class _Row(NamedTuple):
+    """Lines in a single row; see `Batch`."""
+
+    context: Tensor
+    target: Tensor
+    position: Tensor
+    total: float
+
+
+def _row(lines: list[str], vocabulary: Vocabulary) -> _Row:
+    lengths = torch.tensor([len(line) + 1 for line in lines])
+    ends = lengths.cumsum(0) - 1
+    target = torch.zeros(int(lengths.sum()), dtype=torch.long)  # (T,)
+    target[ends] = -1
+    target[target == 0] = torch.from_numpy(vocabulary.encode("".join(lines)))
+    target[ends] = BOUNDARY
+    position = torch.arange(len(target)) - (ends + 1 - lengths).repeat_interleave(lengths)
+    return _Row(target.roll(1)[None], target[None], position[None], len(target))
 
 
 def counts(model: LanguageModel) -> bool:

@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.checkpoint import read_checkpoint, refused
 from sequentia.errors import UserError, cause_of
 from sequentia.files import remove_leftovers
-from sequentia.loading import architecture_of, build_model, load_model
+from sequentia.loading import architecture_of, build_model, load
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
 from sequentia.runs import (
@@ -218,7 +218,7 @@ class TrainingCLI(LightningCLI):
         # Otherwise the option only records what the run was initialized from.
         if self.subcommand == "fit" and options.init_from is not None and self.checkpoint is None:
             path = find_checkpoint(options.init_from)
-            self.init_from = path, load_model(path)
+            self.init_from = path, load(path)
         if self.run is not None:
             self._lock(self.run)
 

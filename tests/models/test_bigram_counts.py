@@ -10,7 +10,7 @@ from torch import Tensor
 from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
 from sequentia.errors import UserError
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import BigramCounts
 
 LINES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
@@ -42,7 +42,7 @@ def fit(write: Callable[..., str], tmp_path: Path) -> Callable[..., BigramCounts
         arguments += ["--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path / "runs"), *options]
         assert main(["fit", *arguments]) == expect
         newest = max((tmp_path / "runs").glob("version_*/last.ckpt"))
-        model = load_model(newest)
+        model = load(newest)
         assert isinstance(model, BigramCounts)
         return model
 
@@ -52,7 +52,7 @@ def fit(write: Callable[..., str], tmp_path: Path) -> Callable[..., BigramCounts
 def test_an_epoch_counts_every_pair_once(fit: Callable[..., BigramCounts], tmp_path: Path) -> None:
     assert as_pairs(fit()) == brute_force(LINES)
     run = tmp_path / "runs" / "version_0"
-    best = load_model(run / "best.ckpt")
+    best = load(run / "best.ckpt")
     assert isinstance(best, BigramCounts)
     assert as_pairs(best) == brute_force(LINES)
     assert read_checkpoint(run / "last.ckpt")["global_step"] == 4  # batches

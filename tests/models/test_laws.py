@@ -18,7 +18,7 @@ from sequentia.checkpoint import read_checkpoint
 from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
 from sequentia.scoring import score
@@ -406,7 +406,7 @@ def save(model: LanguageModel, path: Path) -> None:
 def test_a_checkpoint_round_trip_changes_no_logit(model: LanguageModel, tmp_path: Path) -> None:
     save(model, tmp_path / "a.ckpt")
     state = torch.get_rng_state()
-    loaded = load_model(tmp_path / "a.ckpt")
+    loaded = load(tmp_path / "a.ckpt")
     assert torch.equal(torch.get_rng_state(), state)
     assert type(loaded) is type(model)
     assert loaded.vocabulary == model.vocabulary

@@ -15,7 +15,7 @@ from sequentia.data import CharDataModule
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import Mixture, NGram, Transformer
 from sequentia.models.counting import Counting
 
@@ -204,7 +204,7 @@ def fit(tmp_path: Path, write: Callable[..., str]) -> Callable[..., Mixture]:
         arguments += ["--data.batch_size", "20", "--trainer.accelerator", "cpu", "--trainer.max_steps", "6"]
         arguments += ["--trainer.default_root_dir", str(tmp_path / "runs"), *options]
         assert main(["fit", *arguments]) == 0
-        model = load_model(max((tmp_path / "runs").glob("version_*/best.ckpt")))
+        model = load(max((tmp_path / "runs").glob("version_*/best.ckpt")))
         assert isinstance(model, Mixture)
         return model
 

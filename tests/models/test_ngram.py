@@ -17,7 +17,7 @@ from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.export import export_gpt2, export_onnx
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import NGram
 from tests.conftest import NAMES
 from tests.models.test_kneser_ney import Gram, Oracle, occurrences
@@ -61,7 +61,7 @@ def fit(write: Callable[..., str], tmp_path: Path) -> Callable[..., NGram]:
         arguments += ["--data.val_fraction", "0", "--data.test_fraction", "0", "--trainer.accelerator", "cpu"]
         arguments += ["--trainer.max_epochs", "1", "--trainer.default_root_dir", str(tmp_path / "runs"), *options]
         assert main(["fit", *arguments]) == 0
-        model = load_model(max((tmp_path / "runs").glob("version_*/last.ckpt")))
+        model = load(max((tmp_path / "runs").glob("version_*/last.ckpt")))
         assert isinstance(model, NGram)
         return model
 
@@ -85,7 +85,7 @@ def test_logits_are_the_oracles_log_probabilities_of_all_tokens(corpus: Corpus) 
 def test_an_epoch_counts_every_ngram_once(fit: Callable[..., NGram], tmp_path: Path) -> None:
     model = fit()
     assert counted(model) == Counter(grams_of(LINES, model))
-    best = load_model(tmp_path / "runs" / "version_0" / "best.ckpt")
+    best = load(tmp_path / "runs" / "version_0" / "best.ckpt")
     assert isinstance(best, NGram)
     assert counted(best) == counted(model)
 
@@ -222,7 +222,7 @@ def test_invalid_weights_are_refused(weights: dict[str, Tensor], message: str, s
     checkpoint["state_dict"] = weights
     torch.save(checkpoint, path)
     with pytest.raises(UserError, match=message):
-        load_model(path)
+        load(path)
 
 
 def test_unsorted_repeated_and_impossible_ngrams_still_give_probabilities_that_sum_to_1() -> None:
@@ -244,7 +244,7 @@ def test_two_processes_count_the_same_as_one(names: Corpus, tmp_path: Path, fit:
     options += ["--data.batch_size", "10", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     options += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.default_root_dir", "two"]
     subprocess.run([sys.executable, "-m", "sequentia", "fit", "--model", "NGram", *options], cwd=tmp_path, check=True)
-    model = load_model(tmp_path / "two" / "version_0" / "last.ckpt")
+    model = load(tmp_path / "two" / "version_0" / "last.ckpt")
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, whole.state_dict()[name])
 
@@ -260,4 +260,4 @@ def test_a_model_moved_or_copied_keeps_its_probabilities(corpus: Corpus, tmp_pat
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     trainer.strategy.connect(model)
     trainer.save_checkpoint(tmp_path / "a.ckpt")
-    assert torch.equal(load_model(tmp_path / "a.ckpt")(context), expected)
+    assert torch.equal(load(tmp_path / "a.ckpt")(context), expected)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sequentia.cli import main
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.models import Transformer
 from tests.models.test_laws import save
 
@@ -23,7 +23,7 @@ def test_the_checkpoint_of_a_compiled_model_is_that_of_the_model(tmp_path: Path)
     assert list(model.state_dict()) == names
     save(model, tmp_path / "a.ckpt")
     with torch.no_grad():
-        assert torch.equal(load_model(tmp_path / "a.ckpt")(context), expected)
+        assert torch.equal(load(tmp_path / "a.ckpt")(context), expected)
 
 
 @pytest.mark.slow  # needs a C++ compiler, and half a minute
@@ -35,7 +35,5 @@ def test_a_compiled_run_ends_with_about_the_weights_of_an_eager_run(tmp_path: Pa
     for name in ("false", "true"):
         root = f"--trainer.default_root_dir={tmp_path / name}"
         assert main(["fit", f"--config={config}", *options, f"--compile={name}", root]) == 0
-    eager, compiled = (
-        load_model(tmp_path / name / "version_0" / "last.ckpt").state_dict() for name in ("false", "true")
-    )
+    eager, compiled = (load(tmp_path / name / "version_0" / "last.ckpt").state_dict() for name in ("false", "true"))
     torch.testing.assert_close(compiled, eager, atol=1e-3, rtol=1e-3)

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sequentia.baselines import baselines
 from sequentia.data import CharDataModule, EvalBatches
-from sequentia.loading import load_model
+from sequentia.loading import load
 from sequentia.metrics.samples import SampleQuality
 from sequentia.models import Bigram
 from sequentia.training import validation
@@ -35,7 +35,7 @@ def data(run: Path, monkeypatch: pytest.MonkeyPatch) -> CharDataModule:
 
 
 def test_the_logged_metrics_of_samples_are_those_of_the_saved_model(run: Path, data: CharDataModule) -> None:
-    model = load_model(run / "last.ckpt")
+    model = load(run / "last.ckpt")
     texts = model.sample(200, seed=0, max_length=model.context_length - 1)
     quality = SampleQuality(data, "val")
     quality.update(texts)
@@ -54,7 +54,7 @@ def test_the_logged_metrics_of_samples_are_those_of_the_saved_model(run: Path, d
 
 @torch.no_grad()
 def test_the_logged_accuracy_is_the_share_of_characters_predicted_right(run: Path, data: CharDataModule) -> None:
-    model = load_model(run / "last.ckpt").eval()
+    model = load(run / "last.ckpt").eval()
     right = characters = 0
     for line in (data.corpus.line(int(i)) for i in data.split.val):
         ids = torch.tensor([0, *model.vocabulary.encode(line).tolist(), 0])

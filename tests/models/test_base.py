@@ -1,0 +1,68 @@
+"""What all architectures offer to Python, besides the laws."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.models import GRU, Bigram, BigramCounts, NGram
+from sequentia.models.counting import Counting
+from tests.conftest import NAMES
+
+
+@pytest.fixture
+def data(write: Callable[..., str]) -> CharDataModule:
+    return CharDataModule(write(NAMES), val_fraction=0, test_fraction=0)
+
+
+def test_a_model_for_data_has_its_vocabulary_and_context_length(data: CharDataModule) -> None:
+    model = GRU.for_data(data, n_hidden=8)
+    assert (model.vocabulary, model.context_length) == (data.vocabulary, data.context_length)
+    assert model.hparams["n_hidden"] == 8
+
+
+def test_a_vocabulary_in_place_of_its_characters_is_refused_with_the_remedy(data: CharDataModule) -> None:
+    vocabulary: Any = data.vocabulary
+    with pytest.raises(UserError, match=r"^the vocabulary of a GRU must be a string .* GRU.for_data\(data\)$"):
+        GRU(vocabulary, data.context_length)
+
+
+def test_a_model_scores_a_list_of_texts_and_nothing_else() -> None:
+    model = Bigram("ab", 4)
+    assert [score.text for score in model.score(iter(["a", "", "ba"]))] == ["a", "", "ba"]
+    assert repr(model.score(["a"])[0]) == "Score('a', nll=2.1972)"  # 2 ln 3
+    for texts, message in (
+        ("ab", "must be a list of strings, got the string 'ab': put it in a list"),
+        (["a", 1], "item 1 of the texts to score is 1, not a string"),
+    ):
+        invalid: Any = texts
+        with pytest.raises(UserError, match=message):
+            model.score(invalid)
+
+
+@pytest.mark.parametrize("architecture", [BigramCounts, NGram])
+def test_counting_lines_gives_the_weights_of_a_run_on_them(architecture: type[Counting], data: CharDataModule) -> None:
+    expected = architecture.for_data(data)
+    for batch in data.train_dataloader():
+        expected.count(batch)
+    counted = architecture.from_lines(iter(NAMES))
+    assert (counted.vocabulary, counted.context_length) == (expected.vocabulary, expected.context_length)
+    expected_weights = expected.state_dict()
+    for name, weight in counted.state_dict().items():
+        assert torch.equal(weight, expected_weights[name])
+    assert not counted.training
+
+
+def test_counting_in_several_batches_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = BigramCounts.from_lines(["", *NAMES]).counts
+    monkeypatch.setattr("sequentia.models.counting._CHUNK", 3)
+    assert torch.equal(BigramCounts.from_lines(["", *NAMES]).counts, expected)
+
+
+@pytest.mark.parametrize("lines", [[], [""]])
+def test_counting_nothing_is_refused(lines: list[str]) -> None:
+    with pytest.raises(UserError, match="there are no lines to count"):
+        BigramCounts.from_lines(lines)

@@ -1,0 +1,173 @@
+"""`sequentia.fit` is the command `fit` inside a program, which it leaves as it was."""
+
+import logging
+import os
+import random
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import sequentia
+from sequentia.errors import UserError
+from sequentia.models import GRU, Bigram
+from sequentia.models.base import Batch
+from tests.conftest import NAMES, CommandResult
+
+LINES = NAMES * 3
+TINY: dict[str, Any] = {"model": "Bigram", "max_steps": 4, "accelerator": "cpu", "data__batch_size": 4}
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("".join(f"{line}\n" for line in LINES))
+
+
+def recorded(run: str) -> dict[str, Any]:
+    return yaml.safe_load(Path(run, "config.yaml").read_text())
+
+
+def test_fit_trains_the_same_run_as_the_command(
+    command: Callable[..., CommandResult], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--config", "gru", "--data.path", "names.txt", "--trainer.max_steps", "4", "--model.n_hidden", "8"]
+    result = command("fit", *arguments, "--trainer.accelerator", "cpu", "--data.val_fraction", "0.3")
+    assert result.code == 0
+    options: dict[str, Any] = {"max_steps": 4, "model__n_hidden": 8, "accelerator": "cpu", "data__val_fraction": 0.3}
+    model = sequentia.fit("names.txt", config="gru", **options)
+    assert capsys.readouterr().err.replace("version_1", "version_0") == result.err
+    assert recorded("checkpoints/gru/version_1") == recorded("checkpoints/gru/version_0")
+    assert isinstance(model, GRU)
+    assert not model.training
+    for run in ("version_0", "version_1"):
+        best = sequentia.load(f"checkpoints/gru/{run}").state_dict()
+        assert all(torch.equal(weight, best[name]) for name, weight in model.state_dict().items())
+
+
+def test_the_model_with_the_lowest_validation_loss_is_returned() -> None:
+    growing: dict[str, Any] = {"optimizer__lr": 1000.0, "optimizer": "torch.optim.SGD", "lr_scheduler": None}
+    model = sequentia.fit(LINES, **TINY, **growing, data__val_path="names.txt", val_check_interval=1)
+    run = Path("checkpoints/bigram/version_0")
+    best, last = (torch.load(run / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
+    assert best["global_step"] < last["global_step"]
+    (weights,) = model.parameters()
+    assert torch.equal(weights, *best["state_dict"].values())
+
+
+def test_a_trial_run_saves_nothing_and_returns_the_model() -> None:
+    model = sequentia.fit(LINES, **TINY, fast_dev_run=True)
+    assert isinstance(model, Bigram)
+    assert not list(Path("checkpoints").glob("**/*.ckpt"))
+
+
+def test_lines_are_saved_once_and_the_command_resumes_their_run(command: Callable[..., CommandResult]) -> None:
+    sequentia.fit(iter(LINES), **TINY)
+    sequentia.fit(LINES, **TINY)
+    (saved,) = Path("checkpoints/lines").iterdir()
+    assert saved.read_text().splitlines() == LINES
+    run = "checkpoints/bigram/version_1"
+    assert recorded(run)["data"]["path"] == str(saved)
+    result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "6")
+    assert result.code == 0
+    assert f"resuming {run}/last.ckpt at step 4" in result.err
+    assert isinstance(sequentia.fit(ckpt_path=run, max_steps=8), Bigram)
+    assert torch.load(f"{run}/last.ckpt", weights_only=True)["global_step"] == 8
+
+
+def test_another_directory_of_runs_has_their_lines_too(tmp_path: Path) -> None:
+    sequentia.fit(LINES, **TINY, default_root_dir=tmp_path / "runs")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["lines", "version_0"]
+    assert not Path("checkpoints").exists()
+
+
+def test_a_new_run_starts_from_another_model() -> None:
+    sequentia.fit(LINES, **TINY)
+    sequentia.fit([*LINES, "yx"], **TINY, init_from="checkpoints/bigram")
+    assert recorded("checkpoints/bigram/version_1")["init_from"] == "checkpoints/bigram"
+
+
+def host() -> list[Any]:
+    """What a program may have set."""
+    loggers = [logging.getLogger(name) for name in ("sequentia", "py.warnings", "lightning.pytorch")]
+    return [
+        *((logger.level, logger.propagate, logger.handlers) for logger in loggers),
+        warnings.showwarning,
+        list(warnings.filters),
+        [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
+        dict(os.environ),
+        random.getstate(),
+        np.random.get_state()[1].tolist(),  # type: ignore[index]
+        torch.get_rng_state().tolist(),
+    ]
+
+
+@pytest.mark.parametrize("options", [TINY, TINY | {"max_steps": 0}], ids=["trained", "refused"])
+def test_the_program_is_left_as_it_was(options: dict[str, Any]) -> None:
+    import sequentia.training.cli  # an import may set variables
+
+    before = host()
+    with pytest.raises(UserError, match="max_steps") if options["max_steps"] == 0 else nullcontext():
+        sequentia.fit(LINES, **options)
+    assert host() == before
+
+
+def test_fit_runs_in_another_thread() -> None:
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(sequentia.fit(LINES, **TINY)))
+    thread.start()
+    thread.join()
+    assert isinstance(found[0], Bigram)
+
+
+def test_ctrl_c_saves_the_run_and_raises_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Bigram, batch: Batch) -> torch.Tensor:
+        if self.trainer.global_step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return training_loss(self, batch)
+
+    training_loss = Bigram.training_loss
+    monkeypatch.setattr(Bigram, "training_loss", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        sequentia.fit(LINES, **TINY)
+    assert torch.load("checkpoints/bigram/version_0/last.ckpt", weights_only=True)["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("nowhere.txt", "no data file 'nowhere.txt': give a file"),
+        (["emma", 3], "item 1 of the data is 3, not a string"),
+        ([], "the data has no items"),
+        (5, "must be a list or another iterable of strings, got 5"),
+    ],
+)
+def test_invalid_data_is_refused(data: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        sequentia.fit(data, **TINY)
+    assert not list(Path("checkpoints").glob("**/version_*"))
+
+
+def test_data_is_given_once_and_not_as_a_data_module() -> None:
+    with pytest.raises(UserError, match="the data is given twice"):
+        sequentia.fit("names.txt", data__path="names.txt")
+    with pytest.raises(UserError, match=r"Trainer\(...\).fit\(model, data\)"):
+        sequentia.fit(sequentia.CharDataModule("names.txt"))
+
+
+def test_load_takes_a_checkpoint_a_run_a_directory_of_runs_or_nothing(trained: Path) -> None:
+    sequentia.fit(LINES, **TINY)
+    run = Path("checkpoints/bigram/version_0")
+    expected = sequentia.load(run / "best.ckpt").state_dict()
+    for path in (run, str(run.parent), "checkpoints", None):
+        assert all(torch.equal(w, expected[name]) for name, w in sequentia.load(path).state_dict().items())
+    with pytest.raises(UserError, match="no checkpoint nowhere"):
+        sequentia.load("nowhere")
