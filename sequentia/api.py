@@ -6,12 +6,14 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from sequentia.checkpoint import architecture_name
 from sequentia.errors import UserError
 from sequentia.keywords import command_options
 from sequentia.lines import save_lines
 from sequentia.loading import load
 from sequentia.models import LanguageModel
 from sequentia.runs import BEST, LAST, ROOT
+from sequentia.trust import trusted_modules
 
 if TYPE_CHECKING:
     from sequentia.training.cli import TrainingCLI
@@ -23,6 +25,7 @@ def fit(
     config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     ckpt_path: str | os.PathLike[str] | None = None,
     init_from: str | os.PathLike[str] | None = None,
+    trust: str | Sequence[str] = (),
     **options: Any,
 ) -> LanguageModel:
     """Train a model, or resume a run: the command `sequentia fit`, with the same options, log lines and run directory.
@@ -42,6 +45,7 @@ def fit(
             default `transformer`, unless `model` or `ckpt_path` is given.
         ckpt_path: The run to resume: `last`, a run directory or a checkpoint.
         init_from: A checkpoint or run directory to start a new run from (fine-tuning).
+        trust: Modules of your own architectures, which a checkpoint or run to start from may name.
         options: Any other option of the command: a number, a string, None, a list or a mapping; for `model`,
             `optimizer` and `lr_scheduler` also a class.
 
@@ -83,7 +87,7 @@ def fit(
     arguments = [f"--config={os.fspath(path)}" for path in configs] + [f"--{k}={v}" for k, v in given.items()]
     with isolated():
         try:
-            return _best(run_training("fit", arguments, started))
+            return _best(run_training("fit", arguments, started, trusted_modules(trust)))
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
 
@@ -105,5 +109,5 @@ def _best(cli: "TrainingCLI") -> LanguageModel:
     run = Path(saver.dirpath or "")
     for path in (Path(saver.best_model_path or run / BEST), run / LAST):
         if path.is_file() and not cli.trainer.fast_dev_run:
-            return load(path)
+            return load(path, trust=[architecture_name(type(cli.model))])  # imported already
     return cli.model.cpu().eval()  # nothing is saved

@@ -1,5 +1,6 @@
-"""Checkpoint -> model. The checkpoint is not trusted: nothing that it names is imported or called."""
+"""Checkpoint -> model. Nothing that the checkpoint names is imported or called, unless the user trusts that module."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,37 @@ from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.options import check_options
 from sequentia.runs import find_checkpoint
+from sequentia.trust import import_trusted, is_class_path, is_trusted, remedy, trusted_modules
 from sequentia.vocabulary import BOUNDARY
 
+_LONGEST_NAME = 200  # characters of an import path
 
-def architecture_of(checkpoint: dict[str, Any], path: Path) -> type[LanguageModel]:
+
+def architecture_of(checkpoint: dict[str, Any], path: Path, trust: Sequence[str] = ()) -> type[LanguageModel]:
     """The architecture that a checkpoint from `read_checkpoint` names.
 
+    Args:
+        checkpoint: The content of the checkpoint.
+        path: Its file.
+        trust: Modules that may be imported.
+
     Raises:
-        UserError: It is not one of this package's.
+        UserError: It is not one of this package's, and not a `LanguageModel` of a trusted module.
     """
     name = checkpoint[KEY]["architecture"]
-    if name not in ARCHITECTURES:
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    if len(name) > _LONGEST_NAME or not is_class_path(name) or is_trusted(name, ["sequentia"]):
         raise refused(path, f"its architecture {shown(name)} is not one of sequentia's")
-    return ARCHITECTURES[name]
+    if not is_trusted(name, trust):
+        raise UserError(f"refused {path}: its architecture {name} is not one of sequentia's{remedy(name)}")
+    architecture = import_trusted(name, trust)
+    if not (isinstance(architecture, type) and issubclass(architecture, LanguageModel)):
+        raise refused(path, f"{name} is not a LanguageModel")
+    return architecture
 
 
-def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
+def build_model(checkpoint: dict[str, Any], path: Path, trust: Sequence[str] = ()) -> LanguageModel:
     """The model that a checkpoint from `read_checkpoint` describes, with its weights, in evaluation mode.
 
     The model is first built without memory and compared with the weights, so that forged sizes cost nothing.
@@ -35,7 +51,7 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
         UserError: The architecture is unknown, the hyperparameters are not its own, the weights do not match them, or
             they give no probabilities.
     """
-    architecture = architecture_of(checkpoint, path)
+    architecture = architecture_of(checkpoint, path, trust)
     options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"]
     mismatch = "its weights do not match its hyperparameters"
     limit = 2 * len(weights) + 100  # parameters that a module may register before some are tied
@@ -62,7 +78,8 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     except UserError as error:
         raise refused(path, str(error)) from error
     except Exception as error:
-        raise refused(path, f"its hyperparameters are not those of a {architecture.__name__}") from error
+        reason = "" if architecture in ARCHITECTURES.values() else f" ({type(error).__name__}: {error})"
+        raise refused(path, f"its hyperparameters are not those of a {architecture.__name__}{reason}") from error
     for key, weight in model.state_dict().items():  # after conversion to the model's precision
         invalid = weight.isnan() | weight.isposinf() if model.plots_bigrams else ~weight.isfinite()
         if invalid.any():  # in a table of bigrams, a logit of -inf is a probability of zero
@@ -75,16 +92,18 @@ def build_model(checkpoint: dict[str, Any], path: Path) -> LanguageModel:
     return model
 
 
-def load(path: str | Path | None = None) -> LanguageModel:
+def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> LanguageModel:
     """The model of a checkpoint, on the CPU, in evaluation mode.
 
     Args:
         path: A checkpoint file, a run directory (its best checkpoint), a directory of runs (its newest run), or None
             for the newest run below `checkpoints`.
+        trust: Modules whose code may be run, because the checkpoint's architecture is in one of them. A checkpoint of
+            any other module is refused, and nothing is imported.
 
     Raises:
         UserError: There is no such checkpoint; or the file is not a checkpoint of this package, or is damaged: see
             `read_checkpoint` and `build_model`.
     """
     checkpoint = find_checkpoint(None if path is None else str(Path(path).expanduser()))
-    return build_model(read_checkpoint(checkpoint), checkpoint)
+    return build_model(read_checkpoint(checkpoint), checkpoint, trusted_modules(trust))

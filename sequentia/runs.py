@@ -6,13 +6,14 @@ A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, last.c
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sequentia.errors import UserError
 from sequentia.text import printable
+from sequentia.trust import foreign_classes, is_trusted, remedy
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
@@ -125,38 +126,20 @@ def read_config(run: Path) -> dict[str, Any]:
     return config
 
 
-def recorded_options(run: Path) -> dict[str, Any]:
+def recorded_options(run: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
     """The options in a run's config.yaml, for a command that continues or evaluates the run.
 
-    Classes outside this package, torch.optim and lightning are refused: naming a class imports and calls it, which only
-    the user may ask for.
+    Classes outside this package, torch.optim and lightning are refused unless their module is trusted: naming a class
+    imports and calls it, which only the user may ask for.
 
     Raises:
         UserError: See `read_config`; or an option names such a class.
     """
     options = read_config(run)
-    for name in _class_names({key: value for key, value in options.items() if key != "data"}):
-        if not name.startswith(_TRUSTED):
-            raise UserError(
-                f"{run / CONFIG} names the class {printable(name[:80])}: if you trust it, give --config {run / CONFIG}"
-            )
+    for name in foreign_classes(options):
+        if not is_trusted(name, trust):
+            raise UserError(f"{run / CONFIG} names the class {printable(name[:80])}{remedy(name)}")
     return options
-
-
-_TRUSTED = ("sequentia.", "torch.optim.", "lightning.")
-
-
-def _class_names(value: Any) -> Iterator[str]:
-    """Strings in a tree of options that a parser could take for the import path of a class."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key != "default_root_dir":
-                yield from _class_names(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _class_names(item)
-    elif isinstance(value, str) and re.fullmatch(r"\s*[^\W\d]\w*(\.[^\W\d]\w*)+\s*", value):
-        yield value.strip()
 
 
 def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:

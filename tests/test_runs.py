@@ -130,8 +130,12 @@ def test_a_run_killed_in_its_first_moments_is_restarted_in_its_directory(tmp_pat
 )
 def test_a_recorded_class_of_another_package_is_refused(tmp_path: Path, config: str, name: str) -> None:
     (tmp_path / "config.yaml").write_text(config)
-    with pytest.raises(UserError, match=f"names the class {name}: if you trust it, give --config .*config.yaml"):
+    module = name.rpartition(".")[0]
+    with pytest.raises(UserError, match=f"class {name}: if you trust the code of {module}, give --trust {module} "):
         recorded_options(tmp_path)
+    with pytest.raises(UserError, match=f"class {name}"):
+        recorded_options(tmp_path, ["other"])
+    assert recorded_options(tmp_path, [module]) == yaml.safe_load(config)
 
 
 def test_recorded_classes_of_known_packages_and_file_names_are_read(tmp_path: Path) -> None:

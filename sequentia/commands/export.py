@@ -32,5 +32,5 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.export import FORMATS
     from sequentia.loading import load
 
-    FORMATS[options.format](load(checkpoint), options.out)
+    FORMATS[options.format](load(checkpoint, trust=options.trust), options.out)
     return 0

@@ -1,10 +1,12 @@
 """`sequentia fit`, `validate` and `test`: training and evaluation on LightningCLI."""
 
 import errno
+from collections.abc import Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sequentia.commands.parser import split_trust
 from sequentia.errors import UserError
 from sequentia.shipped import with_shipped_configs
 from sequentia.training.help import short_help
@@ -28,20 +30,22 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.training.stopping import Interrupted
 
     try:
-        run_training(name, arguments, started)
+        trust, arguments = split_trust(arguments)
+        run_training(name, arguments, started, trust)
     except Interrupted as stop:
         # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
         return 0 if rank_zero_only.rank else 128 + stop.signum
     return 0
 
 
-def run_training(name: str, arguments: list[str], started: float) -> "TrainingCLI":
+def run_training(name: str, arguments: list[str], started: float, trust: Sequence[str]) -> "TrainingCLI":
     """Run the subcommand; `sequentia.fit` calls it too.
 
     Args:
         name: The subcommand.
         arguments: The arguments after it.
         started: When the command started, by `time.monotonic`.
+        trust: Modules that a checkpoint and a run's own config.yaml may name.
 
     Raises:
         UserError: Of any mistake in the arguments.
@@ -56,7 +60,7 @@ def run_training(name: str, arguments: list[str], started: float) -> "TrainingCL
     plain_messages()
     try:
         with ExitStack() as held:
-            return _run(name, with_shipped_configs(name, arguments), held, started)
+            return _run(name, with_shipped_configs(name, arguments), held, started, trust)
     except ArgumentError as error:
         raise UserError(parser_message(error)) from error
     except MisconfigurationException as error:
@@ -71,7 +75,7 @@ def run_training(name: str, arguments: list[str], started: float) -> "TrainingCL
         raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; free some space") from error
 
 
-def _run(name: str, arguments: list[str], held: ExitStack, started: float) -> "TrainingCLI":
+def _run(name: str, arguments: list[str], held: ExitStack, started: float, trust: Sequence[str]) -> "TrainingCLI":
     from sequentia.data import CharDataModule
     from sequentia.models import LanguageModel
     from sequentia.training.checkpointing import SaveConfig
@@ -81,6 +85,7 @@ def _run(name: str, arguments: list[str], held: ExitStack, started: float) -> "T
         held,
         name,
         started,
+        trust,
         LanguageModel,
         CharDataModule,
         subclass_mode_model=True,

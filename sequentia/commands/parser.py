@@ -4,6 +4,7 @@ import argparse
 from typing import Any, NoReturn
 
 from sequentia.errors import UserError
+from sequentia.trust import search_working_directory, trusted_modules
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,9 +27,46 @@ class Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def add_ckpt_path(self) -> None:
-        """Add the option `--ckpt_path`, which `sequentia.runs.find_checkpoint` resolves."""
+        """Add `--ckpt_path`, which `sequentia.runs.find_checkpoint` resolves, and `--trust`, for `sequentia.load`."""
         self.add_argument(
             "--ckpt_path",
             metavar="PATH",
             help="a checkpoint, a run directory (its best checkpoint) or a directory of runs; default: the newest run",
         )
+        self.add_argument(
+            "--trust",
+            metavar="MODULE",
+            action=_Trust,
+            default=(),
+            help="module of your own architecture, which the checkpoint may import; it may be in the working directory",
+        )
+
+
+class _Trust(argparse.Action):
+    """Adds a module to those that are trusted; the working directory is then searched for modules."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        modules = (*getattr(namespace, self.dest), *trusted_modules(str(value)))
+        setattr(namespace, self.dest, modules)
+        search_working_directory()
+
+
+def split_trust(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The modules that arguments trust, and the other arguments.
+
+    `--trust` is no option of LightningCLI, which would read it from a config, and record it in the run's.
+
+    Raises:
+        UserError: A value is missing, or is not the name of a module.
+    """
+    trust, others = [], []
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, equals, value = argument.partition("=")
+        if option == "--trust":
+            trust.append(value if equals else next(remaining, ""))
+        else:
+            others.append(argument)
+    if trust:
+        search_working_directory()
+    return trusted_modules(trust), others

@@ -28,5 +28,5 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.heatmap import save
     from sequentia.loading import load
 
-    save(load(checkpoint), options.out)
+    save(load(checkpoint, trust=options.trust), options.out)
     return 0

@@ -64,7 +64,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.loading import load
     from sequentia.sampling import generate
 
-    model = load(checkpoint)
+    model = load(checkpoint, trust=options.trust)
     data = _training_data(checkpoint.parent) if options.novel else None
     if data is not None and data.vocabulary != model.vocabulary:
         raise UserError(

@@ -48,7 +48,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.loading import load
     from sequentia.scoring import score
 
-    model = load(checkpoint)
+    model = load(checkpoint, trust=options.trust)
     texts = _Texts(options.texts, options.path)
     results = score(model, texts)
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed

@@ -302,7 +302,7 @@ class LanguageModel(LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Record the architecture; hyperparameters, vocabulary and weights are under Lightning's own keys."""
-        mark(checkpoint, type(self).__name__)
+        mark(checkpoint, type(self))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights that were trained on another vocabulary, or for another context length if that matters.

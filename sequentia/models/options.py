@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sequentia.checkpoint import shown
 from sequentia.errors import UserError
@@ -49,15 +49,22 @@ def check_options(architecture: type, options: Mapping[str, object]) -> None:
         UserError: It has not, or the type is not exactly the declared one; an int may stand for a float.
     """
     parameters = inspect.signature(architecture).parameters
+    hints = get_type_hints(architecture.__init__)  # type: ignore[misc]
     unknown = sorted(set(options) - set(parameters))
     if unknown:
         raise UserError(f"{architecture.__name__} has no option {shown(unknown[0])}")
     for name, value in options.items():
-        if not _has_type(value, parameters[name].annotation):
+        if not _has_type(value, hints.get(name, Any)):
             raise UserError(f"the option {name} of {architecture.__name__} has the wrong type: {shown(value)}")
 
 
 def _has_type(value: object, annotation: Any) -> bool:
-    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    plain = {get_origin(kind) or kind for kind in kinds}  # the items of a list are the architecture's to check
-    return type(value) in plain or (type(value) is int and float in plain)
+    if annotation is Any:
+        return True  # any plain value, which `read_checkpoint` has checked
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return any(_has_type(value, kind) for kind in get_args(annotation))
+    if origin is Literal:
+        return value in get_args(annotation)
+    plain = origin or annotation  # the items of a list are the architecture's to check
+    return type(value) is plain or (type(value) is int and plain is float)

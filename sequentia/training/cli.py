@@ -1,7 +1,7 @@
 """LightningCLI with sequentia's data, models and runs: the commands `fit`, `validate` and `test`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from inspect import signature
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ProgressBar, WeightAveraging
@@ -55,6 +55,7 @@ from sequentia.training.state import check_training_state
 from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.tensorboard import DropOrphans, HeatMap, RunTensorBoard
 from sequentia.training.validation import Accuracy, LogBaselines, Samples
+from sequentia.trust import foreign_classes, import_trusted, search_working_directory
 
 log = logging.getLogger("sequentia")
 
@@ -66,14 +67,17 @@ class TrainingCLI(LightningCLI):
         held: Closed when the command ends; it holds the lock of the run.
         subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
         started: When the command started, by `time.monotonic`.
+        trust: Modules that a checkpoint and a run's own config.yaml may name.
     """
 
     model: LanguageModel
     init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
     initialized = ""  # what of it was copied
 
-    def __init__(self, held: ExitStack, subcommand: str, started: float, *args: Any, **kwargs: Any) -> None:
-        self.held, self.subcommand, self.started = held, subcommand, started
+    def __init__(
+        self, held: ExitStack, subcommand: str, started: float, trust: Sequence[str], *args: Any, **kwargs: Any
+    ) -> None:
+        self.held, self.subcommand, self.started, self.trust = held, subcommand, started, trust
         super().__init__(*args, **kwargs)
 
     def subcommands(self) -> dict[str, set[str]]:
@@ -130,6 +134,8 @@ class TrainingCLI(LightningCLI):
         """
         self.arguments = [str(argument) for argument in args[1:]]
         self.given = Given(args[1:])
+        if self.given.local_classes:
+            search_working_directory()
         self.run: Path | None = None
         self.checkpoint: Path | None = None
         self.recorded: dict[str, Any] | None = None
@@ -148,7 +154,7 @@ class TrainingCLI(LightningCLI):
         architecture = None
         if self.checkpoint is not None:
             self.loaded = read_checkpoint(self.checkpoint)
-            architecture = architecture_of(self.loaded, self.checkpoint)
+            architecture = architecture_of(self.loaded, self.checkpoint, self.trust)
             if command == "fit":
                 check_training_state(self.loaded, self.checkpoint)
         self.base = base_options(command, self.recorded, architecture)
@@ -160,6 +166,10 @@ class TrainingCLI(LightningCLI):
                 self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not sys.argv's
             except (UnicodeDecodeError, RecursionError) as error:
                 raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
+            except ArgumentError:
+                for name in self.given.local_classes:
+                    import_trusted(name, [name])  # says what is wrong with the user's code, which the parser does not
+                raise
             except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
                 raise UserError(f"an option needs a package that is not installed: {error}") from error
         options = self.options
@@ -180,7 +190,8 @@ class TrainingCLI(LightningCLI):
             self.checkpoint = find_checkpoint(self.given.ckpt_path, root)
         directory = self.run if self.checkpoint is None else self.checkpoint.parent
         if directory is not None and (directory / CONFIG).is_file():
-            self.recorded = read_config(directory) if self.given.trusts(directory) else recorded_options(directory)
+            given = self.given.trusts(directory)
+            self.recorded = read_config(directory) if given else recorded_options(directory, self.trust)
         elif self.checkpoint is not None and not self.given.sets_data:
             raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
 
@@ -219,7 +230,7 @@ class TrainingCLI(LightningCLI):
         # Otherwise the option only records what the run was initialized from.
         if self.subcommand == "fit" and options.init_from is not None and self.checkpoint is None:
             path = find_checkpoint(options.init_from)
-            self.init_from = path, load(path)
+            self.init_from = path, load(path, trust=self.trust)
         if self.run is not None:
             self._lock(self.run)
 
@@ -388,7 +399,8 @@ class TrainingCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Check the checkpoint against the options (fit) or evaluate its model (validate, test); compile if asked."""
         if self.checkpoint is not None and self.loaded is not None:
-            stored = build_model(self.loaded, self.checkpoint)  # also before fit: refuse what sampling would refuse
+            # Also before fit: refuse what sampling would refuse.
+            stored = build_model(self.loaded, self.checkpoint, self.trust)
             if has_changed(self.datamodule, self.loaded) and not self._data_is_given():
                 message = f"{self.datamodule.shown_path} has changed since {self.checkpoint.parent} was started"
                 if self.subcommand == "fit":
@@ -508,7 +520,9 @@ class TrainingCLI(LightningCLI):
     def _log_closing(self) -> None:
         if self.trainer.is_global_zero and self.run is not None:
             timed = self.options.trainer.max_time is not None
-            log.info(closing_message(self.run, self.trainer, self.saver, timed))
+            modules = dict.fromkeys(name.rpartition(".")[0] for name in foreign_classes(self.plain_options))
+            trust = "".join(f" --trust {module}" for module in modules)
+            log.info(closing_message(self.run, self.trainer, self.saver, timed, trust))
 
 
 @contextmanager

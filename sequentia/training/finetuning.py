@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sequentia.checkpoint import contradicted, shown
+from sequentia.checkpoint import architecture_name, contradicted, shown
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.counting import Counting
@@ -49,7 +49,7 @@ def _check_options(model: LanguageModel, trained: LanguageModel, path: Path) -> 
     Raises:
         UserError: The message names what differs.
     """
-    ours, theirs = type(model).__name__, type(trained).__name__
+    ours, theirs = architecture_name(type(model)), architecture_name(type(trained))
     if not any(weight.requires_grad for weight in trained.parameters()):
         raise UserError(f"{path} is a {theirs}, which has no weights to start from: omit --init_from")
     if theirs != ours:

@@ -27,12 +27,14 @@ OPTIONS = {
         "--checkpoint.every_n_train_steps N": "steps between two writes of last.ckpt (default: one minute)",
         "--ckpt_path PATH": "resume the newest run (last), a run directory or a checkpoint, with its own options",
         "--init_from PATH": "start a new run from the weights of a run or a checkpoint",
+        "--trust MODULE": "a module of yours that a checkpoint may import",
         "--seed_everything N": "seed of initial weights and dropout",
         "--print_config": "print the resulting configuration and exit",
     },
     "validate": {
         "--ckpt_path PATH": "a checkpoint, a run (its best) or a directory of runs (default: the newest run)",
         "--data.path FILE": "other lines than those of the run",
+        "--trust MODULE": "a module of yours that a checkpoint may import",
         "--trainer.accelerator NAME": "cpu or gpu (default: that of the run)",
     },
 }

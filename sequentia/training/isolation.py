@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "S
 @contextmanager
 def isolated() -> Iterator[None]:
     """Restore logging, warnings, signal handlers, environment variables and random numbers when the block ends."""
-    with _random_numbers(), _logging(), warnings.catch_warnings(), _signal_handlers(), _environment():
+    with _random_numbers(), _logging(), warnings.catch_warnings(), _signal_handlers(), _environment(), _path():
         yield
 
 
@@ -61,6 +62,15 @@ def _signal_handlers() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:  # not installed from Python
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _path() -> Iterator[None]:
+    before = sys.path[:]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def describe(model: LanguageModel) -> str:
     return f"{type(model).__name__} with {size:,} parameters"
 
 
-def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time: bool = False) -> str:
+def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time: bool, trust: str) -> str:
     """The result of a run, and the commands to continue with.
 
     Args:
@@ -82,6 +82,7 @@ def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time:
         trainer: The trainer at the end of the run.
         saver: What has saved the run.
         max_time: Whether a time limit was given as `trainer.max_time`, and not by a callback.
+        trust: The options `--trust` that the commands need.
     """
     step = trainer.global_step
     if trainer.fast_dev_run:
@@ -89,7 +90,7 @@ def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time:
     lines = [f"run {run}: step {step}{_result(trainer, saver)}"]
     if not trainer.interrupted and step < planned_steps(trainer):
         lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{_reason(trainer)}")
-    path = shlex.quote(str(run))
+    path = shlex.quote(str(run)) + trust
     if (run / BEST).is_file() or (run / LAST).is_file():
         lines.append(f"  sample   sequentia sample --ckpt_path {path}")
     lines += [f"  curves   {curves}" for curves in islice(_curves(trainer), 1)]

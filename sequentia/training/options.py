@@ -1,6 +1,8 @@
 """Where the options of a command come from: the user's arguments, on top of what the run recorded."""
 
+import re
 from argparse import ArgumentParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,14 @@ import yaml
 
 from sequentia.models import LanguageModel
 from sequentia.runs import CONFIG, ROOT
+from sequentia.trust import foreign_classes
 
 _EVALUATION = ("accelerator", "precision", "default_root_dir")
 """Trainer options of a run that also apply when it is evaluated; its limits, callbacks and loggers do not."""
+
+
+_CODE = re.compile(r"--(model|optimizer|lr_scheduler|trainer\.(?!default_root_dir))")
+"""Options that can name a class."""
 
 
 class Given:
@@ -23,6 +30,7 @@ class Given:
         ckpt_path: The value of `--ckpt_path`; None if it is not given.
         configs: The files given with `--config`; a pipe can be read only once, which the full parser does.
         help: Whether the user asks for help.
+        local_classes: Paths of classes that the options name, if their module is in the working directory.
         sets_data: Whether the arguments or a given config set `data.path`.
         root: Directory of runs that the arguments mean: `trainer.default_root_dir`, or the default for the configs or
             the `--model`; None if they name none of these.
@@ -44,6 +52,10 @@ class Given:
             values = (part[key] for part in (content.get(section) for content in reversed(contents)) if _has(part, key))
             return options[argument] or next(values, None)
 
+        pairs = pairwise([*arguments, ""])
+        values = [first.partition("=")[2] or second for first, second in pairs if _CODE.match(first)]
+        named = (name for options in ({"values": values}, *contents) for name in foreign_classes(options))
+        self.local_classes = [name for name in named if _in_working_directory(name.partition(".")[0])]
         self.configs = [source for source in sources if isinstance(source, Path)]
         self.ckpt_path = options["ckpt_path"] or next((c["ckpt_path"] for c in contents if c.get("ckpt_path")), None)
         self.help = options["help"] is not None
@@ -111,6 +123,10 @@ def _mapping(source: str | Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _in_working_directory(module: str) -> bool:
+    return Path(f"{module}.py").is_file() or Path(module).is_dir()
 
 
 def _has(section: Any, key: str) -> bool:

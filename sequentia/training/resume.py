@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from sequentia.checkpoint import KEY, contradicted
+from sequentia.checkpoint import KEY, architecture_name, contradicted
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
@@ -35,8 +35,9 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
     model.on_load_checkpoint(checkpoint)
     theirs, ours = checkpoint["hyper_parameters"], model.hparams
     architecture = checkpoint[KEY]["architecture"]
-    if architecture != type(model).__name__:
-        raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {type(model).__name__}")
+    if architecture != architecture_name(type(model)):
+        asked = architecture_name(type(model))
+        raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {asked}")
     changed = [name for name in ours if name in theirs and ours[name] != theirs[name]]
     if not model.accepts(checkpoint["state_dict"]) or set(changed) - model.may_change:
         raise UserError(

@@ -138,7 +138,7 @@ def test_a_class_of_another_package_is_imported_only_if_the_users_own_config_nam
     extend = ["--ckpt_path", "last", "--trainer.max_steps", "8"]
     result = command("fit", *extend)
     assert result.code == 2
-    assert "names the class outsider.Quiet: if you trust it, give --config" in result.err
+    assert "names the class outsider.Quiet: if you trust the code of outsider, give --trust outsider" in result.err
     assert "outsider" not in sys.modules
     assert command("fit", "--config", str(brands / "config.yaml"), *extend).code == 0
     assert sys.modules.pop("outsider").Quiet
