@@ -1,9 +1,11 @@
 """Character-level language models: learn from a text file with one example per line, and generate more like them.
 
-model = sequentia.fit("brands.txt")
-model.sample(20, prompt="em", temperature=0.8)
-model.score(["emma", "olivia"])
-model = sequentia.load("checkpoints/transformer")
+Example:
+    model = sequentia.fit("brands.txt")
+    model.sample(20, prompt="em", temperature=0.8)
+    model.score(["emma", "olivia"])
+    model.test()
+    model = sequentia.load("checkpoints/transformer")
 """
 
 from importlib import import_module

@@ -106,4 +106,7 @@ def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> 
             `read_checkpoint` and `build_model`.
     """
     checkpoint = find_checkpoint(None if path is None else str(Path(path).expanduser()))
-    return build_model(read_checkpoint(checkpoint), checkpoint, trusted_modules(trust))
+    content = read_checkpoint(checkpoint)
+    model = build_model(content, checkpoint, trusted_modules(trust))
+    model.run, model.data_state = checkpoint.parent, content.get("CharDataModule")
+    return model

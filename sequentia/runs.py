@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sequentia.errors import UserError
 from sequentia.text import printable
 from sequentia.trust import foreign_classes, is_trusted, remedy
+
+if TYPE_CHECKING:
+    from sequentia.data import CharDataModule
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
@@ -140,6 +143,31 @@ def recorded_options(run: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
         if not is_trusted(name, trust):
             raise UserError(f"{run / CONFIG} names the class {printable(name[:80])}{remedy(name)}")
     return options
+
+
+def training_data(run: Path, needed_by: str) -> "CharDataModule":
+    """The data that a run was trained on, according to its config.yaml.
+
+    Args:
+        run: The run directory.
+        needed_by: What needs it, for a message.
+
+    Raises:
+        UserError: The configuration is invalid, or the data cannot be read.
+    """
+    from sequentia.data import CharDataModule
+
+    try:
+        data = CharDataModule(**read_config(run)["data"])
+        data.split  # noqa: B018 (reads the data, so that its errors are caught here)
+    except UserError as error:
+        raise UserError(f"{needed_by} needs the training data that {run / CONFIG} names: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{needed_by} needs the training data, but the section `data` of {run / CONFIG} is invalid: restore the "
+            f"file, or omit {needed_by}"
+        ) from error
+    return data
 
 
 def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:

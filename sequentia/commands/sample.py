@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
-from sequentia.runs import find_checkpoint, read_config
+from sequentia.runs import find_checkpoint, training_data
 from sequentia.text import printable
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.sampling import generate
 
     model = load(checkpoint, trust=options.trust)
-    data = _training_data(checkpoint.parent) if options.novel else None
+    data = training_data(checkpoint.parent, "--novel") if options.novel else None
     if data is not None and data.vocabulary != model.vocabulary:
         raise UserError(
             f"--novel needs the training data, but {data.shown_path} has changed: its characters differ from the "
@@ -113,24 +112,3 @@ def _accepted(samples: Iterator["Sample"], data: "CharDataModule | None", unique
                 continue
             seen.add(sample.text)
         yield sample
-
-
-def _training_data(run: Path) -> "CharDataModule":
-    """The data that a run was trained on, according to its config.yaml.
-
-    Raises:
-        UserError: The configuration is invalid, or the data cannot be read.
-    """
-    from sequentia.data import CharDataModule
-
-    try:
-        data = CharDataModule(**read_config(run)["data"])
-        data.split  # noqa: B018 (reads the data, so that its errors are caught here)
-    except UserError as error:
-        raise UserError(f"--novel needs the training data that {run}/config.yaml names: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"--novel needs the training data, but the section `data` of {run}/config.yaml is invalid: restore the "
-            "file, or omit --novel"
-        ) from error
-    return data

@@ -8,7 +8,8 @@ Dimensions, here and in every architecture:
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Protocol, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,9 @@ from sequentia.sampling import generate
 from sequentia.schedule import WarmupDecay
 from sequentia.scoring import Score, score
 from sequentia.vocabulary import Vocabulary, shorten
+
+if TYPE_CHECKING:
+    from sequentia.data import CharDataModule
 
 State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
@@ -85,6 +89,8 @@ class LanguageModel(LightningModule, ABC):
         lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
             means after each step if it takes `total_steps`, otherwise each epoch.
         hidden_lr_factor: Multiplies the optimizer's learning rate of the hidden matrices.
+        run: The run directory that the model was loaded from; None for a new model.
+        data_state: The fingerprint of the lines that it was trained on, as its checkpoint records it; None if unknown.
         logs_train_loss: Whether the model logs its training loss itself, as it does under a plain Trainer.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
@@ -112,6 +118,8 @@ class LanguageModel(LightningModule, ABC):
         self.lr_scheduler = WarmupDecay
         self.lr_scheduler_interval = None
         self.hidden_lr_factor = 1.0
+        self.run: Path | None = None
+        self.data_state: object = None
         self.logs_train_loss = True
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
@@ -351,3 +359,32 @@ class LanguageModel(LightningModule, ABC):
             [0.4055, inf]
         """
         return list(score(self, texts))
+
+    def test(
+        self, data: "CharDataModule | None" = None, split: Literal["val", "test"] = "test", **options: Any
+    ) -> dict[str, float]:
+        """Every metric of held-out lines, of samples, and of simpler models; by name, such as `test/loss`.
+
+        Args:
+            data: The data; by default that of the run that the model was loaded from.
+            split: The held-out lines.
+            options: Those of `sequentia.quality.evaluate`, such as `num_samples`.
+
+        Raises:
+            UserError: The data is missing, or has changed since the model was trained; see also `evaluate`.
+        """
+        from sequentia.quality import evaluate  # at the top, the two modules would import each other
+        from sequentia.runs import training_data
+
+        if data is None:
+            if self.run is None:
+                raise UserError("this model was not loaded from a run: give the data, test(CharDataModule(...))")
+            data = training_data(self.run, "test()")
+            if self.data_state is not None and self.data_state != data.state_dict():
+                raise UserError(
+                    f"{data.shown_path} has changed since {self.run} was started: restore it, or give the data, "
+                    "test(CharDataModule(...))"
+                )
+        if not hasattr(data, "test_dataloader"):
+            raise UserError(f"data must be a CharDataModule, got a {type(data).__name__}: test(CharDataModule(...))")
+        return evaluate(self, data, split, **options)
