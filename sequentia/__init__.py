@@ -8,6 +8,7 @@ Example:
     model = sequentia.load("checkpoints/transformer")
 """
 
+import warnings
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,9 @@ def __getattr__(name: str) -> Any:
     # Names are imported on first use, so that `sequentia --help` does not wait seconds for torch.
     if name not in __all__:
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
-    return getattr(import_module(f"sequentia.{_MODULES.get(name, 'models')}"), name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # Lightning imports tqdm's bar for notebooks
+        return getattr(import_module(f"sequentia.{_MODULES.get(name, 'models')}"), name)
 
 
 def __dir__() -> list[str]:

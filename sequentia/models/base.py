@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.checkpoint import mark
+from sequentia.display import Texts, model_html
 from sequentia.errors import UserError
 from sequentia.metrics import CharacterNLL, bits_per_char, perplexity
 from sequentia.models.options import check_sizes
@@ -344,7 +345,10 @@ class LanguageModel(LightningModule, ABC):
 
     def sample(self, num_samples: int, **options: Any) -> list[str]:
         """A list of new lines; `options` are those of `sequentia.generate`."""
-        return [sample.text for sample in generate(self, num_samples, **options)]
+        return Texts(sample.text for sample in generate(self, num_samples, **options))
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     def score(self, texts: Iterable[str]) -> list[Score]:
         """The likelihood of each text: see `sequentia.score`.

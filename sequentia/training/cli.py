@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.checkpoint import read_checkpoint, refused
+from sequentia.display import describe
 from sequentia.errors import UserError, cause_of
 from sequentia.files import remove_leftovers
 from sequentia.loading import architecture_of, build_model, load
@@ -46,7 +47,7 @@ from sequentia.training.curves import Curves
 from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length, steps_between_validations
 from sequentia.training.distributed import check_launcher, processes
 from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
-from sequentia.training.messages import closing_message, describe, instantiation_message
+from sequentia.training.messages import closing_message, instantiation_message
 from sequentia.training.metrics_file import MetricsFile
 from sequentia.training.options import Given, as_list, base_options, restricted
 from sequentia.training.progress import RunProgress
