@@ -39,15 +39,15 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
         architectures["ngram"] = NGram
     for name, architecture in architectures.items():
         model = architecture(data.vocabulary.characters, data.context_length).eval()
-        for batch in _batches(data, data.split.train, *_rank_and_processes()):
+        for batch in _batches(data, data.split.train, *rank_and_processes()):  # `count` gathers those of all processes
             model.count(batch)
         nll_sum = sum(float(model.nll_sum(batch)) for batch in _batches(data, lines))
         found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
     return found
 
 
-def _rank_and_processes() -> tuple[int, int]:
-    """Of a distributed run; `Counting.count` gathers the tokens of all processes."""
+def rank_and_processes() -> tuple[int, int]:
+    """The index of this process and the number of processes; 0 and 1 outside of a distributed run."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1

@@ -26,6 +26,7 @@ from sequentia.files import remove_leftovers
 from sequentia.loading import architecture_of, build_model, load_model
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
+from sequentia.quality import check_evaluates
 from sequentia.runs import (
     CONFIG,
     ROOT,
@@ -396,7 +397,8 @@ class TrainingCLI(LightningCLI):
             if self.subcommand == "fit":
                 check_fits(self.model, self.loaded)
             else:
-                self._evaluate(stored)
+                self.model = stored
+                check_evaluates(stored, self.datamodule, "val" if self.subcommand == "validate" else "test")
         if self.init_from is not None:
             path, trained = self.init_from
             self.initialized = initialize(self.model, trained, path)
@@ -408,23 +410,12 @@ class TrainingCLI(LightningCLI):
         recorded = (self.recorded or {}).get("data")
         return self.given.sets_data or recorded != self.plain_options["data"]
 
-    def _evaluate(self, model: LanguageModel) -> None:
-        self.model = model
-        self.model.check_vocabulary(self.datamodule.vocabulary)
-        if self.model.max_positions is not None and self.datamodule.context_length > self.model.max_positions:
-            raise UserError(
-                f"{self.datamodule.shown_path} has lines of {self.datamodule.context_length - 1} characters, but the "
-                f"model of {self.checkpoint} reads at most {self.model.max_positions - 1}: set --data.max_length"
-            )
-
     def before_validate(self) -> None:
-        """Refuse to validate without lines."""
-        self._require_lines("validation", "val", len(self.datamodule.split.val))
+        """Log what is evaluated."""
         self._log_evaluated()
 
     def before_test(self) -> None:
-        """Refuse to test without lines."""
-        self._require_lines("test", "test", len(self.datamodule.split.test))
+        """Log what is evaluated."""
         self._log_evaluated()
 
     def after_validate(self) -> None:
@@ -451,14 +442,6 @@ class TrainingCLI(LightningCLI):
             now = restricted(now, self.base | {"model": {}})  # the model is the checkpoint's
         for change in changes(self.base, now):
             log.info(f"  {change}")
-
-    def _require_lines(self, name: str, split: str, lines: int) -> None:
-        if lines > 0:
-            return
-        data = self.datamodule
-        ready_made = data.val_path is not None or data.test_path is not None
-        remedy = "" if ready_made else f", or hold some out with --data.{split}_fraction"
-        raise UserError(f"{data.shown_path} has no {name} lines: give some with --data.{split}_path{remedy}")
 
     def before_fit(self) -> None:
         """Log where the run is saved, and what has changed since it was started.

@@ -13,6 +13,7 @@ from sequentia.metrics import CharacterAccuracy
 from sequentia.metrics.samples import SampleQuality
 from sequentia.models import LanguageModel
 from sequentia.models.base import Batch
+from sequentia.quality import update_accuracy
 
 _ACCURACY_CHARACTERS = 4_096  # evaluated for the accuracy: standard error below 0.008
 _EDITS = 500_000  # edited samples that are looked up at each validation: about 0.1 seconds
@@ -53,9 +54,7 @@ class Accuracy(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *args: Any
     ) -> None:
         """Evaluate them."""
-        position = None if batch.position is None else batch.position[:: self._every]
-        logits = pl_module(batch.context[:: self._every], position)
-        self._metric.update(logits, batch.target[:: self._every])
+        update_accuracy(self._metric, cast(LanguageModel, pl_module), batch, self._every)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log it."""
