@@ -218,6 +218,11 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
     return best_checkpoint(path if is_run else newest_run(path, trained=True) or path)
 
 
+def runs_below(root: Path) -> set[Path]:
+    """The run directories anywhere below `root`, or `root` itself."""
+    return {path.parent for name in (BEST, LAST, CONFIG) for path in root.glob(f"**/{name}")}
+
+
 def newest_run(root: Path, trained: bool = False) -> Path | None:
     """The run anywhere below `root` whose config.yaml or checkpoints were written last; None if there is none.
 
@@ -226,7 +231,7 @@ def newest_run(root: Path, trained: bool = False) -> Path | None:
         trained: Whether to skip runs that never completed a step.
     """
     written: list[tuple[int, Path]] = []
-    for run in {path.parent for name in (BEST, LAST, CONFIG) for path in root.glob(f"**/{name}")}:
+    for run in runs_below(root):
         times = [path.stat().st_mtime_ns for path in (*run.glob("*.ckpt"), run / CONFIG) if path.is_file()]
         if times:
             written.append((max(times), run))

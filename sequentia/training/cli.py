@@ -46,7 +46,7 @@ from sequentia.training.curves import Curves
 from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length, steps_between_validations
 from sequentia.training.distributed import check_launcher, processes
 from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
-from sequentia.training.messages import closing_message, describe, instantiation_message
+from sequentia.training.messages import closing_message, instantiation_message
 from sequentia.training.metrics_file import MetricsFile
 from sequentia.training.options import Given, as_list, base_options, restricted
 from sequentia.training.progress import RunProgress
@@ -481,7 +481,7 @@ class TrainingCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         if self.checkpoint is None or self.loaded is None:
-            log.info(f"starting run {self.run}: {describe(self.model)}")
+            log.info(f"starting run {self.run}: {self.model.describe()}")
             if self.initialized:
                 log.info(self.initialized)
             if reason is not None:

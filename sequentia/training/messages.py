@@ -19,7 +19,6 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tqdm import tqdm
 
-from sequentia.models import LanguageModel
 from sequentia.runs import BEST, LAST, ROOT
 from sequentia.shipped import shipped_configs
 from sequentia.text import printable
@@ -66,12 +65,6 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(printable(line) for line in super().format(record).split("\n"))
-
-
-def describe(model: LanguageModel) -> str:
-    """Architecture and number of parameters."""
-    size = sum(parameter.numel() for parameter in model.parameters())
-    return f"{type(model).__name__} with {size:,} parameters"
 
 
 def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time: bool = False) -> str:
