@@ -30,6 +30,7 @@ def draw_curves(history: History) -> "Figure":
         UserError: The run has logged no loss.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.5, 3.5), layout="constrained")
     axes = figure.add_subplot()
@@ -43,7 +44,7 @@ def draw_curves(history: History) -> "Figure":
             axes.plot(steps, values, color=color, linestyle=style, marker=marker, label=label, linewidth=1.8)
     if not axes.lines:
         raise UserError("the run has logged no loss: its metrics.csv is missing, or training has just begun")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step", fontfamily=FONT)
     axes.set_ylabel("NLL in nats per character", fontfamily=FONT)
     axes.grid(color="0.9")

@@ -102,8 +102,8 @@ def run(name: str, arguments: list[str]) -> int:
     sys.stdout.flush()
     if printed < options.num_samples:
         print(
-            f"only {printed:,} of {options.num_samples:,} lines: {draws:,} draws gave no more that are {' and '.join(wanted)}; "
-            "raise --temperature",
+            f"only {printed:,} of {options.num_samples:,} lines: {draws:,} draws gave no more that are "
+            f"{' and '.join(wanted)}; raise --temperature",
             file=sys.stderr,
         )
     return 0

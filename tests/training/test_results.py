@@ -85,12 +85,22 @@ def test_a_run_that_cannot_be_written_to_is_evaluated_all_the_same(run: Path, co
     )
 
 
-def test_valid_is_the_share_of_samples_that_the_users_function_accepts(run: Path, command: Command) -> None:
-    Path("my_check.py").write_text("def short(text):\n    return len(text) < 5\n")
-    found = json.loads(command("test", "--format", "json", "--valid", "my_check:short").out)
+def test_valid_is_the_share_of_samples_that_the_users_function_accepts(
+    run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("results_check.py").write_text("def short(text):\n    return len(text) < 5\n")
+    found = json.loads(command("test", "--format", "json", "--valid", "results_check:short").out)
     texts = load_model(run / "best.ckpt").sample(1000, seed=0, max_length=5)
     assert found["test/samples_valid"] == sum(len(text) < 5 for text in texts) / 1000
-    assert json.loads((run / "test.json").read_text())["valid"] == "my_check:short"
+    assert json.loads((run / "test.json").read_text())["valid"] == "results_check:short"
+    for options, message in (
+        (["--valid", "results_check:shrot"], "the module results_check has no 'shrot'"),
+        (["--valid", "results_check:short", "--data.seed", "1"], "--valid needs the run's own data"),
+    ):
+        code, out, err = command("test", *options)
+        assert (code, out) == (2, "")
+        assert message in err.splitlines()[-1]
 
 
 @pytest.mark.slow
