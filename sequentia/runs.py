@@ -1,6 +1,7 @@
 """Run directories: which run and which checkpoint a command means.
 
-A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, last.ckpt and best.ckpt.
+A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, metrics.csv, last.ckpt and best.ckpt, and the
+results test.json and validate.json if its best checkpoint has been evaluated.
 """
 
 import logging
