@@ -1,7 +1,7 @@
 """Every architecture with its shipped configuration: parameters, test NLL, training time, samples."""
 
+import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -34,12 +34,11 @@ def run(quick: bool) -> str:
             sequentia(directory, "fit", config, *(["--trainer.max_steps=100"] if quick else []))
             seconds = time.perf_counter() - start
             run_dir = Path(directory) / "checkpoints" / name / "version_0"
-            output = sequentia(directory, "test", config, f"--ckpt_path={run_dir}")
-            nll = re.search(r"test/loss\D*([\d.]+)", output)
-            assert nll, output
+            output = sequentia(directory, "test", config, f"--ckpt_path={run_dir}", "--format=json")
+            nll = json.loads(output)["test/loss"]
             samples = sequentia(directory, "sample", f"--ckpt_path={run_dir}", "--num_samples=5", "--seed=1", "--novel")
             model = load(run_dir / BEST)
             size = model.counts.numel() if isinstance(model, Counting) else sum(p.numel() for p in model.parameters())
             link = f"[{name}](configs/{name}.yaml)"
-            table.add(link, f"{size:,}", f"{float(nll[1]):.3f}", f"{seconds:.0f}", ", ".join(samples.split("\n")[:-1]))
+            table.add(link, f"{size:,}", f"{nll:.3f}", f"{seconds:.0f}", ", ".join(samples.split("\n")[:-1]))
     return f"## Architectures\n\n{table}\n"

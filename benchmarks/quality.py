@@ -1,8 +1,8 @@
 """Quality on names.txt: test NLL of the shipped configurations on two splits, over several seeds."""
 
+import json
 import math
 import os
-import re
 import statistics
 import sys
 import tempfile
@@ -60,13 +60,6 @@ def write_split(directory: Path, split: str) -> list[str]:
     return [f"--data.path={train}", f"--data.val_path={val}", f"--data.test_path={test}"]
 
 
-def parse_loss(output: str, part: str) -> float:
-    """The loss in the output of `sequentia validate` or `test`."""
-    found = re.search(rf"{part}/loss\D*([\d.]+)", output)
-    assert found, output
-    return float(found[1])
-
-
 class Result(NamedTuple):
     """Training time and NLLs of a run."""
 
@@ -86,8 +79,11 @@ def fit(config: str, split: str, seed: int, threads: int | None, *options: str) 
         start = time.perf_counter()
         sequentia(directory, "fit", *arguments, threads=threads)
         seconds = time.perf_counter() - start
-        val, test = (sequentia(directory, command, *arguments, threads=threads) for command in ("validate", "test"))
-    result = Result(seconds, parse_loss(val, "val"), parse_loss(test, "test"))
+        val, test = (
+            json.loads(sequentia(directory, command, *arguments, "--format=json", threads=threads))
+            for command in ("validate", "test")
+        )
+    result = Result(seconds, val["val/loss"], test["test/loss"])
     # Printed at once, because the tables take hours.
     print(f"{config} {split} {seed} {' '.join(options)}: {result}", file=sys.stderr, flush=True)
     return result

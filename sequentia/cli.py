@@ -25,8 +25,9 @@ COMMANDS = {
     "test": ("evaluate a checkpoint on the test lines", "sequentia.commands.fit"),
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
     "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
+    "report": ("compare runs", "sequentia.commands.report"),
     "export": ("convert a trained model for Hugging Face transformers or ONNX", "sequentia.commands.export"),
-    "plot": ("draw a heat map of a trained model's character pairs", "sequentia.commands.plot"),
+    "plot": ("draw a trained model's character pairs, or the curves of its run", "sequentia.commands.plot"),
 }
 """Subcommand -> its help text, and the module whose `run(name, arguments)` runs it and returns the exit code."""
 

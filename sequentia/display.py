@@ -1,4 +1,4 @@
-"""How a model and the lines that it makes are shown: in a log line, and as HTML in a notebook."""
+"""How a notebook shows a model and the lines that it makes, as HTML."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -24,12 +24,6 @@ class Texts(list[str]):
         return f'<div style="columns: 12em">{lines}</div>{rest}'
 
 
-def describe(model: "LanguageModel") -> str:
-    """Architecture and number of parameters."""
-    size = sum(parameter.numel() for parameter in model.parameters())
-    return f"{type(model).__name__} with {size:,} parameters"
-
-
 def model_html(model: "LanguageModel") -> str:
     """A model as HTML without references: its size, its options, and a heat map of `next_probabilities`."""
     from sequentia.heatmap import LARGEST
@@ -42,7 +36,7 @@ def model_html(model: "LanguageModel") -> str:
     ]
     cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(printable(text))}</td></tr>" for name, text in rows)
     image = "".join(_heat_map(model)) if len(model.vocabulary) <= LARGEST else ""
-    return f"<b>{escape(describe(model))}</b><table>{cells}</table>{image}"
+    return f"<b>{escape(model.describe())}</b><table>{cells}</table>{image}"
 
 
 def _heat_map(model: "LanguageModel") -> Iterator[str]:

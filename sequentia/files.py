@@ -1,5 +1,6 @@
-"""Writing a file or directory as a whole or not at all, in one place."""
+"""Writing a file or directory as a whole or not at all, in one place; the hash of a file."""
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -52,3 +53,9 @@ def remove_leftovers(directory: Path) -> None:
     """Remove the temporary files that a process killed while writing left in `directory`."""
     for path in directory.glob(f".*{_SUFFIX}"):
         path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.evaluation import check_probabilities, evaluating
-from sequentia.files import replacing
+from sequentia.figures import FONT, save_figure
 from sequentia.text import printable
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ LARGEST = 500
 """Largest vocabulary that is drawn; the cells of a larger one would be only a few pixels wide."""
 
 _LARGEST_LABELED = 64  # vocabulary up to which cells are labeled: more labels are slow to draw and hard to read
-_FONT = "DejaVu Sans"  # ships with matplotlib, so the image is the same everywhere
 # Inches. The largest figure is 27 inches wide with bare cells, 40 with labeled cells.
 _LABELED_CELL, _BARE_CELL, _MARGIN = 0.6, 0.05, 0.8
 
@@ -65,14 +64,14 @@ def draw(model: "LanguageModel") -> "Figure":
     largest = float(values.max())
     axes.imshow(values, cmap="Blues", vmin=0, vmax=largest or 1)
     cell = 72 * inner * width / size  # width of a cell in points
-    style: dict[str, Any] = {"fontfamily": _FONT, "parse_math": False}  # dollar signs are not math
+    style: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}  # dollar signs are not math
     tick_style = style | {"fontsize": min(10.0, 0.7 * cell)}
     axes.set_xticks(range(size), labels, rotation=0 if labeled else 90, **tick_style)
     axes.set_yticks(range(size), labels, **tick_style)
     axes.tick_params(length=0, labeltop=True)
-    axes.set_xlabel("next character", fontfamily=_FONT)
-    axes.set_ylabel("character", fontfamily=_FONT)
-    axes.set_title(f"{type(model).__name__}: {title}", fontfamily=_FONT)
+    axes.set_xlabel("next character", fontfamily=FONT)
+    axes.set_ylabel("character", fontfamily=FONT)
+    axes.set_title(f"{type(model).__name__}: {title}", fontfamily=FONT)
     if labeled:
         for i, before in enumerate(labels):
             for j, after in enumerate(labels):
@@ -90,17 +89,7 @@ def save(model: "LanguageModel", out: Path) -> None:
     Raises:
         UserError: The suffix is not that of an image format, or the file cannot be written; or see `draw`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    image_format = out.suffix.lower().lstrip(".")
-    if image_format not in FigureCanvasAgg.get_supported_filetypes():
-        raise UserError(f"{out} is not the name of an image file: use the suffix .png, .svg or .pdf")
-    figure = draw(model)
-    with replacing(out) as temporary:
-        try:
-            figure.savefig(temporary, format=image_format)
-        except RuntimeError as error:  # .pgf needs TeX
-            raise UserError(f"cannot draw {out}: {error}; use the suffix .png, .svg or .pdf") from error
+    save_figure(lambda: draw(model), out)
 
 
 def _label(character: str) -> str:
@@ -111,6 +100,6 @@ def _label(character: str) -> str:
         return "␣"
     if printable(character) != character:
         return printable(character)
-    if not character.isprintable() or get_font(findfont(_FONT)).get_char_index(ord(character)) == 0:
+    if not character.isprintable() or get_font(findfont(FONT)).get_char_index(ord(character)) == 0:
         return f"{ord(character):04X}"
     return character

@@ -76,10 +76,10 @@ class Quality:
         nll = self.nll.compute()
         values = {
             "loss": nll,
+            **{f"baseline_{name}": value for name, value in self._baselines().items()},
             "bits_per_char": bits_per_char(nll),
             "perplexity": perplexity(nll),
             "accuracy": self._accuracy.compute(),
-            **{f"baseline_{name}": value for name, value in self._baselines().items()},
             **{f"samples_{name}": value for name, value in self._samples().items()},
             "lines": self._lines.compute(),
         }

@@ -1,6 +1,7 @@
 """Run directories: which run and which checkpoint a command means.
 
-A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, last.ckpt and best.ckpt.
+A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, metrics.csv, last.ckpt and best.ckpt, and the
+results test.json and validate.json if its best checkpoint has been evaluated.
 """
 
 import logging
@@ -229,6 +230,11 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
     return best_checkpoint(path if is_run else newest_run(path, trained=True) or path)
 
 
+def runs_below(root: Path) -> set[Path]:
+    """The run directories anywhere below `root`, or `root` itself."""
+    return {path.parent for name in (BEST, LAST, CONFIG) for path in root.glob(f"**/{name}")}
+
+
 def newest_run(root: Path, trained: bool = False) -> Path | None:
     """The run anywhere below `root` whose config.yaml or checkpoints were written last; None if there is none.
 
@@ -237,7 +243,7 @@ def newest_run(root: Path, trained: bool = False) -> Path | None:
         trained: Whether to skip runs that never completed a step.
     """
     written: list[tuple[int, Path]] = []
-    for run in {path.parent for name in (BEST, LAST, CONFIG) for path in root.glob(f"**/{name}")}:
+    for run in runs_below(root):
         times = [path.stat().st_mtime_ns for path in (*run.glob("*.ckpt"), run / CONFIG) if path.is_file()]
         if times:
             written.append((max(times), run))

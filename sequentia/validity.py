@@ -56,7 +56,7 @@ def is_valid(valid: Callable[[str], object], text: str) -> bool:
     except Exception as error:
         shown = printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
         name = getattr(valid, "__name__", "the function")
-        raise UserError(f"--valid: {name} fails on {shown!r}: {type(error).__name__}: {error}") from error
+        raise UserError(f"--valid: {name} fails on '{shown}': {type(error).__name__}: {error}") from error
 
 
 def share_valid(valid: Callable[[str], object], texts: Iterable[str]) -> float:

@@ -188,20 +188,8 @@ TRAINING: dict[str, list[str]] = {
     "nothing": ANY,
 }  # fmt: skip
 CKPT = {"ckpt_path": [*PATHS, "", "last", "--"], "nothing": TEXTS, "help": [""]}
-SAMPLE = CKPT | {
-    "num_samples": ["-1", "0", "1", "5", *ODD_NUMBERS, *TEXTS],
-    "prompt": [*TEXTS, *PATHS],
-    **dict.fromkeys(("temperature", "top_k", "top_p", "max_length", "min_length", "seed", "batch_size"), ANY),
-    **dict.fromkeys(("novel", "unique", "nll", "raw"), BOOLS),
-}
-OPTIONS: dict[str, dict[str, list[str]]] = {
-    **dict.fromkeys(("fit", "validate", "test"), TRAINING),
-    "sample": SAMPLE,
-    "score": CKPT | {"path": PATHS + TEXTS, "per_char": ["", "1"], "raw": [""]},
-    "plot": CKPT,
-    "export": CKPT | {"format": ["gpt2", "onnx", *TEXTS]},
-}
-FLAGS = {"novel", "unique", "nll", "raw", "per_char", "help"}
+FORMATS = ["table", "csv", "json", "html", *TEXTS]
+FUNCTIONS = ["keyword:iskeyword", "keyword:kwlist", "keyword", "nowhere:f", "math:sqrt", *TEXTS]
 OUTPUTS = [
     *TEXTS,
     *PATHS,
@@ -216,7 +204,24 @@ OUTPUTS = [
     "dir/a.png",
     "x" * 300 + ".png",
 ]
-POSITIONAL = {"score": TEXTS + PATHS, "plot": OUTPUTS, "export": OUTPUTS}
+SAMPLE = CKPT | {
+    "num_samples": ["-1", "0", "1", "5", *ODD_NUMBERS, *TEXTS],
+    "prompt": [*TEXTS, *PATHS],
+    **dict.fromkeys(("temperature", "top_k", "top_p", "max_length", "min_length", "seed", "batch_size"), ANY),
+    **dict.fromkeys(("novel", "unique", "nll", "raw"), BOOLS),
+    "valid": FUNCTIONS,
+}
+OPTIONS: dict[str, dict[str, list[str]]] = {
+    "fit": TRAINING,
+    **dict.fromkeys(("validate", "test"), TRAINING | {"format": FORMATS, "valid": FUNCTIONS}),
+    "sample": SAMPLE,
+    "score": CKPT | {"path": PATHS + TEXTS, "per_char": ["", "1"], "raw": [""]},
+    "plot": CKPT | {"what": ["pairs", "curves", *TEXTS]},
+    "report": {"format": FORMATS, "out": OUTPUTS, "help": [""]},
+    "export": CKPT | {"format": ["gpt2", "onnx", *TEXTS]},
+}
+FLAGS = {"novel", "unique", "nll", "raw", "per_char", "help"}
+POSITIONAL = {"score": TEXTS + PATHS, "plot": OUTPUTS, "export": OUTPUTS, "report": ["run", *PATHS]}
 ALWAYS = {
     "fit": ["--data.path", "data.txt", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu"],
     "validate": ["--data.path", "data.txt", "--trainer.accelerator", "cpu", "--ckpt_path", "run"],
@@ -236,7 +241,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if command in ALWAYS:
         name = random.choice(["bigram", "bigram", "bigram_counts", "ngram", "bow", "mlp", "gru", "cnn", "transformer"])
         arguments += ["--config", str(CONFIGS / f"{name}.yaml"), *ALWAYS[command]]
-    elif random.random() < 0.8:
+    elif command != "report" and random.random() < 0.8:
         arguments += ["--ckpt_path", "run"]
     if command == "export" and random.random() < 0.8:
         arguments += ["--format", random.choice(["gpt2", "onnx"])]

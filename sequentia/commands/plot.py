@@ -1,4 +1,4 @@
-"""`sequentia plot`: draw a heat map of a trained model's character pairs."""
+"""`sequentia plot`: draw a trained model's character pairs, or the curves of its run."""
 
 from pathlib import Path
 
@@ -9,14 +9,20 @@ from sequentia.runs import find_checkpoint
 def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(
-        prog="sequentia plot",
-        description="Draw a heat map of a trained model's character pairs: the counts of a model that counts them, "
-        "otherwise the probability of each character at the start of a line and after each first character.",
+        prog="sequentia plot", description="Draw a trained model's character pairs, or the curves of its run."
     )
     parser.add_argument(
         "out", type=Path, metavar="OUT", help="image file to write (.png, .svg or .pdf); an existing file is replaced"
     )
     parser.add_ckpt_path()
+    parser.add_argument(
+        "--what",
+        choices=["pairs", "curves"],
+        default="pairs",
+        help="pairs: a heat map of which character follows which: counts if the model counts pairs, otherwise the "
+        "probability of each character at the start of a line and after each first character; curves: training and "
+        "validation NLL by step (default: %(default)s)",
+    )
     return parser
 
 
@@ -24,6 +30,13 @@ def run(name: str, arguments: list[str]) -> int:
     """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
+    if options.what == "curves":
+        from sequentia.figures import draw_curves, save_figure
+        from sequentia.history import read_history
+
+        history = read_history(checkpoint.parent)
+        save_figure(lambda: draw_curves(history), options.out)
+        return 0
 
     from sequentia.heatmap import save
     from sequentia.loading import load

@@ -1,7 +1,7 @@
 """`sequentia sample`: print new lines from a trained model."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sequentia.sampling import Sample
 
 _DRAWS_PER_LINE = 100
-"""With --novel or --unique, give up after this many draws per requested line."""
+"""With --novel, --unique or --valid, give up after this many draws per requested line."""
 
 
 def parser() -> Parser:
@@ -50,6 +50,11 @@ def parser() -> Parser:
     )
     add("--novel", action="store_true", help="print only lines that are not in the training data")
     add("--unique", action="store_true", help="print no line twice")
+    add(
+        "--valid",
+        metavar="MODULE:FUNCTION",
+        help="print only lines that a function of a text accepts; the module is in the current directory or installed",
+    )
     add("--nll", action="store_true", help="append a tab and the line's negative log-likelihood in nats")
     add("--raw", action="store_true", help="do not escape control characters")
     return parser
@@ -62,7 +67,9 @@ def run(name: str, arguments: list[str]) -> int:
 
     from sequentia.loading import load
     from sequentia.sampling import generate
+    from sequentia.validity import load_valid
 
+    valid = None if options.valid is None else load_valid(options.valid)
     model = load(checkpoint, trust=options.trust)
     data = training_data(checkpoint.parent, "--novel") if options.novel else None
     if data is not None and data.vocabulary != model.vocabulary:
@@ -70,7 +77,8 @@ def run(name: str, arguments: list[str]) -> int:
             f"--novel needs the training data, but {data.shown_path} has changed: its characters differ from the "
             "model's vocabulary; restore the file"
         )
-    draws = options.num_samples * _DRAWS_PER_LINE if options.novel or options.unique else options.num_samples
+    wanted = [name for name in ("novel", "unique", "valid") if getattr(options, name)]
+    draws = options.num_samples * (_DRAWS_PER_LINE if wanted else 1)
     samples = generate(
         model,
         draws,
@@ -84,7 +92,7 @@ def run(name: str, arguments: list[str]) -> int:
         batch_size=options.batch_size,
     )
     printed = 0
-    for sample in _accepted(samples, data, options.unique):
+    for sample in _accepted(samples, data, options.unique, valid):
         text = sample.text if options.raw else printable(sample.text)
         print(f"{text}\t{sample.nll:.4f}" if options.nll else text)
         printed += 1
@@ -92,20 +100,25 @@ def run(name: str, arguments: list[str]) -> int:
             break
     sys.stdout.flush()
     if printed < options.num_samples:
-        wanted = " and ".join(name for name in ("novel", "unique") if getattr(options, name))
         print(
-            f"only {printed:,} of {options.num_samples:,} lines: {draws:,} draws gave no more that are {wanted}; "
-            "raise --temperature",
+            f"only {printed:,} of {options.num_samples:,} lines: {draws:,} draws gave no more that are "
+            f"{' and '.join(wanted)}; raise --temperature",
             file=sys.stderr,
         )
     return 0
 
 
-def _accepted(samples: Iterator["Sample"], data: "CharDataModule | None", unique: bool) -> Iterator["Sample"]:
-    """The samples that are not training lines of `data` and, if `unique`, have not occurred before."""
+def _accepted(
+    samples: Iterator["Sample"], data: "CharDataModule | None", unique: bool, valid: Callable[[str], object] | None
+) -> Iterator["Sample"]:
+    """The samples that are not training lines of `data`, are valid and, if `unique`, have not occurred before."""
+    from sequentia.validity import is_valid
+
     seen: set[str] = set()
     for sample in samples:
         if data is not None and data.splits_of([sample.text]) == ["train"]:
+            continue
+        if valid is not None and not is_valid(valid, sample.text):
             continue
         if unique:
             if sample.text in seen:

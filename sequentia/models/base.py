@@ -146,6 +146,10 @@ class LanguageModel(LightningModule, ABC):
         """Number of positions of a line that the model can read; None if unlimited."""
         return None
 
+    def describe(self) -> str:
+        """Architecture and number of parameters."""
+        return f"{type(self).__name__} with {sum(parameter.numel() for parameter in self.parameters()):,} parameters"
+
     @property
     def exports_onnx(self) -> bool:
         """Whether ONNX has the operations of `forward`."""

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -20,6 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError
 from sequentia.files import replacing
+from sequentia.models import LanguageModel
 from sequentia.runs import BEST, CONFIG, LAST
 from sequentia.training.defaults import planned_steps
 from sequentia.training.distributed import any_process
@@ -78,9 +79,9 @@ class SaveConfig(SaveConfigCallback):
         """Write nothing yet: a run that cannot resume with these options keeps its config.yaml."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it, whichever logger is used."""
+        """Write it, whichever logger is used, with a first line for people and `sequentia report`."""
         if trainer.is_global_zero and not trainer.fast_dev_run:
-            text = self.parser.dump(self.config, skip_none=False)
+            text = f"# {cast(LanguageModel, pl_module).describe()}\n" + self.parser.dump(self.config, skip_none=False)
             with replacing(self.run / CONFIG) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 

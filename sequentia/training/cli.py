@@ -21,9 +21,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.checkpoint import read_checkpoint, refused
-from sequentia.display import describe
 from sequentia.errors import UserError, cause_of
-from sequentia.files import remove_leftovers
+from sequentia.files import remove_leftovers, sha256
 from sequentia.loading import architecture_of, build_model, load
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
@@ -39,7 +38,7 @@ from sequentia.runs import (
     remove_if_never_begun,
     run_to_fit,
 )
-from sequentia.training import slurm
+from sequentia.training import results, slurm
 from sequentia.training.budget import Trial, length_within, parse_time
 from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
 from sequentia.training.checks import check_options
@@ -74,6 +73,7 @@ class TrainingCLI(LightningCLI):
     model: LanguageModel
     init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
     initialized = ""  # what of it was copied
+    digest = ""  # SHA-256 of the checkpoint that is evaluated
 
     def __init__(
         self, held: ExitStack, subcommand: str, started: float, trust: Sequence[str], *args: Any, **kwargs: Any
@@ -84,7 +84,7 @@ class TrainingCLI(LightningCLI):
     def subcommands(self) -> dict[str, set[str]]:
         """The subcommand, and the arguments of the trainer's method that are not options."""
         loaders = {"train_dataloaders", "val_dataloaders"} if self.subcommand == "fit" else {"dataloaders"}
-        return {self.subcommand: {"model", "datamodule", "weights_only", *loaders}}
+        return {self.subcommand: {"model", "datamodule", "weights_only", "verbose", *loaders}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the groups `checkpoint`, `optimizer` and `lr_scheduler`, and pass vocabulary and length to the model."""
@@ -109,6 +109,8 @@ class TrainingCLI(LightningCLI):
             help="Start a new run from the weights of a checkpoint: a file, or a run directory (its best checkpoint). "
             "The data may have other characters and longer lines.",
         )
+        if self.subcommand != "fit":
+            results.add_arguments(parser)
         parser.add_optimizer_args((torch.optim.Optimizer,))
         parser.add_lr_scheduler_args((LRScheduler, ReduceLROnPlateau))
         parser.add_argument(
@@ -154,6 +156,8 @@ class TrainingCLI(LightningCLI):
             self._find_run(command)
         architecture = None
         if self.checkpoint is not None:
+            if command != "fit":
+                self.digest = sha256(self.checkpoint)  # before it is read: it can be replaced at any time
             self.loaded = read_checkpoint(self.checkpoint)
             architecture = architecture_of(self.loaded, self.checkpoint, self.trust)
             if command == "fit":
@@ -305,6 +309,10 @@ class TrainingCLI(LightningCLI):
             kwargs["logger"] = [*loggers, MetricsFile(self.run)]
         else:
             kwargs |= {"logger": False, "check_val_every_n_epoch": 1}
+            own_data = results.is_own_data(self.datamodule, self.loaded or {}, self.recorded)
+            options = self.instances["valid"], self.instances["format"]
+            self.results = results.Results(self.subcommand, own_data, *options)
+            callbacks.append(self.results)
         self.trainer_defaults["callbacks"] = callbacks
         with _plain_errors():
             return super().instantiate_trainer(**kwargs)
@@ -431,17 +439,32 @@ class TrainingCLI(LightningCLI):
         """Log what is evaluated."""
         self._log_evaluated()
 
+    def validate(self, **kwargs: Any) -> None:
+        """Evaluate, and print the result in place of Lightning."""
+        self.trainer.validate(**kwargs, verbose=False)
+
+    def test(self, **kwargs: Any) -> None:
+        """Evaluate, and print the result in place of Lightning."""
+        self.trainer.test(**kwargs, verbose=False)
+
     def after_validate(self) -> None:
-        """Refuse a result that is not a number."""
-        self._check_result("val/loss")
+        """Print and record the result."""
+        self._finish()
 
     def after_test(self) -> None:
-        """Refuse a result that is not a number."""
-        self._check_result("test/loss")
+        """Print and record the result."""
+        self._finish()
 
-    def _check_result(self, name: str) -> None:
-        if self.checkpoint is not None and self.trainer.callback_metrics[name].isnan():
+    def _finish(self) -> None:
+        if self.checkpoint is None or self.loaded is None:
+            return
+        if not self.results.values:
             raise refused(self.checkpoint, "its weights give probabilities that are NaN")
+        if self.trainer.is_global_zero:
+            print(self.results.text())
+            precision = self.plain_options["trainer"]["precision"]
+            changed = None if self.base["trainer"].get("precision") == precision else "trainer.precision"
+            self.results.record(self.checkpoint, self.digest, self.loaded["global_step"], changed)
 
     def _log_evaluated(self) -> None:
         if self.trainer.is_global_zero:
@@ -470,7 +493,7 @@ class TrainingCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         if self.checkpoint is None or self.loaded is None:
-            log.info(f"starting run {self.run}: {describe(self.model)}")
+            log.info(f"starting run {self.run}: {self.model.describe()}")
             if self.initialized:
                 log.info(self.initialized)
             if reason is not None:

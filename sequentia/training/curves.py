@@ -8,9 +8,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import grad_norm
 from torch import Tensor
 
+from sequentia.history import read_history
 from sequentia.models import LanguageModel
 from sequentia.models.base import Batch
 from sequentia.training.defaults import planned_steps
+from sequentia.training.metrics_file import MetricsFile
 from sequentia.vocabulary import BOUNDARY
 
 
@@ -21,6 +23,9 @@ class Curves(Callback):
     - `vitals/lr_<group>`: learning rate of each parameter group in the point's own step.
     - `vitals/grad_norm`: norm of all gradients in the point's own step, before clipping.
     - `vitals/lines_per_second`, `vitals/chars_per_second`: speed since the last point, validations left out.
+
+    - `vitals/seconds`: time since training started, validations and saving included. A resumed run adds to the time of
+      the last point that it keeps.
 
     TensorBoard shows groups in alphabetical order, and expands the first two: train and val. A resumed run continues
     the mean, which is in the checkpoint; the speed is that of its own process. `Trainer.log` would cost as much as a
@@ -46,6 +51,8 @@ class Curves(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue the mean of a resumed run; take it over if the number of processes has changed."""
+        self._started = time.perf_counter()
+        self._earlier: float | None = None  # seconds of the processes before this one
         self._last_step = planned_steps(trainer)
         self._done = trainer.global_step
         if self._saved:
@@ -122,12 +129,28 @@ class Curves(Callback):
         if self._seconds:
             values["vitals/lines_per_second"] = lines / self._seconds
             values["vitals/chars_per_second"] = timed_characters / self._seconds
+        if self.vitals and trainer.is_global_zero:
+            if self._earlier is None:
+                self._earlier = self._recorded_seconds(trainer)
+            if self._earlier is not None:
+                values["vitals/seconds"] = self._earlier + time.perf_counter() - self._started
         for logger in trainer.loggers:
             if values:
                 logger.log_metrics(values | {"epoch": trainer.current_epoch}, trainer.global_step - 1)
                 logger.save()
         self._nll, self._characters, self._point = 0.0, 0.0, {}
         self._seconds, self._timed_characters, self._timed_lines = 0.0, 0.0, 0.0
+
+    def _recorded_seconds(self, trainer: Trainer) -> float | None:
+        """The time that the run had taken before this process; None if it is unknown."""
+        if trainer.ckpt_path is None:
+            return 0.0
+        run = next((logger.path.parent for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
+        history = {} if run is None else read_history(run)  # without the steps that are taken again
+        if "train/loss" not in history:
+            return 0.0  # the process before this one logged no point
+        seconds = list(history.get("vitals/seconds", {}).values())
+        return seconds[-1] if seconds else None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the sums of all processes, each of which calls this."""

@@ -35,6 +35,8 @@ OPTIONS = {
         "--ckpt_path PATH": "a checkpoint, a run (its best) or a directory of runs (default: the newest run)",
         "--data.path FILE": "other lines than those of the run",
         "--trust MODULE": "a module of yours that a checkpoint may import",
+        "--format table|json|csv": "how to print the result (default: table)",
+        "--valid MODULE:FUNCTION": "measure the share of valid samples, by a function of a text",
         "--trainer.accelerator NAME": "cpu or gpu (default: that of the run)",
     },
 }
@@ -42,8 +44,8 @@ OPTIONS["test"] = OPTIONS["validate"]
 
 _INTRODUCTIONS = {
     "fit": "Train a model, or resume a run.",
-    "validate": "Evaluate a checkpoint on the validation lines of its run: NLL, bits per character, perplexity.",
-    "test": "Evaluate a checkpoint on the test lines of its run: NLL, bits per character, perplexity.",
+    "validate": "Evaluate a checkpoint on the validation lines of its run, and its samples.",
+    "test": "Evaluate a checkpoint on the test lines of its run, and its samples.",
 }
 
 

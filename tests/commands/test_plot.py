@@ -4,9 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from sequentia.figures import draw_curves
+from sequentia.history import read_history
 from sequentia.models import Bigram
 
 Command = Callable[..., Any]
@@ -56,3 +59,33 @@ def test_pgf_without_tex_is_one_line(
     assert "'xelatex' not found" in ended.err
     assert ended.err.endswith("; use the suffix .png, .svg or .pdf\n")
     assert [path.name for path in tmp_path.iterdir()] == ["version_0"]
+
+
+def test_the_curves_are_those_of_the_run(command: Command, trained: Path, tmp_path: Path) -> None:
+    history = read_history(trained)
+    figure = draw_curves(history)
+    (line,) = figure.axes[0].get_lines()
+    assert line.get_label() == "training"
+    assert np.asarray(line.get_xydata()).tolist() == [[step + 1, nll] for step, nll in history["train/loss"].items()]
+    out = tmp_path / "a.svg"
+    assert command("plot", "--what", "curves", "--ckpt_path", trained, out) == (0, "", "")
+    assert "<svg" in out.read_text()
+
+
+def test_curves_of_many_or_single_or_infinite_points_are_drawn() -> None:
+    history = {
+        "train/loss": {step: 1e5 - step for step in range(10_000)} | {10_000: float("inf"), 10_001: float("nan")},
+        "val/loss": {7: 2.5},
+    }
+    train, val = draw_curves(history).axes[0].get_lines()
+    points = np.asarray(train.get_xydata())
+    assert len(points) <= 1_001
+    assert points[[0, -1]].tolist() == [[1, 1e5], [10_000, 1e5 - 9_999]]
+    assert (np.asarray(val.get_xydata()).tolist(), val.get_marker()) == ([[8, 2.5]], "o")
+
+
+def test_a_run_without_metrics_has_no_curves(command: Command, save_run: Callable[..., Path], tmp_path: Path) -> None:
+    result = command("plot", "--what", "curves", "--ckpt_path", save_run(Bigram("ab", 4)), tmp_path / "a.png")
+    assert (result.code, result.out) == (2, "")
+    assert "has logged no loss" in result.err
+    assert not (tmp_path / "a.png").exists()

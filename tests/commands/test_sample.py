@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,24 @@ def test_unique_prints_no_line_twice_and_reports_when_it_gives_up(command: Comma
     ended = command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 3)
     assert (ended.code, sorted(ended.out.split())) == (0, ["a", "b"])
     assert ended.err == "only 2 of 3 lines: 300 draws gave no more that are unique; raise --temperature\n"
+
+
+def test_valid_prints_only_lines_that_the_users_function_accepts(
+    command: Command, coin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("sample_check.py").write_text(
+        "def is_a(text):\n    return text == 'a'\n\ndef never(text):\n    return False\n"
+    )
+    options = ["sample", "--ckpt_path", coin, "--num_samples", 20]
+    assert lines(command(*options, "--valid", "sample_check:is_a")) == ["a"] * 20
+    ended = command(*options, "--valid", "sample_check:never", "--unique")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "only 0 of 20 lines: 2,000 draws gave no more that are unique and valid; raise --temperature\n"
+    ended = command(*options, "--valid", "sample_check:none")
+    assert (ended.code, ended.out) == (2, "")
+    assert "the module sample_check has no 'none'" in ended.err
 
 
 def test_novel_prints_no_training_line(command: Command, trained: Path) -> None:

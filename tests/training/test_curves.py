@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sequentia.data import CharDataModule
+from sequentia.history import read_history
 from sequentia.models import Bigram
 from sequentia.training.curves import Curves
 from sequentia.training.defaults import logging_interval, validation_interval
@@ -63,8 +64,30 @@ def test_a_point_is_the_mean_of_the_steps_since_the_last_one_weighted_by_charact
             assert loss == pytest.approx(total / sum(weights[start:end]), abs=1e-6)
         rates = dict(curves(uninterrupted("every 5 steps"))[RATE])
         assert found[RATE] == [(step, rates[step]) for step in (14, 29, 39)]
+        seconds = [value for _, value in found["vitals/seconds"]]
+        assert 0 < seconds[0] < seconds[1] < seconds[2]
     assert curves(the_run(whole))["train/loss"] == curves(the_run(killed))["train/loss"]
     same_checkpoints(the_run(whole) / "last.ckpt", the_run(killed) / "last.ckpt")
+
+
+def test_the_seconds_of_a_resumed_run_continue_those_that_are_recorded(
+    fit: ForkServer, uninterrupted: Uninterrupted
+) -> None:
+    cwd = uninterrupted.workdir("seconds")
+    options = [*arguments("every 5 steps"), "--trainer.log_every_n_steps", "10"]
+    assert fit(cwd, options, {"call": "on_train_batch_end", "count": 28}) == -9
+    path = the_run(cwd) / "metrics.csv"
+    before = list(read_history(path.parent)["vitals/seconds"].values())
+    assert len(before) == 2
+    path.write_text(path.read_text().replace(f"{before[1]:.9g}", "5000"))
+    assert fit(cwd, [*options, "--ckpt_path", "last"]) == 0
+    seconds = list(read_history(path.parent)["vitals/seconds"].values())
+    assert seconds[:2] == [before[0], 5000]
+    assert 5000 < seconds[2] < seconds[3] < 5100
+    # A run of a version that recorded no seconds: the rest of its time would be too short.
+    path.write_text(path.read_text().replace("vitals/seconds", "vitals/other"))
+    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last", "--trainer.max_steps", "45"]) == 0
+    assert "vitals/seconds" not in read_history(path.parent)
 
 
 @pytest.fixture

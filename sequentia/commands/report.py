@@ -1,0 +1,82 @@
+"""`sequentia report`: compare runs."""
+
+import sys
+from pathlib import Path
+
+from sequentia.commands.parser import Parser
+from sequentia.errors import UserError
+from sequentia.files import replacing
+from sequentia.printing import as_csv, as_json, as_table
+from sequentia.report import COLUMNS, Run, differing_options, find_runs, read_run, shown, sort_runs
+from sequentia.text import printable
+
+FORMATS = ("table", "csv", "json", "html")
+
+
+def parser() -> Parser:
+    """The command's argument parser."""
+    parser = Parser(
+        prog="sequentia report",
+        description="Compare runs: what they reached, and the options in which they differ, sorted by validation NLL "
+        "(val/loss, the lowest of the run, in nats per character). test/loss is the result of `sequentia test`; the "
+        "samples are the 200 of the best validation.",
+    )
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="a run directory, or a directory of runs (default: checkpoints)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="html is one page without external resources; of a single RUN it also has the curves, options and samples "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: stdout); it is replaced")
+    return parser
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run the command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    runs: list[Run] = []
+    paths = find_runs(options.runs)
+    skipped: list[str] = []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except UserError as error:
+            skipped.append(f"skipped {printable(str(path))}: {printable(str(error))}")
+    if not runs:
+        raise UserError(f"{skipped[0]}; no other run to report" if len(skipped) == 1 else f"{skipped[0]}; likewise all")
+    for line in skipped:
+        print(line, file=sys.stderr)
+    for stale in (printable(str(run.path)) for run in runs if run.stale_test):
+        print(
+            f"{stale}: test.json is damaged or of an earlier checkpoint, and is left out: test it again",
+            file=sys.stderr,
+        )
+    text = _text(sort_runs(runs), options.format)
+    if options.out is None:
+        print(text)
+        return 0
+    with replacing(options.out) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    return 0
+
+
+def _text(runs: list[Run], form: str) -> str:
+    differing = differing_options(runs)
+    if form == "html":
+        from sequentia.report_page import page
+
+        return page(runs).removesuffix("\n")
+    if form == "table":
+        rows = []
+        for run in runs:
+            own = {name: run.options[name] for name in differing if name in run.options}
+            pairs = [f"{name}={'null' if value is None else shown(name, value)}" for name, value in own.items()]
+            rows.append([*(shown(name, value) for name, value in run.row.items()), " ".join(pairs)])
+        header = [*COLUMNS, "options that differ"] if differing else COLUMNS
+        return as_table(header, [row[: len(header)] for row in rows], right=range(2, len(COLUMNS)))
+    records = [run.row | {name: run.options[name] for name in differing if name in run.options} for run in runs]
+    return as_json(records) if form == "json" else as_csv([*COLUMNS, *differing], records)
