@@ -199,7 +199,7 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
     "sample": SAMPLE,
     "score": CKPT | {"path": PATHS + TEXTS, "per_char": ["", "1"], "raw": [""]},
     "plot": CKPT,
-    "export": CKPT | {"format": ["gpt2", "onnx", *TEXTS]},
+    "export": CKPT | {"format": ["gpt2", "onnx", "html", *TEXTS]},
 }
 FLAGS = {"novel", "unique", "nll", "raw", "per_char", "help"}
 OUTPUTS = [
@@ -239,7 +239,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     elif random.random() < 0.8:
         arguments += ["--ckpt_path", "run"]
     if command == "export" and random.random() < 0.8:
-        arguments += ["--format", random.choice(["gpt2", "onnx"])]
+        arguments += ["--format", random.choice(["gpt2", "onnx", "html"])]
     for name in random.choices(sorted(OPTIONS[command]), k=random.choice([1, 1, 1, 2, 3])):
         value = random.choice(OPTIONS[command][name])
         if name in FLAGS:

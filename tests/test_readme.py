@@ -93,7 +93,7 @@ def test_every_command_runs(
 
 
 def test_the_python_lines_run(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (block,) = [block for block in BLOCKS if "import" in block]
+    (block,) = [block for block in BLOCKS if "import " in block]
     (tmp_path / "checkpoints" / "transformer").mkdir(parents=True)
     (tmp_path / "checkpoints" / "transformer" / "version_0").symlink_to(trained)
     monkeypatch.chdir(tmp_path)
