@@ -25,7 +25,8 @@ COMMANDS = {
     "test": ("evaluate a checkpoint on the test lines", "sequentia.commands.fit"),
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
     "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
-    "export": ("convert a trained model for Hugging Face transformers or ONNX", "sequentia.commands.export"),
+    "export": ("convert a trained model for Hugging Face, ONNX or the browser", "sequentia.commands.export"),
+    "import": ("make a checkpoint of an exported GPT-2", "sequentia.commands.import_"),
     "plot": ("draw a heat map of a trained model's character pairs", "sequentia.commands.plot"),
 }
 """Subcommand -> its help text, and the module whose `run(name, arguments)` runs it and returns the exit code."""

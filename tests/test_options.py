@@ -200,6 +200,7 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
     "score": CKPT | {"path": PATHS + TEXTS, "per_char": ["", "1"], "raw": [""]},
     "plot": CKPT,
     "export": CKPT | {"format": ["gpt2", "onnx", "html", *TEXTS]},
+    "import": {"nothing": TEXTS, "help": [""]},
 }
 FLAGS = {"novel", "unique", "nll", "raw", "per_char", "help"}
 OUTPUTS = [
@@ -216,7 +217,7 @@ OUTPUTS = [
     "dir/a.png",
     "x" * 300 + ".png",
 ]
-POSITIONAL = {"score": TEXTS + PATHS, "plot": OUTPUTS, "export": OUTPUTS}
+POSITIONAL = {"score": TEXTS + PATHS, "plot": OUTPUTS, "export": OUTPUTS, "import": PATHS + OUTPUTS}
 ALWAYS = {
     "fit": ["--data.path", "data.txt", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu"],
     "validate": ["--data.path", "data.txt", "--trainer.accelerator", "cpu", "--ckpt_path", "run"],
@@ -236,7 +237,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if command in ALWAYS:
         name = random.choice(["bigram", "bigram", "bigram_counts", "ngram", "bow", "mlp", "gru", "cnn", "transformer"])
         arguments += ["--config", str(CONFIGS / f"{name}.yaml"), *ALWAYS[command]]
-    elif random.random() < 0.8:
+    elif command != "import" and random.random() < 0.8:
         arguments += ["--ckpt_path", "run"]
     if command == "export" and random.random() < 0.8:
         arguments += ["--format", random.choice(["gpt2", "onnx", "html"])]
