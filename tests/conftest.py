@@ -12,11 +12,13 @@ from typing import NamedTuple
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from selenium.webdriver import Chrome
 
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
 from sequentia.training import tensorboard
+from tests.browser import chromium
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, one of them the shortest possible."""
@@ -173,3 +175,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with restored_logging():
         assert main(["fit", "--config", str(config), *options]) == 0
     return home / "version_0"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A browser without a window, the same for all tests of a process."""
+    with chromium(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver

@@ -218,10 +218,17 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
     "score": CKPT | {"path": PATHS + TEXTS, "per_char": ["", "1"], "raw": [""]},
     "plot": CKPT | {"what": ["pairs", "curves", *TEXTS]},
     "report": {"format": FORMATS, "out": OUTPUTS, "help": [""]},
-    "export": CKPT | {"format": ["gpt2", "onnx", *TEXTS]},
+    "export": CKPT | {"format": ["gpt2", "onnx", "html", *TEXTS]},
+    "import": {"nothing": TEXTS, "help": [""]},
 }
 FLAGS = {"novel", "unique", "nll", "raw", "per_char", "help"}
-POSITIONAL = {"score": TEXTS + PATHS, "plot": OUTPUTS, "export": OUTPUTS, "report": ["run", *PATHS]}
+POSITIONAL = {
+    "score": TEXTS + PATHS,
+    "plot": OUTPUTS,
+    "export": OUTPUTS,
+    "import": PATHS + OUTPUTS,
+    "report": ["run", *PATHS],
+}
 ALWAYS = {
     "fit": ["--data.path", "data.txt", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu"],
     "validate": ["--data.path", "data.txt", "--trainer.accelerator", "cpu", "--ckpt_path", "run"],
@@ -241,10 +248,10 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if command in ALWAYS:
         name = random.choice(["bigram", "bigram", "bigram_counts", "ngram", "bow", "mlp", "gru", "cnn", "transformer"])
         arguments += ["--config", str(CONFIGS / f"{name}.yaml"), *ALWAYS[command]]
-    elif command != "report" and random.random() < 0.8:
+    elif command not in ("import", "report") and random.random() < 0.8:
         arguments += ["--ckpt_path", "run"]
     if command == "export" and random.random() < 0.8:
-        arguments += ["--format", random.choice(["gpt2", "onnx"])]
+        arguments += ["--format", random.choice(["gpt2", "onnx", "html"])]
     for name in random.choices(sorted(OPTIONS[command]), k=random.choice([1, 1, 1, 2, 3])):
         value = random.choice(OPTIONS[command][name])
         if name in FLAGS:

@@ -10,16 +10,18 @@ def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(prog="sequentia export", description="Convert a trained model for other software.")
     parser.add_argument(
-        "out", type=Path, metavar="OUT", help="directory (gpt2) or file (onnx) to write; nothing is overwritten"
+        "out", type=Path, metavar="OUT", help="directory (gpt2) or file (onnx, html) to write; nothing is overwritten"
     )
     parser.add_ckpt_path()
     parser.add_argument(
         "--format",
         required=True,
-        choices=["gpt2", "onnx"],  # the keys of `sequentia.export.FORMATS`, which is slow to import
-        help="gpt2: a directory with weights and tokenizer for Hugging Face transformers (only for a Transformer); "
-        "onnx: a file that maps context (batch, time) to logits (batch, time, vocabulary), with the vocabulary in its "
-        "metadata",
+        choices=["gpt2", "onnx", "html"],
+        help="gpt2: a directory with weights, tokenizer and model card for Hugging Face transformers (only for a "
+        "Transformer; `sequentia import` reads it); "
+        "onnx: a graph that maps context (batch, time) to logits (batch, time, vocabulary), OUT.step.onnx for one step "
+        "at a time, and OUT.json with the vocabulary and all names; "
+        "html: a page that generates lines in the browser, without a network (only for a Transformer)",
     )
     return parser
 
@@ -29,8 +31,15 @@ def run(name: str, arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.export import FORMATS
+    from sequentia.export import export_gpt2, export_html, export_onnx
     from sequentia.loading import load
 
-    FORMATS[options.format](load(checkpoint, trust=options.trust), options.out)
+    model = load(checkpoint, trust=options.trust)
+    match options.format:
+        case "gpt2":
+            export_gpt2(model, options.out, checkpoint)
+        case "onnx":
+            export_onnx(model, options.out)
+        case "html":
+            export_html(model, options.out)
     return 0

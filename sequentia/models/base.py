@@ -152,7 +152,7 @@ class LanguageModel(LightningModule, ABC):
 
     @property
     def exports_onnx(self) -> bool:
-        """Whether ONNX has the operations of `forward`."""
+        """Whether ONNX has the operations of `forward` and `step`."""
         return True
 
     @abstractmethod

@@ -88,10 +88,10 @@ class CNN(LanguageModel):
         inputs = [x.new_zeros(len(x), 0, x.shape[1]) for _ in self.dilations] if state is None else list(state)
 
         def back(i: int, x: Tensor) -> Tensor:
-            full = inputs[i].shape[1] == self.dilations[i]
-            oldest = inputs[i][:, 0] if full else torch.zeros_like(x)
-            inputs[i] = torch.cat((inputs[i][:, int(full) :], x[:, None]), 1)
-            return oldest
+            d = self.dilations[i]
+            oldest = inputs[i][:, : 1 - d or None]  # (B, 1, C) if there are d inputs, and otherwise none
+            inputs[i] = torch.cat((inputs[i], x[:, None]), 1)[:, -d:]
+            return oldest.sum(1)
 
         return self._read(x, back), tuple(inputs)
 

@@ -1,5 +1,6 @@
 """`sequentia export` writes complete output or none, and overwrites nothing."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from sequentia.models import Bigram, Transformer
+from sequentia.models import Bigram, Mixture, Transformer
 
 Command = Callable[..., Any]
 
 GPT2_FILES = [
+    "README.md",
     "config.json",
     "generation_config.json",
     "model.safetensors",
@@ -33,7 +35,25 @@ def test_gpt2_writes_a_directory_and_nothing_to_stdout(command: Command, run: Pa
 
 def test_onnx_writes_a_file_and_nothing_to_stdout(command: Command, run: Path, tmp_path: Path) -> None:
     assert command("export", "--ckpt_path", run, "--format", "onnx", tmp_path / "out.onnx") == (0, "", "")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.onnx", run.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.onnx", "out.step.onnx", run.name]
+
+
+def test_html_writes_a_file_and_nothing_to_stdout(command: Command, run: Path, tmp_path: Path) -> None:
+    assert command("export", "--ckpt_path", run, "--format", "html", tmp_path / "out.html") == (0, "", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.html", run.name]
+
+
+@pytest.mark.parametrize("form", ["gpt2", "onnx", "html"])
+def test_others_may_read_the_files_if_the_umask_lets_them(
+    command: Command, run: Path, tmp_path: Path, form: str
+) -> None:
+    before = os.umask(0o022)
+    try:
+        assert command("export", "--ckpt_path", run, "--format", form, tmp_path / "out").code == 0
+    finally:
+        os.umask(before)
+    for path in [*tmp_path.glob("out*"), *tmp_path.glob("out/*")]:
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
 
 
 def test_gpt2_fills_an_empty_directory(command: Command, run: Path, tmp_path: Path) -> None:
@@ -51,7 +71,7 @@ class TestErrors:
         assert message in ended.err
         assert ended.err.count("\n") == 1
 
-    @pytest.mark.parametrize("form", ["gpt2", "onnx"])
+    @pytest.mark.parametrize("form", ["gpt2", "onnx", "html"])
     def test_nothing_is_overwritten(self, command: Command, run: Path, tmp_path: Path, form: str) -> None:
         (tmp_path / "file").write_text("untouched")
         (tmp_path / "full").mkdir()
@@ -62,16 +82,32 @@ class TestErrors:
         assert (tmp_path / "file").read_text() == (tmp_path / "full" / "file").read_text() == "untouched"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full", run.name]
 
-    def test_onnx_does_not_write_to_a_directory(self, command: Command, run: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("form", ["onnx", "html"])
+    def test_a_file_is_not_written_to_a_directory(self, command: Command, run: Path, tmp_path: Path, form: str) -> None:
         (tmp_path / "out").mkdir()
-        self.check(command, "is a directory", "--ckpt_path", run, "--format", "onnx", tmp_path / "out")
+        self.check(command, "is a directory", "--ckpt_path", run, "--format", form, tmp_path / "out")
+
+    @pytest.mark.parametrize("name", ["out.step.onnx", "out.json"])
+    def test_no_file_beside_the_onnx_file_is_overwritten(
+        self, command: Command, run: Path, tmp_path: Path, name: str
+    ) -> None:
+        (tmp_path / name).write_text("untouched")
+        self.check(command, f"{name} exists", "--ckpt_path", run, "--format", "onnx", tmp_path / "out.onnx")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [name, run.name]
+        assert (tmp_path / name).read_text() == "untouched"
 
     def test_the_parent_directory_must_exist(self, command: Command, run: Path, tmp_path: Path) -> None:
         self.check(command, "no directory", "--ckpt_path", run, "--format", "onnx", tmp_path / "a" / "out")
 
-    def test_gpt2_requires_a_transformer(self, command: Command, save_run: Callable[..., Path], tmp_path: Path) -> None:
-        run = save_run(Bigram("ab", 4))
-        self.check(command, "this model is a Bigram", "--ckpt_path", run, "--format", "gpt2", tmp_path / "out")
+    @pytest.mark.parametrize("form", ["gpt2", "html"])
+    def test_some_formats_require_a_transformer(
+        self, command: Command, save_run: Callable[..., Path], tmp_path: Path, form: str
+    ) -> None:
+        mixture = Mixture("ab", 4, [{"architecture": "Transformer", "n_embd": 4}, {"architecture": "NGram"}])
+        for model in (Bigram("ab", 4), mixture):
+            run = save_run(model)
+            message = f"this model is a {type(model).__name__}"
+            self.check(command, message, "--ckpt_path", run, "--format", form, tmp_path / "out")
 
     def test_the_format_must_be_known(self, command: Command, run: Path, tmp_path: Path) -> None:
         self.check(command, "invalid choice: 'gguf'", "--ckpt_path", run, "--format", "gguf", tmp_path / "out")
@@ -85,7 +121,10 @@ class TestErrors:
         self.check(command, message, "--ckpt_path", run, "--format", form, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == [run.name]
 
-    @pytest.mark.parametrize(("form", "function"), [("gpt2", "safetensors.torch.save_file"), ("onnx", "onnx.save")])
+    @pytest.mark.parametrize(
+        ("form", "function"),
+        [("gpt2", "pathlib.Path.write_text"), ("onnx", "onnx.save"), ("html", "pathlib.Path.write_text")],
+    )
     def test_a_full_disk_leaves_no_files(
         self, command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, function: str
     ) -> None:

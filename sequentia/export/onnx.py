@@ -1,0 +1,146 @@
+"""Model -> two ONNX graphs, for a whole line and for one step, and a JSON file about them."""
+
+import json
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sequentia.errors import UserError
+from sequentia.evaluation import evaluating
+from sequentia.export.output import creating_file, optional_module
+from sequentia.models import LanguageModel
+from sequentia.vocabulary import BOUNDARY
+
+_OPSET = 18  # the newest ONNX opset that PyTorch's tracing exporter writes
+
+_LINES = 2  # of the traced example; 1 might be taken for a dimension of fixed size
+
+
+def export_onnx(model: LanguageModel, out: Path) -> None:
+    """Write `OUT.onnx`, `OUT.step.onnx` and `OUT.json`.
+
+    - `OUT.onnx` is `forward`: `context` (batch, time) int64 -> `logits` (batch, time, V) float32. Its metadata has the
+      keys `architecture`, `characters` (the vocabulary; ids start at 1), `boundary` (the id of the boundary token) and
+      `context_length`.
+    - `OUT.step.onnx` is `step`: `token` (batch,) int64 and the tensors `state_0`, ... -> `logits` (batch, V) and the
+      tensors `next_state_0`, ..., which are the state of the next step.
+    - `OUT.json` has the same values as the metadata and the names of the files, inputs and outputs. Every line starts
+      with the boundary token, so the first step always has the same result, and `start` has it.
+
+    PyTorch's tracing exporter is used because the one built on `torch.export` unrolls recurrent layers over the length
+    of the example input (as of PyTorch 2.13).
+
+    Args:
+        model: Any architecture that declares `exports_onnx`.
+        out: The file of `forward`; none of the three may exist yet.
+
+    Raises:
+        UserError: The architecture cannot be exported, a file exists or cannot be written, or onnx is not installed.
+    """
+    if not model.exports_onnx:
+        raise UserError(
+            f"an {type(model).__name__} cannot be exported as onnx, which has no search in tables: train a network"
+        )
+    onnx = optional_module("onnx")
+    stem = out.name.removesuffix(".onnx")
+    names = out.name, f"{stem}.step.onnx", f"{stem}.json"
+    facts = {
+        "architecture": type(model).__name__,
+        "characters": model.vocabulary.characters,
+        "boundary": BOUNDARY,
+        "context_length": model.context_length,
+    }
+    with ExitStack() as stack:
+        forward, step, description = (stack.enter_context(creating_file(out.with_name(name))) for name in names)
+        stack.enter_context(evaluating(model))
+        stack.enter_context(torch.no_grad())
+        context = torch.zeros(_LINES, 3, dtype=torch.long, device=model.device)
+        both = {0: "batch", 1: "time"}
+        _trace(model, (context,), forward, {"context": both}, {"logits": both})
+        proto = onnx.load(forward)
+        onnx.helper.set_model_props(proto, {key: str(value) for key, value in facts.items()})
+        onnx.save(proto, forward)
+        content = facts | {
+            "max_positions": model.max_positions,
+            "forward": {"file": names[0], "inputs": ["context"], "outputs": ["logits"]},
+            "step": {"file": names[1]} | _export_step(model, step),
+            "start": _start(model),
+        }
+        description.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+class _Step(nn.Module):
+    """`step` as a module whose `forward` takes and returns single tensors, as the exporter requires."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, token: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        logits, after = self.model.step(token, state)
+        return logits, *after
+
+
+def _export_step(model: LanguageModel, file: Path) -> dict[str, list[str]]:
+    """Write the graph of `step` after the first; returns the names of its inputs and outputs."""
+    token = torch.full((_LINES,), BOUNDARY, device=model.device)
+    _, earlier = model.step(token)
+    _, state = model.step(token, earlier)
+    inputs, outputs = {"token": {0: "batch"}}, {"logits": {0: "batch"}}
+    for i, (before, after) in enumerate(zip(earlier, state, strict=True)):
+        grows = [dim for dim in range(1, after.ndim) if before.shape[dim] != after.shape[dim]]
+        inputs[f"state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"time_{i}")
+        outputs[f"next_state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"next_time_{i}")
+    _trace(_Step(model).eval(), (token, *state), file, inputs, outputs)
+    return {"inputs": list(inputs), "outputs": list(outputs)}
+
+
+def _start(model: LanguageModel) -> dict[str, Any]:
+    """What the first step of one line returns, as plain values: logits, and the inputs of the next step."""
+    logits, state = model.step(torch.tensor([BOUNDARY], device=model.device))
+    return {
+        "logits": logits[0].tolist(),
+        "state": {
+            f"state_{i}": {
+                "type": str(tensor.dtype).removeprefix("torch."),
+                "shape": list(tensor.shape),
+                "data": tensor.flatten().tolist(),
+            }
+            for i, tensor in enumerate(state)
+        },
+    }
+
+
+def _trace(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    file: Path,
+    inputs: dict[str, dict[int, str]],
+    outputs: dict[str, dict[int, str]],
+) -> None:
+    """Write the graph of a module.
+
+    Args:
+        module: In evaluation mode.
+        example: Its arguments.
+        file: Where to write.
+        inputs: Names of the arguments, each with the names of the dimensions that may have other sizes.
+        outputs: Likewise for the results.
+    """
+    with warnings.catch_warnings():
+        # The tracer warns wherever it might bake in the example's sizes; tests compare other sizes too.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            example,
+            str(file),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=inputs | outputs,
+        )

@@ -1,0 +1,103 @@
+"""Vocabulary <-> tokenizer.json, the file format of Hugging Face tokenizers: one token per character."""
+
+from typing import Any
+
+from sequentia.errors import UserError
+from sequentia.vocabulary import BOUNDARY
+
+UNKNOWN = "<unknown character>"
+"""Named by the error about a character outside the vocabulary: the tokenizers library then looks up this token, which
+no vocabulary has, and says so. A tokenizer without it would leave the character out without a word."""
+
+
+def boundary_name(characters: str) -> str:
+    """The boundary token's name: `<boundary>` if a character of it is not in the vocabulary.
+
+    Otherwise `<boundary>` could be a line of the data, and the name gets a character that no line has.
+
+    Example:
+        >>> boundary_name("aemn")
+        '<boundary>'
+        >>> boundary_name("<>abdnoruy")
+        '<boundary!>'
+    """
+    known = set(characters)
+    if not known.issuperset("<boundary>"):
+        return "<boundary>"
+    extra = next(c for c in map(chr, range(0x21, 0x110000)) if c not in known and c.isprintable())
+    return f"<boundary{extra}>"
+
+
+def tokenizer_json(characters: str) -> dict[str, Any]:
+    """The contents of tokenizer.json: the boundary token starts every text, and every character is a token.
+
+    The model is GPT-2's, byte-pair encoding, without any pair to merge.
+    """
+    name = boundary_name(characters)
+    special = {"id": BOUNDARY, "content": name, "special": True, "normalized": False}
+    start: list[dict[str, Any]] = [{"SpecialToken": {"id": name, "type_id": 0}}]
+    first: list[dict[str, Any]] = [{"Sequence": {"id": "A", "type_id": 0}}]
+    second: list[dict[str, Any]] = [{"Sequence": {"id": "B", "type_id": 0}}]
+    return {
+        "version": "1.0",
+        "added_tokens": [special | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": start + first,
+            "pair": start + first + start + second,
+            "special_tokens": {name: {"id": name, "ids": [BOUNDARY], "tokens": [name]}},
+        },
+        "decoder": {"type": "Fuse"},
+        "model": {
+            "type": "BPE",
+            "unk_token": UNKNOWN,
+            "vocab": {name: BOUNDARY} | {character: i for i, character in enumerate(characters, start=1)},
+            "merges": [],
+        },
+    }
+
+
+def tokenizer_config(characters: str, context_length: int) -> dict[str, Any]:
+    """The contents of tokenizer_config.json. Prompts of a batch are padded on the left, where generation needs it."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": context_length,
+        "padding_side": "left",
+        "clean_up_tokenization_spaces": False,
+    } | dict.fromkeys(("bos_token", "eos_token", "pad_token"), boundary_name(characters))
+
+
+def read_vocabulary(tokenizer: Any) -> tuple[dict[str, int], int]:
+    """The ids of the characters and of the boundary token, from the contents of an untrusted tokenizer.json.
+
+    Any order of ids is accepted, and a model of single tokens of any kind: WordLevel, or BPE without merges.
+
+    Raises:
+        UserError: It is not a tokenizer of that form; the message is the reason.
+    """
+    model = tokenizer.get("model") if isinstance(tokenizer, dict) else None
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(vocabulary, dict):
+        raise UserError("its tokenizer has no vocabulary")
+    if model.get("type") not in ("BPE", "WordLevel") or model.get("merges"):
+        raise UserError("its tokens are not single characters")
+    if any(model.get(key) for key in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")):
+        raise UserError("its tokenizer is not a plain table of characters")
+    if tokenizer.get("normalizer") is not None:
+        raise UserError("its tokenizer normalizes texts")
+    ids = list(vocabulary.values())
+    if not all(type(i) is int for i in ids) or sorted(ids) != list(range(len(ids))):
+        raise UserError(f"the ids of its tokens are not 0 to {len(ids) - 1}")
+    special = [name for name in vocabulary if len(name) != 1]
+    if len(special) != 1:
+        raise UserError(f"its vocabulary must have one token that is not a character, the boundary; got {len(special)}")
+    boundary = vocabulary[special[0]]
+    added = tokenizer.get("added_tokens")
+    if not isinstance(added, list | None):
+        raise UserError("its added tokens are not a list")
+    names = [token.get("content") if isinstance(token, dict) else None for token in added or []]
+    if not all(name == special[0] for name in names):
+        raise UserError("its tokenizer adds tokens to the vocabulary")
+    return {character: i for character, i in vocabulary.items() if len(character) == 1}, boundary

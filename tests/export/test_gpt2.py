@@ -1,0 +1,117 @@
+"""Hugging Face transformers computes the same logits from an exported directory as the model itself."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sequentia.errors import UserError
+from sequentia.export import export_gpt2
+from sequentia.models import Bigram, LanguageModel, Transformer
+from tests.export.models import CHARACTERS, perturbed
+
+
+@pytest.fixture(scope="module")
+def transformers() -> Any:
+    """The library, set to offline mode so that it contacts no server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")  # read when it is imported
+        return import_module("transformers")
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def model(request: pytest.FixtureRequest) -> LanguageModel:
+    return perturbed(Transformer(CHARACTERS, 7, n_layer=2, n_head=2, n_embd=8, tied=request.param))
+
+
+@pytest.fixture
+def exported(model: LanguageModel, tmp_path: Path) -> Path:
+    export_gpt2(model, tmp_path / "out")
+    return tmp_path / "out"
+
+
+@torch.no_grad()
+def test_transformers_loads_every_weight_and_computes_the_same_logits(
+    transformers: Any, model: LanguageModel, exported: Path
+) -> None:
+    theirs, problems = transformers.GPT2LMHeadModel.from_pretrained(exported, output_loading_info=True)
+    assert not any(problems.values())  # no missing, unexpected or mismatched weights
+    context = torch.randint(0, len(model.vocabulary), (3, 7))
+    torch.testing.assert_close(theirs.eval()(context).logits, model(context), atol=1e-4, rtol=0)
+
+
+def test_generate_continues_the_prompt_and_stops_at_the_context_length(transformers: Any, exported: Path) -> None:
+    theirs = transformers.GPT2LMHeadModel.from_pretrained(exported)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+    torch.manual_seed(1)
+    ids = theirs.generate(**tokenizer("ab", return_tensors="pt"), num_return_sequences=20)
+    assert ids.shape[0] == 20
+    assert ids[:, 0].eq(0).all()
+    assert ids.shape[1] <= 8
+    assert all(text.startswith("ab") for text in tokenizer.batch_decode(ids, skip_special_tokens=True))
+
+
+def test_the_tokenizer_gives_the_ids_of_the_vocabulary(transformers: Any, model: LanguageModel, exported: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+    for text in ("", "abc", " a. é\n😀 "):
+        ids = tokenizer(text)["input_ids"]
+        assert ids == [0, *model.vocabulary.encode(text).tolist()]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, len(tokenizer)) == (0, 0, len(model.vocabulary))
+
+
+def test_a_text_with_an_unknown_character_is_an_error_that_says_so(transformers: Any, exported: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+    for texts in ("axb", ["ab", "x"]):
+        with pytest.raises(Exception, match="Unk token `<unknown character>` not found in the vocabulary"):
+            tokenizer(texts)
+
+
+def test_a_line_of_data_is_never_taken_for_the_boundary(transformers: Any, tmp_path: Path) -> None:
+    model = Transformer("".join(sorted("<boundary>!")), 12, n_layer=1, n_head=1, n_embd=4)
+    export_gpt2(model, tmp_path / "out")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    line = "<boundary>"
+    assert tokenizer(line)["input_ids"] == [0, *model.vocabulary.encode(line).tolist()]
+    assert tokenizer.decode(tokenizer(line)["input_ids"], skip_special_tokens=True) == line
+    assert tokenizer.bos_token == '<boundary">'
+
+
+@torch.no_grad()
+def test_padding_of_a_batch_changes_no_logit(transformers: Any, model: LanguageModel, exported: Path) -> None:
+    theirs = transformers.GPT2LMHeadModel.from_pretrained(exported).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+    batch = tokenizer(["abc", "é"], return_tensors="pt", padding=True)
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [0, 0, 1, 1]]
+    generated = theirs.generate(**batch, max_length=5, output_logits=True, return_dict_in_generate=True)
+    for row, text in enumerate(["abc", "é"]):
+        context = torch.tensor([[0, *model.vocabulary.encode(text).tolist()]])
+        torch.testing.assert_close(generated.logits[0][row], model(context)[0, -1], atol=1e-4, rtol=0)
+
+
+def test_the_pipeline_generates_batches_without_a_warning(
+    transformers: Any, exported: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = transformers.pipeline("text-generation", model=str(exported))
+    monkeypatch.setattr(transformers.logging.get_logger(), "propagate", True)  # to caplog
+    for prompts in (["", "a", "abc"], ["a"] * 3):
+        for prompt, lines in zip(prompts, generator(prompts, batch_size=3, num_return_sequences=2), strict=True):
+            assert len(lines) == 2
+            assert all(line["generated_text"].startswith(prompt) for line in lines)
+            assert all(len(line["generated_text"]) <= 7 for line in lines)
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+
+
+def test_the_weights_are_marked_as_those_of_pytorch(exported: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(exported / "model.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+
+
+def test_only_a_transformer_is_exported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="this model is a Bigram"):
+        export_gpt2(Bigram("ab", 4), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

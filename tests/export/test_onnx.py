@@ -1,0 +1,149 @@
+"""ONNX Runtime computes the same logits from exported graphs as the model itself, and samples with them alone."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sequentia.export import export_onnx
+from sequentia.models import ARCHITECTURES, LanguageModel
+from tests.export.models import CHARACTERS, perturbed
+
+
+@pytest.fixture(params=[name for name in ARCHITECTURES if name != "NGram"])
+def model(request: pytest.FixtureRequest) -> LanguageModel:
+    networks = [{"architecture": "Transformer", "n_embd": 8, "n_head": 2, "copies": 2}, {"architecture": "GRU"}]
+    options = {"members": networks} if request.param == "Mixture" else {}
+    return perturbed(ARCHITECTURES[request.param](CHARACTERS, 7, **options))
+
+
+@pytest.fixture
+def exported(model: LanguageModel, tmp_path: Path) -> Path:
+    """The JSON file."""
+    export_onnx(model.train(), tmp_path / "a.onnx")
+    assert model.training
+    model.eval()
+    return tmp_path / "a.json"
+
+
+def session(file: Path) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(file)
+
+
+class Stepper:
+    """Lines from the exported files alone: neither PyTorch nor this package."""
+
+    def __init__(self, description: Path) -> None:
+        self.facts = json.loads(description.read_text(encoding="utf-8"))
+        self.step = self.facts["step"]
+        self.session = session(description.parent / self.step["file"])
+
+    def start(self, lines: int) -> tuple[Any, list[Any]]:
+        """Logits after the boundary token, and the state: the same for every line."""
+        start = self.facts["start"]
+        state = [
+            np.repeat(np.array(entry["data"], entry["type"]).reshape(entry["shape"]), lines, 0)
+            for entry in start["state"].values()
+        ]
+        return np.repeat(np.array([start["logits"]], np.float32), lines, 0), state
+
+    def next(self, token: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+        """Logits and state after one more token of each line."""
+        inputs = zip(self.step["inputs"], [token, *state], strict=True)
+        logits, *after = self.session.run(self.step["outputs"], dict(inputs))
+        return logits, after
+
+    def most_probable_line(self) -> str:
+        """The line that temperature 0 gives."""
+        logits, state = self.start(1)
+        line = ""
+        while len(line) < self.facts["context_length"] - 1:
+            token = logits.argmax(1)
+            if token[0] == self.facts["boundary"]:
+                break
+            line += self.facts["characters"][token[0] - 1]
+            logits, state = self.next(token, state)
+        return line
+
+
+@torch.no_grad()
+def test_onnxruntime_computes_the_same_logits_for_any_batch_and_length(model: LanguageModel, exported: Path) -> None:
+    forward = session(exported.with_suffix(".onnx"))
+    assert [(i.name, i.shape, i.type) for i in forward.get_inputs()] == [
+        ("context", ["batch", "time"], "tensor(int64)")
+    ]
+    assert [(o.name, o.shape[:2]) for o in forward.get_outputs()] == [("logits", ["batch", "time"])]
+    for shape in ((1, 1), (3, 7), (5, 2), (1, 6)):
+        context = torch.randint(0, len(model.vocabulary), shape)
+        context[:, 0] = 0
+        (logits,) = forward.run(None, {"context": context.numpy()})
+        torch.testing.assert_close(torch.from_numpy(logits), model(context), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("lines", [1, 3])
+def test_steps_compute_the_logits_of_whole_lines(model: LanguageModel, exported: Path, lines: int) -> None:
+    stepper = Stepper(exported)
+    context = torch.randint(1, len(model.vocabulary), (lines, 7))
+    context[:, 0] = 0
+    logits, state = stepper.start(lines)
+    found = [logits]
+    for t in range(1, 7):
+        logits, state = stepper.next(context[:, t].numpy(), state)
+        found.append(logits)
+    torch.testing.assert_close(torch.from_numpy(np.stack(found, 1)), model(context), atol=1e-5, rtol=1e-5)
+
+
+def test_a_line_is_sampled_with_onnxruntime_alone(model: LanguageModel, exported: Path) -> None:
+    assert [Stepper(exported).most_probable_line()] == model.sample(1, temperature=0, max_length=6)
+
+
+def test_the_files_describe_the_model(model: LanguageModel, exported: Path) -> None:
+    content = json.loads(exported.read_text(encoding="utf-8"))
+    facts = {key: content[key] for key in ("architecture", "characters", "boundary", "context_length")}
+    assert facts == {
+        "architecture": type(model).__name__,
+        "characters": CHARACTERS,
+        "boundary": 0,
+        "context_length": 7,
+    }
+    metadata = session(exported.with_suffix(".onnx")).get_modelmeta().custom_metadata_map
+    assert metadata == {key: str(value) for key, value in facts.items()}
+    for form in ("forward", "step"):
+        graph = session(exported.with_name(content[form]["file"]))
+        assert [i.name for i in graph.get_inputs()] == content[form]["inputs"]
+        assert [o.name for o in graph.get_outputs()] == content[form]["outputs"]
+    assert list(content["start"]["state"]) == content["step"]["inputs"][1:]
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_web(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with sample.mjs and onnxruntime-web from npm: 150 MB, about six seconds."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("no node and npm: apt-get install nodejs npm")
+    directory = tmp_path_factory.mktemp("npm")
+    shutil.copy(Path(__file__).with_name("sample.mjs"), directory)
+    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "onnxruntime-web@^1.20"]
+    installed = subprocess.run(install, cwd=directory, capture_output=True, text=True, check=False)
+    if installed.returncode:
+        pytest.skip(f"npm cannot install onnxruntime-web: {installed.stderr[-200:]}")
+    return directory
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_a_line_is_sampled_with_onnxruntime_web_alone(
+    model: LanguageModel, exported: Path, onnxruntime_web: Path
+) -> None:
+    command = ["node", str(onnxruntime_web / "sample.mjs"), str(exported)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert [found["line"]] == model.sample(1, temperature=0, max_length=6)
+    context = torch.tensor([[0, *model.vocabulary.encode(found["line"]).tolist()]])
+    torch.testing.assert_close(torch.Tensor(found["logits"]), model(context)[0, -1], atol=1e-5, rtol=1e-5)
