@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sequentia.models import Bigram
-from tests.docs.pages import DOCS, run_page
+from tests.docs.pages import DOCS, code_cells, run_page
 
 TUTORIAL = DOCS / "tutorial"
 SEED = 2147483647
@@ -54,6 +54,12 @@ def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, monk
 def test_every_page_is_in_the_table_of_contents() -> None:
     (contents,) = re.findall(r"(?s)```\{toctree\}\n(.*?)```", (TUTORIAL / "index.md").read_text())
     assert set(contents.split()) == {page.stem for page in TUTORIAL.glob("*.md")} - {"index"}
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in TUTORIAL.glob("[0-9]*.md")))
+def test_code_fits_the_width_of_the_page(page: str) -> None:
+    for cell in code_cells(TUTORIAL / page):
+        assert max(map(len, cell.splitlines())) <= 85, cell
 
 
 class TestClaims:
