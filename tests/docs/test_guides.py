@@ -93,12 +93,3 @@ def test_every_guide_is_in_the_table_of_contents() -> None:
     for entry in contents.split():
         assert (DOCS / "guides" / f"{entry}.md").is_file(), entry
     assert {entry for entry in contents.split() if "/" not in entry} == {page.stem for page in GUIDES}
-
-
-def test_every_shipped_config_is_on_its_page() -> None:
-    shown = re.findall(
-        r"(?m)^## (\w+)\n\n```\{literalinclude\} \.\./configs/(\w+)\.yaml$", (DOCS / "configs.md").read_text()
-    )
-    configs = {path.stem for path in (DOCS.parent / "configs").glob("*.yaml")}
-    assert [(name, name) for name, _ in shown] == shown
-    assert {name for name, _ in shown} == configs
