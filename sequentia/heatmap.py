@@ -1,5 +1,6 @@
-"""Model -> heat map of its character pairs: a row is a character, a column is the next character."""
+"""Model -> heat map of its character pairs: a row is a character, a column is the next character. Or of any table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ LARGEST = 500
 """Largest vocabulary that is drawn; the cells of a larger one would be only a few pixels wide."""
 
 _LARGEST_LABELED = 64  # vocabulary up to which cells are labeled: more labels are slow to draw and hard to read
-# Inches. The largest figure is 27 inches wide with bare cells, 40 with labeled cells.
+# Inches. The largest heat map of a model is 27 inches wide with bare cells, 40 with labeled cells.
 _LABELED_CELL, _BARE_CELL, _MARGIN = 0.6, 0.05, 0.8
 
 
@@ -47,40 +48,69 @@ def draw(model: "LanguageModel") -> "Figure":
     Raises:
         UserError: The vocabulary is larger than `LARGEST`.
     """
-    from matplotlib.figure import Figure
-
     size = len(model.vocabulary)
     if size > LARGEST:
         raise UserError(f"a vocabulary of {size:,} is too large to draw: the limit is {LARGEST}")
     counts = model.pair_counts()
-    values = (next_probabilities(model) if counts is None else counts.double()).cpu().numpy()
+    values = next_probabilities(model) if counts is None else counts.double()
     title, number = ("probability of the next character", "{:.3f}") if counts is None else ("pair counts", "{:.0f}")
-    labels = [".", *map(_label, model.vocabulary.characters)]
-    labeled = size <= _LARGEST_LABELED
-    width = max(6.0, size * (_LABELED_CELL if labeled else _BARE_CELL)) + 2 * _MARGIN
-    figure = Figure(figsize=(width, width))
-    inner = 1 - 2 * _MARGIN / width
-    axes = figure.add_axes((_MARGIN / width, _MARGIN / width, inner, inner))
-    largest = float(values.max())
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=largest or 1)
-    cell = 72 * inner * width / size  # width of a cell in points
-    style: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}  # dollar signs are not math
-    tick_style = style | {"fontsize": min(10.0, 0.7 * cell)}
-    axes.set_xticks(range(size), labels, rotation=0 if labeled else 90, **tick_style)
-    axes.set_yticks(range(size), labels, **tick_style)
-    axes.tick_params(length=0, labeltop=True)
-    axes.set_xlabel("next character", fontfamily=FONT)
-    axes.set_ylabel("character", fontfamily=FONT)
-    axes.set_title(f"{type(model).__name__}: {title}", fontfamily=FONT)
-    if labeled:
-        for i, before in enumerate(labels):
-            for j, after in enumerate(labels):
-                pair = before + after if len(before) + len(after) == 2 else f"{before} {after}"
-                lines = pair, number.format(values[i, j])
-                fontsize = cell / max(5.0, 0.7 * max(map(len, lines)))  # fits the longer line into the cell
-                color = "white" if values[i, j] > largest / 2 else "0.25"
-                axes.text(j, i, "\n".join(lines), ha="center", va="center", color=color, fontsize=fontsize, **style)
+    names = [".", *map(_label, model.vocabulary.characters)]
+    labels = [
+        [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
+        for before, row in zip(names, values.tolist(), strict=True)
+    ]
+    figure = draw_table(
+        values, names, names, f"{type(model).__name__}: {title}", labels if size <= _LARGEST_LABELED else None
+    )
+    figure.axes[0].set_xlabel("next character", fontfamily=FONT)
+    figure.axes[0].set_ylabel("character", fontfamily=FONT)
     return figure
+
+
+def draw_table(
+    values: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    labels: Sequence[Sequence[str]] | None = None,
+) -> "Figure":
+    """A heat map of any table: the darker a cell, the larger its value.
+
+    Args:
+        values: `(R, K)`. Cells are white at 0 if no value is negative, otherwise at the smallest value.
+        rows: The R names of the rows.
+        columns: The K names of the columns.
+        title: The title.
+        labels: The text in each cell, R lists of K; None for bare cells, which are small.
+    """
+    from matplotlib.figure import Figure
+
+    cells = values.detach().cpu().numpy()
+    cell_size = max(6 / len(columns), _BARE_CELL if labels is None else _LABELED_CELL)  # inches
+    width, height = (cell_size * n + 2 * _MARGIN for n in (len(columns), len(rows)))
+    figure = Figure(figsize=(width, height))
+    figure.add_axes((_MARGIN / width, _MARGIN / height, 1 - 2 * _MARGIN / width, 1 - 2 * _MARGIN / height))
+    (axes,) = figure.axes
+    smallest, largest = min(0.0, float(cells.min())), float(cells.max())
+    axes.imshow(cells, cmap="Blues", vmin=smallest, vmax=largest if largest > smallest else smallest + 1)
+    points = 72 * cell_size
+    style: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}  # dollar signs are not math
+    tick_style = style | {"fontsize": min(10.0, 0.7 * points)}
+    axes.set_xticks(range(len(columns)), columns, rotation=0 if len(columns) <= _LARGEST_LABELED else 90, **tick_style)
+    axes.set_yticks(range(len(rows)), rows, **tick_style)
+    axes.tick_params(length=0, labeltop=True)
+    axes.set_title(title, fontfamily=FONT)
+    for i, row in enumerate(labels or ()):
+        for j, text in enumerate(row):
+            fontsize = points / max(5.0, 0.7 * max(map(len, text.split("\n"))))  # fits the longer line into the cell
+            color = "white" if cells[i, j] > (smallest + largest) / 2 else "0.25"
+            axes.text(j, i, text, ha="center", va="center", color=color, fontsize=fontsize, **style)
+    return figure
+
+
+def _pair(before: str, after: str) -> str:
+    """The names of two characters side by side."""
+    return before + after if len(before) + len(after) == 2 else f"{before} {after}"
 
 
 def save(model: "LanguageModel", out: Path) -> None:

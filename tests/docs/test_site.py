@@ -1,0 +1,25 @@
+"""What the site and the citation say about the package is true."""
+
+import re
+import tomllib
+
+import yaml
+
+from tests.docs.pages import DOCS
+
+ROOT = DOCS.parent
+
+
+def test_every_shipped_config_is_on_its_page() -> None:
+    shown = re.findall(
+        r"(?m)^## (\w+)\n\n```\{literalinclude\} \.\./configs/(\w+)\.yaml$", (DOCS / "configs.md").read_text()
+    )
+    configs = {path.stem for path in (DOCS.parent / "configs").glob("*.yaml")}
+    assert [(name, name) for name, _ in shown] == shown
+    assert {name for name, _ in shown} == configs
+
+
+def test_the_citation_has_the_version_and_the_license() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])

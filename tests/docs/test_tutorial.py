@@ -1,0 +1,120 @@
+"""The tutorial's pages run, and on names.txt they show the numbers that the tutorial gives for it."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from sequentia.models import Bigram
+from tests.docs.pages import DOCS, code_cells, run_page
+
+TUTORIAL = DOCS / "tutorial"
+SEED = 2147483647
+NUMBERS = re.findall(r"(?m)^\| \[\d\]\((\S+\.md)\) \| (.+?) \| `(.+?)` \|$", (TUTORIAL / "names-txt.md").read_text())
+"""Rows of the table of numbers: page, what, and the text that the page prints."""
+
+SHORT = sorted({page for page, _, _ in NUMBERS} - {"07-gradient-descent.md"})
+LONG = [
+    pytest.param(page.name, marks=pytest.mark.slow)  # networks are trained
+    for page in sorted(TUTORIAL.glob("[0-9]*.md"))
+    if page.name not in SHORT
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Figures are drawn to memory, and pages that train write to a directory of their own."""
+    mpl.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", [*SHORT, *LONG])
+def test_the_page_runs_on_the_packaged_names(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEQUENTIA_TUTORIAL_DATA", raising=False)
+    _, output = run_page(TUTORIAL / page)
+    assert output
+
+
+@pytest.mark.parametrize("page", [*SHORT, *(p for p in LONG if p.values == ("07-gradient-descent.md",))])
+def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQUENTIA_TUTORIAL_DATA", names_txt)
+    _, output = run_page(TUTORIAL / page)
+    for other, what, text in NUMBERS:
+        if other == page and text not in output:
+            pytest.fail(f"{what}: {text} is not in the output:\n{output}")
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    (contents,) = re.findall(r"(?s)```\{toctree\}\n(.*?)```", (TUTORIAL / "index.md").read_text())
+    assert set(contents.split()) == {page.stem for page in TUTORIAL.glob("*.md")} - {"index"}
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in TUTORIAL.glob("[0-9]*.md")))
+def test_code_fits_the_width_of_the_page(page: str) -> None:
+    for cell in code_cells(TUTORIAL / page):
+        assert max(map(len, cell.splitlines())) <= 85, cell
+
+
+class TestClaims:
+    """What the text of a page says follows from what its cells compute, on any data."""
+
+    def test_normalized_rows_sum_to_one_and_the_wrong_ones_do_not(self) -> None:
+        variables, _ = run_page(TUTORIAL / "04-normalizing.md")
+        ones = torch.ones(27)
+        torch.testing.assert_close(variables["P"].sum(1), ones)
+        torch.testing.assert_close(variables["wrong"].sum(0), ones)
+        assert (variables["wrong"].sum(1) - 1).abs().max() > 1
+
+    def test_smoothing_by_10_000_is_nearly_uniform(self) -> None:
+        variables, _ = run_page(TUTORIAL / "05-likelihood.md")
+        all_names, one_name = variables["smoothed"](10_000)
+        assert variables["nll"] < variables["smoothed"](1)[0] < all_names < math.log(27)
+        assert one_name / 8 == pytest.approx(math.log(27), rel=0.03)
+
+    def test_a_one_hot_vector_picks_a_row_of_the_matrix(self) -> None:
+        variables, _ = run_page(TUTORIAL / "06-network.md")
+        x, initial = variables["x"], torch.randn(27, 27, generator=torch.Generator().manual_seed(SEED))
+        assert torch.equal(variables["one_hot"] @ initial, initial[x])
+        assert torch.equal(variables["logits"], initial[x])
+
+    def test_the_losses_of_emma_alone_are_those_of_plain_pytorch(self) -> None:
+        variables, _ = run_page(TUTORIAL / "06-network.md")
+        W = torch.randn(27, 27, generator=torch.Generator().manual_seed(SEED)).double()
+        losses = []
+        for _ in range(10):
+            gradient = torch.zeros_like(W)
+            loss = 0.0
+            for a, b in ((0, 5), (5, 13), (13, 13), (13, 1), (1, 0)):
+                p = W[a].exp() / W[a].exp().sum()
+                loss -= math.log(p[b]) / 5
+                gradient[a] += p / 5
+                gradient[a, b] -= 1 / 5
+            W -= 0.1 * gradient
+            losses.append(loss)
+        assert losses[0] == pytest.approx(3.7693, abs=1e-4)
+        assert variables["emma_losses"] == pytest.approx(losses, abs=1e-5)
+
+    def test_descent_on_the_counts_ends_at_the_counted_table(self) -> None:
+        """Which names come from the trained table after 200 and 1,000 steps, and how close it is to the counted one."""
+        variables, _ = run_page(TUTORIAL / "03-sampling.md")
+        counts = variables["N"].double()
+        frequencies, target = counts / counts.sum(), counts / counts.sum(1, keepdim=True)
+        W = torch.randn(27, 27, generator=torch.Generator().manual_seed(SEED)).double()
+        distances, second_names = [], []
+        model = Bigram(variables["data"].vocabulary.characters, 16)
+        for step in range(1, 10_001):
+            W -= 50 * (frequencies.sum(1, keepdim=True) * W.softmax(1) - frequencies)
+            if step in {200, 1_000, 10_000}:
+                distances.append(float((frequencies.sum(1) * (W.softmax(1) - target).abs().sum(1)).sum()))
+                model.load_state_dict({"logits.weight": W.float()}, strict=False)
+                second_names.append(model.sample(10, seed=SEED, batch_size=1)[1])
+        assert second_names == ["momasurailezityha", "momasurailezitynn", "momasurailezitynn"]
+        assert distances[0] > distances[1] > distances[2]
+        assert distances[2] < 0.01
