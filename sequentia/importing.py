@@ -71,7 +71,7 @@ def import_gpt2(directory: Path) -> dict[str, Any]:
         "epoch": 0,
         "pytorch-lightning_version": version("lightning"),
     }
-    mark(checkpoint, Transformer.__name__)
+    mark(checkpoint, Transformer)
     build_model(checkpoint, directory / WEIGHTS)  # refuses what no checkpoint may have
     return checkpoint
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -16,6 +16,7 @@ from sequentia.metrics import CharacterAccuracy, bits_per_char, perplexity
 from sequentia.metrics.samples import SampleQuality
 from sequentia.models import LanguageModel
 from sequentia.models.base import Batch
+from sequentia.runs import training_data
 from sequentia.validity import share_valid
 from sequentia.vocabulary import BOUNDARY
 
@@ -179,3 +180,23 @@ def check_evaluates(model: LanguageModel, data: CharDataModule, split: Split) ->
         ready_made = data.val_path is not None or data.test_path is not None
         remedy = "" if ready_made else f", or hold some out with --data.{split}_fraction"
         raise UserError(f"{data.shown_path} has no {name} lines: give some with --data.{split}_path{remedy}")
+
+
+def evaluate_run(model: LanguageModel, data: object, split: Split, **options: Any) -> dict[str, float]:
+    """`evaluate` on data or, if it is None, on that of the run that the model was loaded from.
+
+    Raises:
+        UserError: The model was not loaded from a run, its data has changed, or `data` is no CharDataModule.
+    """
+    if data is None:
+        if model.run is None:
+            raise UserError("this model was not loaded from a run: give the data, test(CharDataModule(...))")
+        data = training_data(model.run, "test()")
+        if model.data_state is not None and model.data_state != data.state_dict():
+            raise UserError(
+                f"{data.shown_path} has changed since {model.run} was started: restore it, or give the data, "
+                "test(CharDataModule(...))"
+            )
+    if not isinstance(data, CharDataModule):
+        raise UserError(f"data must be a CharDataModule, got a {type(data).__name__}: test(CharDataModule(...))")
+    return evaluate(model, data, split, **options)

@@ -128,7 +128,7 @@ def test_a_later_config_overrides_an_earlier_one(
         command("fit", "--config", config, "--config", tmp_path / "over.yaml", "--print_config")
     printed = capsys.readouterr().out
     assert "n_layer: 3" in printed
-    assert "class_path: sequentia.models.Transformer" in printed
+    assert "class_path: sequentia.Transformer" in printed
 
 
 def test_a_run_in_mixed_precision_computes_in_bfloat16_and_keeps_its_weights_in_float32(

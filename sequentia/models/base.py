@@ -9,7 +9,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -28,9 +28,6 @@ from sequentia.sampling import generate
 from sequentia.schedule import WarmupDecay
 from sequentia.scoring import Score, score
 from sequentia.vocabulary import Vocabulary, shorten
-
-if TYPE_CHECKING:
-    from sequentia.data import CharDataModule
 
 State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
@@ -369,30 +366,18 @@ class LanguageModel(LightningModule, ABC):
         return list(score(self, texts))
 
     def test(
-        self, data: "CharDataModule | None" = None, split: Literal["val", "test"] = "test", **options: Any
+        self, data: Data | None = None, split: Literal["val", "test"] = "test", **options: Any
     ) -> dict[str, float]:
         """Every metric of held-out lines, of samples, and of simpler models; by name, such as `test/loss`.
 
         Args:
-            data: The data; by default that of the run that the model was loaded from.
+            data: A `CharDataModule`; by default that of the run that the model was loaded from.
             split: The held-out lines.
             options: Those of `sequentia.quality.evaluate`, such as `num_samples`.
 
         Raises:
             UserError: The data is missing, or has changed since the model was trained; see also `evaluate`.
         """
-        from sequentia.quality import evaluate  # at the top, the two modules would import each other
-        from sequentia.runs import training_data
+        from sequentia.quality import evaluate_run  # at the top, the two modules would import each other
 
-        if data is None:
-            if self.run is None:
-                raise UserError("this model was not loaded from a run: give the data, test(CharDataModule(...))")
-            data = training_data(self.run, "test()")
-            if self.data_state is not None and self.data_state != data.state_dict():
-                raise UserError(
-                    f"{data.shown_path} has changed since {self.run} was started: restore it, or give the data, "
-                    "test(CharDataModule(...))"
-                )
-        if not hasattr(data, "test_dataloader"):
-            raise UserError(f"data must be a CharDataModule, got a {type(data).__name__}: test(CharDataModule(...))")
-        return evaluate(self, data, split, **options)
+        return evaluate_run(self, data, split, **options)
