@@ -215,8 +215,8 @@ def _without_logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def length_within(limit: timedelta, started: float, trial: Trial, interval: Callable[[int], float]) -> int:
-    """The number of steps with which the command takes a given time.
+def length_within(limit: timedelta, started: float, trial: Trial, interval: Callable[[int], float]) -> int | None:
+    """The number of steps with which the command takes a given time; None if the loss diverges in the first ones.
 
     Args:
         limit: The time.
@@ -233,7 +233,7 @@ def length_within(limit: timedelta, started: float, trial: Trial, interval: Call
         trial.cost(0.0)  # imports what is imported on first use
         cost = trial.cost(min(_LONGEST, max(_SHORTEST, _FRACTION * limit.total_seconds())))
     except UserError:
-        return int(trial.options.max_steps)  # the run will diverge in the same step, and say so
+        return None  # the run will diverge in the same step, and say so
     available = end - monotonic() - cost.start
     steps = longest = max(1, int(available / cost.step))
     for _ in range(_ROUNDS):  # a shorter run is validated more often

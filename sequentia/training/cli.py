@@ -369,6 +369,10 @@ class TrainingCLI(LightningCLI):
         steps = length_within(
             config["max_time"], self.started, trial, lambda steps: steps_between_validations(completed(steps), data)
         )
+        self.options["trainer"]["max_time"] = None
+        if steps is None:
+            config["max_time"] = None
+            return
         best = best_steps(data.train_characters, epoch_length(config, data)[1])
         allowed = f"trainer.max_time {config['max_time']} allows {steps:,} steps"
         if steps > best:
@@ -379,7 +383,6 @@ class TrainingCLI(LightningCLI):
         else:
             log.info(f"{allowed} on this machine; the run keeps this length when it is resumed")
         config.update(completed(min(steps, best)))
-        self.options["trainer"]["max_time"] = None
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""
