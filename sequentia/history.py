@@ -1,12 +1,15 @@
-"""What a run has logged: its metrics.csv, read without trusting it and without PyTorch."""
+"""What a run has recorded: its metrics.csv and test.json, read without trusting them and without PyTorch."""
 
 import csv
+import json
 from pathlib import Path
 
 from sequentia.errors import UserError
-from sequentia.runs import METRICS
+from sequentia.files import sha256
+from sequentia.runs import BEST, METRICS, TEST
 
 _LIMIT = 1 << 28  # bytes: a million rows
+_JSON_LIMIT = 1 << 20  # bytes
 
 History = dict[str, dict[int, float]]
 """Metric -> its value at each step at which it was logged; steps are counted from 0, in ascending order."""
@@ -40,6 +43,22 @@ def read_history(run: Path) -> History:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     return {name: dict(sorted(values.items())) for name, values in history.items()}
+
+
+def read_test_result(run: Path) -> dict[str, float] | None:
+    """The metrics in test.json; empty if there is none, None if it is damaged or of an earlier best checkpoint."""
+    path, best = run / TEST, run / BEST
+    if not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > _JSON_LIMIT or not best.is_file():
+            return None
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict) or content.get("checkpoint_sha256") != sha256(best):
+            return None
+        return {name: float(value) for name, value in content.items() if "/" in name}
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _number(text: object) -> float | None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sequentia.errors import UserError
-from sequentia.files import sha256
-from sequentia.history import History, read_history
-from sequentia.runs import BEST, CONFIG, ROOT, read_config, runs_below
+from sequentia.history import History, read_history, read_test_result
+from sequentia.runs import CONFIG, ROOT, read_config, runs_below
 from sequentia.text import printable
 
 COLUMNS = (
@@ -20,7 +19,6 @@ COLUMNS = (
 )
 """What a report says of each run, before the options in which the runs differ."""
 
-_JSON_LIMIT = 1 << 20  # bytes of test.json
 _PARAMETERS = re.compile(rb"# \w{1,100} with ([\d,]{1,30}) parameters\r?\n")
 _LENGTH = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps")
 _NOT_COMPARED = {"trainer.default_root_dir", "model", *(f"trainer.{name}" for name in _LENGTH)}
@@ -114,7 +112,7 @@ def read_run(path: Path) -> Run:
         raise UserError(f"{path / CONFIG} names no architecture: it is not the configuration of a run")
     options = dict(_flattened(config))
     architecture = class_path.rsplit(".", 1)[-1]
-    history, test = read_history(path), _test_result(path)
+    history, test = read_history(path), read_test_result(path)
     return Run(path, architecture, _parameters(path), options, history, test or {}, stale_test=test is None)
 
 
@@ -134,22 +132,6 @@ def _parameters(run: Path) -> int | None:
     with (run / CONFIG).open("rb") as file:
         match = _PARAMETERS.match(file.readline(200))
     return int(match[1].replace(b",", b"")) or None if match else None
-
-
-def _test_result(run: Path) -> dict[str, float] | None:
-    """The numbers in test.json; empty if there is none, None if it is damaged or of an earlier checkpoint."""
-    path, best = run / "test.json", run / BEST
-    if not path.is_file():
-        return {}
-    try:
-        if path.stat().st_size > _JSON_LIMIT or not best.is_file():
-            return None
-        content = json.loads(path.read_bytes())
-        if not isinstance(content, dict) or content.get("checkpoint_sha256") != sha256(best):
-            return None
-        return {name: float(value) for name, value in content.items() if "/" in name}
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
-        return None
 
 
 def sort_runs(runs: list[Run]) -> list[Run]:

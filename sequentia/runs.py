@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
 
-BEST, LAST, CONFIG, METRICS = "best.ckpt", "last.ckpt", "config.yaml", "metrics.csv"
+BEST, LAST, CONFIG, METRICS, TEST = "best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "test.json"
 
 _CONFIG_LIMIT = 1 << 20  # bytes; a run's config.yaml has a few thousand
 

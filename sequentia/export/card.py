@@ -1,26 +1,22 @@
 """The model card: README.md of an exported directory, in the form of the Hugging Face Hub."""
 
-import csv
-import json
+import logging
 import math
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError
 from sequentia.export.tokenizer import UNKNOWN, boundary_name
+from sequentia.history import read_history, read_test_result
 from sequentia.models import LanguageModel
-from sequentia.runs import METRICS, read_config
+from sequentia.runs import BEST, TEST, read_config
 from sequentia.text import printable
 from sequentia.vocabulary import shorten
 
-TEST = "test.json"
-"""The file of a run with the metrics of its test lines."""
-
 _SAMPLES = 10
-_LIMIT = 1 << 26  # bytes of a file of metrics
+
+log = logging.getLogger("sequentia")
 
 _CARD = """\
 ---
@@ -62,7 +58,8 @@ tokenizer adds it at the start.
 
 ## Metrics
 
-NLL is the mean negative log-likelihood in nats per predicted character, the end of the line included. Lower is better.
+`loss` is the NLL: the mean negative log-likelihood in nats per predicted character, the end of the line included. Lower
+is better. `baseline_*` are the NLLs of simpler models on the same lines.
 
 {metrics}
 
@@ -129,43 +126,31 @@ def _metrics(model: LanguageModel, checkpoint: Path | None) -> Iterator[str]:
     yield f"| any | NLL of guessing among {len(model.vocabulary)} tokens | {math.log(len(model.vocabulary)):.4f} |"
     if checkpoint is None:
         return
-    for name, value in [*_validation(checkpoint), *_test(checkpoint.parent / TEST)]:
+    for name, value in (_validation(checkpoint) | _test(checkpoint)).items():
         split, _, metric = name.partition("/")
-        yield f"| {split} | {metric} | {value:.4f} |"
+        shown = f"{value:,.0f}" if metric in ("lines", "samples_drawn") else f"{value:.4f}"
+        yield f"| {split} | {printable(metric)[:80].replace('|', '/')} | {shown} |"
 
 
-def _validation(checkpoint: Path) -> Iterator[tuple[str, float]]:
-    """Names and values of the validation metrics that the run logged when it wrote this checkpoint."""
-    path = checkpoint.parent / METRICS
-    if not path.is_file() or path.stat().st_size > _LIMIT:
-        return
-    step = str(read_checkpoint(checkpoint)["global_step"] - 1)  # metrics.csv counts from 0
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            (row,) = (row for row in csv.DictReader(file) if row.get("step") == step)
-    except (OSError, ValueError, csv.Error):  # no metrics of this step: validation was switched off
-        return
-    names = {"val/loss": "val/NLL", "val/perplexity": "val/perplexity", "val/accuracy": "val/accuracy"}
-    names |= {f"val/samples_{kind}": f"val/samples: share {kind}" for kind in ("novel", "unique")}
-    for column, name in names.items():
-        with suppress(ValueError):  # not logged at this step
-            yield name, float(row.get(column) or "")
+def _validation(checkpoint: Path) -> dict[str, float]:
+    """The metrics of the validation lines that the run logged when it wrote this checkpoint."""
+    history = read_history(checkpoint.parent)
+    step = int(read_checkpoint(checkpoint)["global_step"]) - 1  # metrics.csv counts from 0
+    return {
+        name: values[step]
+        for name, values in history.items()
+        if name.startswith("val/") and step in values and math.isfinite(values[step])
+    }
 
 
-def _test(path: Path) -> Iterator[tuple[str, float]]:
-    """Names and values of all metrics in a file of metrics."""
-    if path.is_file() and path.stat().st_size <= _LIMIT:
-        try:
-            content = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path} is not JSON: run `sequentia test` again, or remove it") from error
-        yield from _numbers("test", content)
-
-
-def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
-    """The numbers in nested mappings, each with the path of its keys as name."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _numbers(f"{name}/{str(key).removeprefix('test/')}", item)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield printable(name)[:80].replace("|", "/"), value
+def _test(checkpoint: Path) -> dict[str, float]:
+    """The metrics of the test lines, if the run has a result of this checkpoint."""
+    if checkpoint.name != BEST:
+        return {}
+    result = read_test_result(checkpoint.parent)
+    if result is None:
+        log.warning(
+            f"{checkpoint.parent / TEST} is damaged or of an earlier checkpoint: the model card has no metrics of the "
+            "test lines; run `sequentia test` again"
+        )
+    return result or {}

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 
-from sequentia.errors import UserError
 from sequentia.export.card import model_card
+from sequentia.files import sha256
 from sequentia.models import Transformer
 from tests.conftest import CommandResult
 
@@ -53,19 +54,30 @@ def test_it_states_what_the_model_is(model: Transformer) -> None:
 
 
 def test_the_metrics_are_those_of_the_step_at_which_the_checkpoint_was_written(model: Transformer, run: Path) -> None:
-    (run / "metrics.csv").write_text("step,train/loss,val/loss,val/accuracy\n-1,9,1.5,\n0,8,2.5,0.5\n")
-    assert rows(card(model, run))[1:] == [["val", "NLL", "1.5000"]]
+    checkpoint = torch.load(run / "best.ckpt", weights_only=True)
+    torch.save(checkpoint | {"global_step": 2}, run / "best.ckpt")
+    (run / "metrics.csv").write_text("step,train/loss,val/loss,val/accuracy\n1,9,1.5,\n2,8,2.5,0.5\n")
+    assert rows(card(model, run))[1:] == [["val", "loss", "1.5000"]]
 
 
-def test_all_numbers_of_test_json_are_in_the_table(model: Transformer, run: Path) -> None:
-    (run / "test.json").write_text(json.dumps({"test/loss": 1.25, "baselines": {"ngram": 2}, "data": "x", "n": True}))
-    assert rows(card(model, run))[1:] == [["test", "loss", "1.2500"], ["test", "baselines/ngram", "2.0000"]]
+def test_it_has_the_metrics_of_test_json_if_they_are_of_this_checkpoint(
+    model: Transformer, run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = {"test/loss": 1.25, "test/lines": 1200, "step": 3, "checkpoint_sha256": sha256(run / "best.ckpt")}
+    (run / "test.json").write_text(json.dumps(result))
+    assert rows(card(model, run))[1:] == [["test", "loss", "1.2500"], ["test", "lines", "1,200"]]
+    assert not caplog.messages
+    (run / "best.ckpt").rename(run / "other.ckpt")
+    assert rows(model_card(model, "toy", run / "other.ckpt"))[1:] == []
 
 
-def test_a_damaged_test_json_is_refused(model: Transformer, run: Path) -> None:
-    (run / "test.json").write_text("{")
-    with pytest.raises(UserError, match=r"test.json is not JSON: run `sequentia test` again"):
-        card(model, run)
+@pytest.mark.parametrize("content", ["{", '{"test/loss": 1.25, "checkpoint_sha256": "0"}'])
+def test_a_test_json_that_is_damaged_or_of_another_checkpoint_is_left_out_with_a_warning(
+    model: Transformer, run: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (run / "test.json").write_text(content)
+    assert rows(card(model, run))[1:] == []
+    assert "test.json is damaged or of an earlier checkpoint" in caplog.text
 
 
 def test_the_data_are_named_without_their_directory(model: Transformer, run: Path) -> None:
@@ -89,8 +101,11 @@ def test_a_card_of_a_run_has_its_validation_nll(
     options = "--data.path lines.txt --model.n_layer 1 --model.n_embd 4 --trainer.max_steps 2 --trainer.accelerator cpu"
     assert command("fit", "--config", "transformer", *options.split()).code == 0
     assert command("export", "--format", "gpt2", "out").code == 0
-    found = {(split, metric): float(value) for split, metric, value in rows((tmp_path / "out/README.md").read_text())}
+    found = {
+        (split, metric): float(value.replace(",", ""))
+        for split, metric, value in rows((tmp_path / "out/README.md").read_text())
+    }
     (metrics,) = tmp_path.glob("checkpoints/*/*/metrics.csv")
     header, *lines = [line.split(",") for line in metrics.read_text().splitlines()]
     losses = [float(line[header.index("val/loss")]) for line in lines if line[header.index("val/loss")]]
-    assert found["val", "NLL"] == pytest.approx(min(losses), abs=1e-4)
+    assert found["val", "loss"] == pytest.approx(min(losses), abs=1e-4)
