@@ -158,12 +158,6 @@ def test_without_extra_metrics_only_the_losses_are_logged(fit: ForkServer, unint
     assert all(found[tag] == expected[tag] for tag in found)
 
 
-def test_the_groups_that_tensorboard_expands_are_train_and_val(uninterrupted: Uninterrupted) -> None:
-    """It expands the first two in alphabetical order."""
-    groups = sorted({tag.split("/")[0] for tag in curves(uninterrupted("every 5 steps"))})
-    assert groups == ["train", "val", "vitals"]
-
-
 @pytest.mark.parametrize("steps", [*range(1, 400), 1_000, 2_800, 10_000, 10**6])
 def test_every_run_has_60_points_and_8_validations_if_it_has_so_many_steps(steps: int) -> None:
     points, validations = (-(-steps // interval(steps)) for interval in (logging_interval, validation_interval))
