@@ -39,11 +39,15 @@ def next_probabilities(model: "LanguageModel") -> Tensor:
     return check_probabilities(torch.cat((first[:1], second[1:])).float().softmax(1))
 
 
-def draw(model: "LanguageModel") -> "Figure":
+def draw(model: "LanguageModel", small: bool = False) -> "Figure":
     """A heat map of a model's character pairs; the boundary token comes first and is shown as a dot.
 
     A model that counts pairs is drawn with its counts, any other with `next_probabilities`. For a vocabulary of up to
     64, each cell is labeled with its pair and value. A character that the font lacks is shown as its code point.
+
+    Args:
+        model: The model.
+        small: Leave out the labels of the cells, so that the figure can be read at a small size.
 
     Raises:
         UserError: The vocabulary is larger than `LARGEST`.
@@ -54,13 +58,13 @@ def draw(model: "LanguageModel") -> "Figure":
     counts = model.pair_counts()
     values = next_probabilities(model) if counts is None else counts.double()
     title, number = ("probability of the next character", "{:.3f}") if counts is None else ("pair counts", "{:.0f}")
-    names = [".", *map(_label, model.vocabulary.characters)]
+    names = [".", *map(label, model.vocabulary.characters)]
     labels = [
         [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
         for before, row in zip(names, values.tolist(), strict=True)
     ]
     figure = draw_table(
-        values, names, names, f"{type(model).__name__}: {title}", labels if size <= _LARGEST_LABELED else None
+        values, names, names, f"{type(model).__name__}: {title}", None if small or size > _LARGEST_LABELED else labels
     )
     figure.axes[0].set_xlabel("next character", fontfamily=FONT)
     figure.axes[0].set_ylabel("character", fontfamily=FONT)
@@ -122,8 +126,8 @@ def save(model: "LanguageModel", out: Path) -> None:
     save_figure(lambda: draw(model), out)
 
 
-def _label(character: str) -> str:
-    """How a character is shown: as itself if the font has it, escaped if it is a control, else as its code point."""
+def label(character: str) -> str:
+    """How a figure shows a character: as itself if the font has it, a control escaped, any other as its code point."""
     from matplotlib.font_manager import findfont, get_font
 
     if character == " ":

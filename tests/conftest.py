@@ -11,14 +11,18 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from selenium.webdriver import Chrome
 
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
-from sequentia.training import tensorboard
+from sequentia.training.overview import Overview
+from sequentia.training.pictures import Pictures
 from tests.browser import chromium
+
+DRAWING = {callback: callback.on_fit_end for callback in (Overview, Pictures)}
+"""What is drawn and written when a run is saved."""
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, one of them the shortest possible."""
@@ -64,11 +68,19 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_heat_map() -> Iterator[None]:
-    """A bigram's heat map takes longer to draw than a tiny model to train; test_tensorboard.py has it drawn."""
+def _no_pictures() -> Iterator[None]:
+    """They take longer to draw than a tiny model to train; the fixture `pictures` has them drawn."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensorboard, "LARGEST", 0)
+        for callback in DRAWING:
+            patch.setattr(callback, "on_fit_end", Callback.on_fit_end)
         yield
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run draws and writes when it is saved."""
+    for callback, hook in DRAWING.items():
+        monkeypatch.setattr(callback, "on_fit_end", hook)
 
 
 @pytest.fixture

@@ -214,18 +214,24 @@ class CharDataModule(LightningDataModule):
                 "--data.column NAME_OR_NUMBER"
             )
 
-    @rank_zero_only
-    def _log_summary(self) -> None:
+    @cached_property
+    def summary(self) -> str:
+        """What the data is, in one line: sizes of the corpus, the splits and the batches."""
         corpus, split = self.corpus, self.split
         num_distinct = len(distinct(np.concatenate(list(self.membership.distinct.values()))))
         files = f" ({len(self._files[0]):,} files)" if len(self._files[0]) > 1 else ""
-        log.info(
+        return (
             f"data {self.shown_path}{files}: {len(corpus):,} lines ({num_distinct:,} distinct), "
             f"{corpus.num_characters:,} characters, longest line {corpus.longest}, "
             f"vocabulary {len(corpus.vocabulary)} with the boundary; "
             f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
             f"batches of {self.batch_size:,} lines"
         )
+
+    @rank_zero_only
+    def _log_summary(self) -> None:
+        corpus, split = self.corpus, self.split
+        log.info(self.summary)
         if corpus.num_blank or corpus.num_long:
             log.info(
                 f"lines dropped: {corpus.num_blank:,} blank, "

@@ -71,7 +71,7 @@ class LanguageModel(LightningModule, ABC):
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
     `vocabulary_dims`, `position_dims`, `data_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`,
-    `plots_bigrams`, `pair_counts` and `exports_onnx`.
+    `plots_bigrams`, `pair_counts`, `input_embedding`, `attention` and `exports_onnx`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -92,7 +92,7 @@ class LanguageModel(LightningModule, ABC):
         logs_train_loss: Whether the model logs its training loss itself, as it does under a plain Trainer.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
-        plots_bigrams: Whether the model is a table of bigrams, which TensorBoard shows as a heat map after training.
+        plots_bigrams: Whether the model is a table of bigrams: its logits depend on the last token only.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
@@ -186,6 +186,21 @@ class LanguageModel(LightningModule, ABC):
         Muon orthogonalizes exactly these; query, key and value projections in one matrix count as 3.
         """
         return {}
+
+    def input_embedding(self) -> Tensor | None:
+        """The weight with a vector per token that the model reads, `(V, C)`; None if it has none."""
+        return None
+
+    def attention(self, context: Tensor) -> Tensor | None:
+        """Attention weights: how much each position reads from each other; None without attention.
+
+        Args:
+            context: One line per row, `(B, T)` long.
+
+        Returns:
+            `(B, layers, heads, T, T)`; each row sums to 1.
+        """
+        return None
 
     def pair_counts(self) -> Tensor | None:
         """Counts of character pairs `(V, V)` for the heat map; None if the model does not count pairs."""

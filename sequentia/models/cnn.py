@@ -55,6 +55,9 @@ class CNN(LanguageModel):
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
 
+    def input_embedding(self) -> Tensor:
+        return self.embedding.weight
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         stacked = [(gates, 2) for gates in self.gates]  # signal and gate
         single = [(layer, 1) for layer in (*self.residuals, self.skip, self.mix)]

@@ -98,6 +98,15 @@ class Mixture(LanguageModel):
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {weight: n for member in self.all_members() for weight, n in member.hidden_matrices().items()}
 
+    def input_embedding(self) -> Tensor | None:
+        """That of the first member that has one."""
+        return next((weight for member in self.all_members() if (weight := member.input_embedding()) is not None), None)
+
+    def attention(self, context: Tensor) -> Tensor | None:
+        """That of the first member that has attention."""
+        found = (member.attention(context) for member in self.all_members())
+        return next((weights for weights in found if weights is not None), None)
+
     def check_context_length(self, other: int) -> None:
         for member in self.all_members():
             member.check_context_length(other)

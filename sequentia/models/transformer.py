@@ -42,6 +42,11 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, keys, values)
         return self.proj(y.transpose(1, 2).flatten(2)), keys, values
 
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+        """How much each position reads from each other; `(B, H, T, T)`, rows sum to 1."""
+        q, k, _ = self.heads(x)
+        return (q @ k.mT / math.sqrt(q.shape[-1]) + mask).softmax(-1)
+
 
 class Block(nn.Module):
     """Pre-norm residual block: attention, then an MLP of 4 C hidden units with tanh-approximated GELU."""
@@ -141,6 +146,9 @@ class Transformer(LanguageModel):
     def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.position_embedding.weight: (0,)}
 
+    def input_embedding(self) -> Tensor:
+        return self.token_embedding.weight
+
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {
             weight: stacked
@@ -154,12 +162,23 @@ class Transformer(LanguageModel):
         }
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        position = positions(context, position)
-        mask = torch.zeros((), device=context.device).where(causal_mask(position), -math.inf)[:, None]  # (B, 1, T, T)
-        x = self.dropout(self.token_embedding(context) + self.position_embedding(position))  # (B, T, C)
+        x, mask = self._embed(context, positions(context, position))
         for block in self.blocks:
             x = block(x, mask)
         return self.head(self.norm(x))
+
+    def _embed(self, context: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """The input of the first block `(B, T, C)`, and the mask of every attention `(B, 1, T, T)`: 0 or -inf."""
+        mask = torch.zeros((), device=context.device).where(causal_mask(position), -math.inf)[:, None]
+        return self.dropout(self.token_embedding(context) + self.position_embedding(position)), mask
+
+    def attention(self, context: Tensor) -> Tensor:
+        x, mask = self._embed(context, positions(context, None))
+        weights: list[Tensor] = []
+        for block in self._blocks():
+            weights.append(block.attention.weights(block.norm1(x), mask))
+            x = block(x, mask)
+        return torch.stack(weights, 1)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         position = 0 if state is None else state[0].shape[2]  # number of tokens in the cache

@@ -34,6 +34,7 @@ _SLOW_STEPS = 5  # the first ones, in which the optimizer makes its state
 _VALIDATION_BATCHES = 4  # that are measured; the others are like them
 _ROUNDS = 10
 _PROCESS = 0.5  # seconds in which Python starts and ends
+_PICTURES = 3.0  # seconds in which the trained model is drawn
 
 
 class Cost(NamedTuple):
@@ -159,6 +160,7 @@ class Trial:
         saver: What will save the run.
         callbacks: Makes the other callbacks of the run from a saver.
         compiled: Whether the run will compile the model.
+        drawn: Whether the run will draw the trained model.
     """
 
     model: LanguageModel
@@ -167,6 +169,12 @@ class Trial:
     saver: RunCheckpoint
     callbacks: Callable[[RunCheckpoint], list[Callback]]
     compiled: bool = False
+    drawn: bool = False
+
+    @property
+    def ending(self) -> float:
+        """Seconds between the last checkpoint and the end of the process."""
+        return _PROCESS + (_PICTURES if self.drawn else 0.0)
 
     def cost(self, seconds: float) -> Cost:
         """Measure steps for some seconds, then a validation.
@@ -227,7 +235,7 @@ def length_within(limit: timedelta, started: float, trial: Trial, interval: Call
     Raises:
         UserError: Not even one step fits.
     """
-    end = started + limit.total_seconds() - _PROCESS
+    end = started + limit.total_seconds() - trial.ending
     trial.data.setup("fit")  # what it reads and computes once is not part of the start that is measured
     try:
         trial.cost(0.0)  # imports what is imported on first use
@@ -242,7 +250,7 @@ def length_within(limit: timedelta, started: float, trial: Trial, interval: Call
             break
         longest = steps
     if steps < 1:
-        least = monotonic() - started + _PROCESS + cost.start + cost.step + cost.validation
+        least = monotonic() - started + trial.ending + cost.start + cost.step + cost.validation
         raise UserError(
             f"trainer.max_time {limit} is too short: start-up, one step and one validation take {least:.0f} seconds"
         )

@@ -27,9 +27,9 @@ class Curves(Callback):
     - `vitals/seconds`: time since training started, validations and saving included. A resumed run adds to the time of
       the last point that it keeps.
 
-    TensorBoard shows groups in alphabetical order, and expands the first two: train and val. A resumed run continues
-    the mean, which is in the checkpoint; the speed is that of its own process. `Trainer.log` would cost as much as a
-    step of a small model, so loggers are called directly, and only for a point.
+    TensorBoard shows groups in alphabetical order: `vitals` is the last. A resumed run continues the mean, which is in
+    the checkpoint; the speed is that of its own process. `Trainer.log` would cost as much as a step of a small model,
+    so loggers are called directly, and only for a point.
 
     Args:
         vitals: Whether to log more than the loss.

@@ -19,7 +19,7 @@ OPTIONS = {
         "--trainer.max_epochs N": "length in epochs",
         "--trainer.max_time TIME": "length in time: the steps that fit into 00:10:00, say",
         "--trainer.val_check_interval N": "steps between two validations",
-        "--extra_metrics false": "log losses only: no samples, accuracy, learning rates, gradient norm, speed",
+        "--extra_metrics false": "log losses only: no samples, accuracy, learning rates, pictures",
         "--trainer.accelerator NAME": "cpu or gpu (default: what is available)",
         "--trainer.devices N": "number of devices or processes",
         "--trainer.precision NAME": "32-true or bf16-mixed",

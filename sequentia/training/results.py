@@ -15,6 +15,7 @@ from sequentia.models.base import Batch
 from sequentia.printing import as_csv, as_json, as_table
 from sequentia.quality import NUM_SAMPLES, Quality, Split
 from sequentia.runs import BEST, CONFIG
+from sequentia.training.overview import hparams_files, write_hparams
 from sequentia.training.resume import has_changed
 from sequentia.validity import load_valid
 
@@ -156,6 +157,8 @@ class Results(Callback):
         try:
             with replacing(path) as temporary:
                 temporary.write_text(f"{as_json(content)}\n", encoding="utf-8")
+            if self.command == "test" and hparams_files(run):
+                write_hparams(run, run)
         except UserError as error:  # the directory of a run may be read-only
             log.warning(f"the result is not recorded in the run: {error}")
 

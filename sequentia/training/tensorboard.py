@@ -1,51 +1,73 @@
-"""TensorBoard's own matters: the order of its curves, the heat map of a bigram, and steps that are taken again."""
+"""TensorBoard's own matters: the order of its curves, and steps that are taken again."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event
 
-from sequentia.heatmap import LARGEST, draw
-from sequentia.models import LanguageModel
 from sequentia.training.metrics_file import MetricsFile
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class RunTensorBoard(TensorBoardLogger):
-    """Lightning's logger with the epoch among the less important curves.
+    """Lightning's logger, with the curves in an order that shows first how a run goes.
 
-    TensorBoard shows groups of curves in alphabetical order and expands the first two, which would be "epoch" and
-    "train" instead of "train" and "val". Lightning writes the epoch with every call; here it is written once per step.
+    TensorBoard shows groups of curves in alphabetical order and expands the first two. So both losses are also written
+    as one chart `loss`, for which the validation loss needs a writer of its own, in `val` below the run; the metrics of
+    samples are in the group `samples`; and the epoch, which Lightning writes with every call, is in the last group.
     """
 
     _epoch_step = -1
+    _validation: "SummaryWriter | None" = None
 
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write scalars."""
-        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        values = {_tag(name): value for name, value in metrics.items() if name != "epoch"}
         if "epoch" in metrics and step != self._epoch_step:
             values["vitals/epoch"] = metrics["epoch"]
             self._epoch_step = -1 if step is None else step
+        if "train/loss" in metrics:
+            values[_BOTH_LOSSES] = metrics["train/loss"]
+        if "val/loss" in metrics:
+            if self._validation is None:
+                from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+                self._validation = SummaryWriter(str(Path(self.log_dir, VALIDATION)))
+            self._validation.add_scalar(_BOTH_LOSSES, metrics["val/loss"], step)
         super().log_metrics(values, step)
 
     def save(self) -> None:
         """Write what is buffered, but no hparams.yaml: config.yaml has the options."""
         self.experiment.flush()
+        if self._validation is not None:
+            self._validation.flush()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Close the files."""
+        super().finalize(status)
+        if self._validation is not None:
+            self._validation.close()
 
 
-class HeatMap(Callback):
-    """Draws the table of a bigram at the end of training. Other models and large vocabularies are not drawn."""
+VALIDATION = "val"
+"""Directory below the run with the validation loss for the chart of both losses."""
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the image."""
-        model, logger = cast(LanguageModel, pl_module), trainer.logger
-        if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
-            return
-        if model.plots_bigrams and len(model.vocabulary) <= LARGEST:
-            logger.experiment.add_figure("bigrams", draw(model), trainer.global_step - 1)
+_BOTH_LOSSES = "loss"
+_SAMPLES = "val/samples_"
+
+
+def _tag(name: str) -> str:
+    """TensorBoard's name of a metric."""
+    return f"samples/{name.removeprefix(_SAMPLES)}" if name.startswith(_SAMPLES) else name
 
 
 class DropOrphans(Callback):
@@ -63,7 +85,8 @@ class DropOrphans(Callback):
             if isinstance(logger, MetricsFile):
                 logger.drop(trainer.global_step)
             elif isinstance(logger, TensorBoardLogger) and trainer.ckpt_path is not None:
-                drop_events(Path(logger.log_dir), trainer.global_step)
+                for directory in (Path(logger.log_dir), Path(logger.log_dir, VALIDATION)):
+                    drop_events(directory, trainer.global_step)
 
 
 _HEADER, _FOOTER = 12, 4  # bytes of a record before its data (length and its checksum) and after it (checksum)

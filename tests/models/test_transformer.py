@@ -82,6 +82,17 @@ def test_logits_of_packed_lines_equal_gpt2s_of_each_line(model: Transformer, gpt
 
 
 @torch.no_grad()
+def test_attention_weights_equal_gpt2s_and_are_causal_and_sum_to_1(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
+    context = torch.randint(0, 7, (4, 11))
+    found = model.attention(context)
+    assert found.shape == (4, SIZES["n_layer"], SIZES["n_head"], 11, 11)
+    expected = gpt2(context, output_attentions=True).attentions
+    torch.testing.assert_close(found, torch.stack(expected, 1), atol=1e-5, rtol=0)
+    assert not found.triu(1).any()
+    torch.testing.assert_close(found.sum(-1), torch.ones(found.shape[:-1]))
+
+
+@torch.no_grad()
 def test_initial_weights_are_distributed_as_gpt2s() -> None:
     torch.manual_seed(1)
     n_layer = 8

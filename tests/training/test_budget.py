@@ -50,6 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run `sequentia fit` with a small Transformer on LINES; returns the exit code."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(budget, "_PICTURES", 0.0)
     Path("lines.txt").write_text("\n".join(LINES))
 
     def fit(*options: str, config: str = "transformer", common: str = COMMON) -> int:
@@ -119,6 +120,22 @@ def test_a_run_is_never_longer_than_its_data_allow(
     assert trainer_options(Path("checkpoints/transformer/version_0"))["max_steps"] == best
     assert f"; more than {best:,} would overfit 250 lines: --trainer.max_steps overrides\n" in capsys.readouterr().err
     assert clock.now < 1000 + 600
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"), [((), 9), (("--extra_metrics=false",), 6), (("--trainer.logger=false",), 6)]
+)
+def test_a_time_limit_leaves_time_to_draw_the_model_if_it_is_drawn(
+    fit: Callable[..., int],
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    seconds: int,
+) -> None:
+    monkeypatch.setattr(budget, "_PICTURES", 3.0)
+    assert fit("--trainer.max_time=00:00:04", *options) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"one step and one validation take {seconds} seconds")
 
 
 def test_a_time_too_short_for_one_step_is_refused(

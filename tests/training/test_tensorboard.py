@@ -1,36 +1,31 @@
 """What TensorBoard shows of a run besides curves."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tensorboard import context
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.data import server_ingester
 from tensorboard.util import grpc_util
 
-from sequentia.cli import main
-from sequentia.heatmap import LARGEST
-from sequentia.training import tensorboard
-from sequentia.training.tensorboard import drop_events
+from sequentia.training.overview import hparams_files
+from sequentia.training.tensorboard import VALIDATION, drop_events
 from tests.training.runs import RATE, Curves, ForkServer, Uninterrupted, arguments, curves, the_run
 
 
-def test_the_heat_map_of_a_bigram_is_drawn_once_at_the_last_step(
-    tmp_path: Path, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+def test_both_losses_are_one_chart_and_groups_are_in_the_order_in_which_they_are_read(
+    uninterrupted: Uninterrupted,
 ) -> None:
-    monkeypatch.setattr(tensorboard, "LARGEST", LARGEST)
-    options = ["--data.path", write(["ab", "ba", "b"]), "--data.val_fraction", "0", "--data.test_fraction", "0"]
-    options += ["--trainer.max_steps", "3", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(tmp_path)]
-    assert main(["fit", "--model", "Bigram", *options]) == 0
-    events = EventAccumulator(str(tmp_path / "version_0"))
-    events.Reload()
-    assert events.Tags()["images"] == ["bigrams"]
-    (picture,) = events.Images("bigrams")
-    assert picture.step == 2
-    assert picture.encoded_image_string.startswith(b"\x89PNG")
+    """TensorBoard shows groups in alphabetical order."""
+    run = uninterrupted("every 5 steps")
+    found, validation = curves(run), curves(run / VALIDATION)
+    assert found["loss"] == found["train/loss"]
+    assert validation == {"loss": found["val/loss"]}
+    groups = sorted({tag.split("/")[0] for tag in found})
+    assert groups == ["loss", "samples", "train", "val", "vitals"]
+    assert "vitals/epoch" in found
+    assert not [tag for tag in found if tag.startswith("val/samples")]
 
 
 def server_curves(run: Path) -> Curves:
@@ -74,7 +69,7 @@ def test_both_readers_show_a_resumed_run_without_the_steps_that_it_took_again(
 
 
 def test_only_summaries_in_regular_event_files_are_removed(tmp_path: Path, trained: Path) -> None:
-    (events,) = trained.glob("events.out.tfevents.*")
+    (events,) = set(trained.glob("events.out.tfevents.*")) - set(hparams_files(trained))
     content = events.read_bytes()
     (tmp_path / "target").write_bytes(content)
     (tmp_path / "events.out.tfevents.1").symlink_to(tmp_path / "target")
