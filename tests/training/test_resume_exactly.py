@@ -120,4 +120,4 @@ def test_a_run_that_cannot_be_resumed_says_so_at_the_start_and_is_refused(
 
 
 def contents(directory: Path) -> dict[str, Any]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}

@@ -41,7 +41,7 @@ def test_the_logged_metrics_of_samples_are_those_of_the_saved_model(run: Path, d
     quality.update(texts)
     found = curves(run)
     for name, value in quality.compute().items():
-        step, logged = found[f"val/samples_{name}"][-1]
+        step, logged = found[f"samples/{name}"][-1]
         assert step == 39
         assert logged == pytest.approx(float(value), abs=1e-6), name
     events = EventAccumulator(str(run)).Reload()
