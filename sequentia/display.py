@@ -6,6 +6,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from sequentia.errors import UserError
 from sequentia.text import printable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Texts(list[str]):
 
 
 def model_html(model: "LanguageModel") -> str:
-    """A model as HTML without references: its size, its options, and a heat map of `next_probabilities`."""
+    """A model as HTML without references: its size, its options, a heat map of `next_probabilities`, and its curves."""
     from sequentia.heatmap import LARGEST
 
     options = {name: value for name, value in model.hparams.items() if name != "vocabulary"}
@@ -36,7 +37,20 @@ def model_html(model: "LanguageModel") -> str:
     ]
     cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(printable(text))}</td></tr>" for name, text in rows)
     image = "".join(_heat_map(model)) if len(model.vocabulary) <= LARGEST else ""
-    return f"<b>{escape(model.describe())}</b><table>{cells}</table>{image}"
+    return f"<b>{escape(model.describe())}</b><table>{cells}</table>{image}{_curves(model)}"
+
+
+def _curves(model: "LanguageModel") -> str:
+    """The curves of the run that the model was loaded from; empty if there are none."""
+    from sequentia.figures import draw_curves, inline_svg
+    from sequentia.history import read_history
+
+    if model.run is None:
+        return ""
+    try:
+        return f"<div>{inline_svg(draw_curves(read_history(model.run)))}</div>"
+    except UserError:  # the run has logged no loss, or its metrics are gone: the model is shown all the same
+        return ""
 
 
 def _heat_map(model: "LanguageModel") -> Iterator[str]:

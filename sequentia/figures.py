@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,3 +71,11 @@ def save_figure(draw: "Callable[[], Figure]", out: Path) -> None:
             figure.savefig(temporary, format=image_format)
         except RuntimeError as error:  # .pgf needs TeX
             raise UserError(f"cannot draw {out}: {error}; use the suffix .png, .svg or .pdf") from error
+
+
+def inline_svg(figure: "Figure") -> str:
+    """A figure as an SVG element to be part of an HTML page."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -1,11 +1,10 @@
 """Runs -> one HTML page that needs nothing else: no network, no script. Everything from a run is escaped."""
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from sequentia.errors import UserError
-from sequentia.figures import draw_curves
+from sequentia.figures import draw_curves, inline_svg
 from sequentia.report import COLUMNS, Run, Value, differing_options, shown
 from sequentia.runs import BEST, CONFIG
 from sequentia.text import printable
@@ -65,15 +64,12 @@ def _details(run: Run) -> list[str]:
 
 def _curves(run: Run) -> str:
     """The curves as inline SVG, described for readers who do not see them."""
-    buffer = io.StringIO()
-    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    draw_curves(run.history).savefig(buffer, format="svg", metadata=metadata)
-    svg = buffer.getvalue()
+    svg = inline_svg(draw_curves(run.history))
     best, step = run.at_best("val/loss"), run.best_step
     lowest = "" if best is None or step is None else f" The lowest validation NLL is {best:.4f}, at step {step + 1:,}."
     caption = f"Training and validation NLL by step.{lowest}"
     return (
-        f'<figure><div role="img" aria-label="{escape(caption)}">{svg[svg.index("<svg") :]}</div>'
+        f'<figure><div role="img" aria-label="{escape(caption)}">{svg}</div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 
 from sequentia.display import Texts
 from sequentia.heatmap import next_probabilities
+from sequentia.loading import load
 from sequentia.models import Bigram
 from tests.conftest import NAMES, bigram
 
@@ -63,6 +64,15 @@ def test_a_model_is_shown_with_its_size_its_options_and_the_probability_of_each_
 def test_a_large_vocabulary_has_no_labels_and_a_larger_one_no_image() -> None:
     assert "<text" not in Bigram("".join(map(chr, range(1000, 1100))), 4)._repr_html_()
     assert "<svg" not in Bigram("".join(map(chr, range(1000, 1600))), 4)._repr_html_()
+
+
+def test_a_model_of_a_run_is_shown_with_the_curves_of_the_run(trained: Path, tmp_path: Path) -> None:
+    html = load(trained)._repr_html_()
+    assert html.count("<svg") == 2
+    assert "training" in re.sub("<!-- (.*?) -->", r"\1", html[html.rindex("<svg") :])
+    copy = tmp_path / "best.ckpt"
+    copy.write_bytes((trained / "best.ckpt").read_bytes())
+    assert load(copy)._repr_html_().count("<svg") == 1
 
 
 @pytest.mark.slow
