@@ -6,9 +6,7 @@ from typing import Literal
 import torch
 import torch.distributed as dist
 
-from sequentia.data import CharDataModule, EvalBatches
-from sequentia.data.split import Lines
-from sequentia.evaluation import batch_positions
+from sequentia.data import CharDataModule
 from sequentia.models import BigramCounts, NGram
 from sequentia.models.counting import Counting
 
@@ -39,9 +37,11 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
         architectures["ngram"] = NGram
     for name, architecture in architectures.items():
         model = architecture(data.vocabulary.characters, data.context_length).eval()
-        for batch in _batches(data, data.split.train, *rank_and_processes()):  # `count` gathers those of all processes
+        for batch in data.eval_batches(
+            data.split.train, *rank_and_processes()
+        ):  # `count` gathers those of all processes
             model.count(batch)
-        nll_sum = sum(float(model.nll_sum(batch)) for batch in _batches(data, lines))
+        nll_sum = sum(float(model.nll_sum(batch)) for batch in data.eval_batches(lines))
         found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
     return found
 
@@ -51,8 +51,3 @@ def rank_and_processes() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
-
-
-def _batches(data: CharDataModule, lines: Lines, rank: int = 0, processes: int = 1) -> EvalBatches:
-    batch_size = max(1, batch_positions(len(data.vocabulary)) // data.context_length)
-    return EvalBatches(data.corpus, lines, batch_size, rank, processes)

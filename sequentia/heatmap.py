@@ -59,13 +59,13 @@ def draw(model: "LanguageModel", small: bool = False) -> "Figure":
     values = next_probabilities(model) if counts is None else counts.double()
     title, number = ("probability of the next character", "{:.3f}") if counts is None else ("pair counts", "{:.0f}")
     names = [".", *map(label, model.vocabulary.characters)]
-    labels = [
-        [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
-        for before, row in zip(names, values.tolist(), strict=True)
-    ]
-    figure = draw_table(
-        values, names, names, f"{type(model).__name__}: {title}", None if small or size > _LARGEST_LABELED else labels
-    )
+    labels = None
+    if not small and size <= _LARGEST_LABELED:
+        labels = [
+            [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
+            for before, row in zip(names, values.tolist(), strict=True)
+        ]
+    figure = draw_table(values, names, names, f"{type(model).__name__}: {title}", labels)
     figure.axes[0].set_xlabel("next character", fontfamily=FONT)
     figure.axes[0].set_ylabel("character", fontfamily=FONT)
     return figure

@@ -18,7 +18,7 @@ History = dict[str, dict[int, float]]
 def read_history(run: Path) -> History:
     """The metrics of a run; empty if it has not logged any.
 
-    What is no number at a step is left out: a killed process may have left half a row.
+    Cells that are not numbers are skipped: a killed process may have left half a row.
 
     Raises:
         UserError: The file cannot be read, or is too large.

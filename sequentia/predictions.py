@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from sequentia.data import Batch, CharDataModule, EvalBatches
+from sequentia.data import Batch, CharDataModule
 from sequentia.data.split import Lines
-from sequentia.evaluation import batch_positions, evaluating
+from sequentia.evaluation import evaluating
 from sequentia.heatmap import label
 from sequentia.models import LanguageModel
 
@@ -47,9 +47,8 @@ def predict(model: LanguageModel, data: CharDataModule, lines: Lines) -> Predict
     """
     characters = int(data.corpus.num_targets(lines).sum())
     some = lines[:: max(1, characters // _CHARACTERS)]
-    batch_size = max(1, batch_positions(len(data.vocabulary)) // data.context_length)
     with evaluating(model):
-        parts = [_predict(model, batch) for batch in EvalBatches(data.corpus, some, batch_size)]
+        parts = [_predict(model, batch) for batch in data.eval_batches(some)]
     return Predictions(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
 
 

@@ -25,8 +25,9 @@ NUM_SAMPLES = 1000
 
 _EDITS = 5_000_000  # edited samples that are looked up: about a second
 _ACCURACY_CHARACTERS = 1_000_000  # evaluated for the accuracy: standard error below 0.0005
-_BIGRAM_CHARACTERS = 10_000_000  # of training lines that are counted for the baseline: 2 seconds
-_NGRAM_CHARACTERS = 1_000_000  # likewise: 4 seconds
+_NGRAM_CHARACTERS = 1_000_000  # of training lines that are counted for the baseline: 4 seconds
+BIGRAM_CHARACTERS = 10_000_000
+"""Characters of training lines up to which bigrams are counted for a baseline: 2 seconds."""
 
 Split = Literal["val", "test"]
 
@@ -88,7 +89,7 @@ class Quality:
 
     def _baselines(self) -> dict[str, float]:
         """The baselines that are counted in seconds."""
-        if self.data.train_characters > _BIGRAM_CHARACTERS:
+        if self.data.train_characters > BIGRAM_CHARACTERS:
             return {"uniform": math.log(len(self.data.vocabulary))}
         return baselines(self.data, self.split, ngram=self.data.train_characters <= _NGRAM_CHARACTERS)
 

@@ -87,7 +87,7 @@ def test_baselines_are_counted_only_if_that_takes_seconds(
         (1, 1, ["uniform"]),
     ):
         monkeypatch.setattr(module, "_NGRAM_CHARACTERS", ngram)
-        monkeypatch.setattr(module, "_BIGRAM_CHARACTERS", bigrams)
+        monkeypatch.setattr(module, "BIGRAM_CHARACTERS", bigrams)
         found = evaluate(model, data, num_samples=0)
         prefix = "test/baseline_"
         baseline = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}

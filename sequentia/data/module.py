@@ -276,8 +276,12 @@ class CharDataModule(LightningDataModule):
     def _eval_batches(self, lines: Lines) -> EvalBatches | list[EvalBatches]:
         if len(lines) == 0:
             return []
+        return self.eval_batches(lines, *self._rank_and_world_size())
+
+    def eval_batches(self, lines: Lines, rank: int = 0, world_size: int = 1) -> EvalBatches:
+        """The batches in which any lines of the corpus are evaluated; see `EvalBatches`."""
         batch_size = max(1, batch_positions(len(self.vocabulary)) // self.context_length)
-        return EvalBatches(self.corpus, lines, batch_size, *self._rank_and_world_size())
+        return EvalBatches(self.corpus, lines, batch_size, rank, world_size)
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,4 +1,4 @@
-"""A run inside a program that goes on: what `fit` changes in its process is restored."""
+"""Training inside a Python program: what `fit` changes in the calling process is restored."""
 
 import logging
 import os

@@ -13,11 +13,10 @@ from sequentia.metrics import CharacterAccuracy
 from sequentia.metrics.samples import SampleQuality
 from sequentia.models import LanguageModel
 from sequentia.models.base import Batch
-from sequentia.quality import update_accuracy
+from sequentia.quality import BIGRAM_CHARACTERS, update_accuracy
 
 _ACCURACY_CHARACTERS = 4_096  # evaluated for the accuracy: standard error below 0.008
 _EDITS = 500_000  # edited samples that are looked up at each validation: about 0.1 seconds
-_BASELINE_CHARACTERS = 10_000_000  # of training lines that are counted before the first step: 2 seconds
 
 log = logging.getLogger("sequentia")
 
@@ -30,7 +29,7 @@ class LogBaselines(Callback):
         data = trainer.datamodule
         if trainer.ckpt_path is not None or not isinstance(data, CharDataModule) or len(data.split.val) == 0:
             return
-        if data.train_characters <= _BASELINE_CHARACTERS:
+        if data.train_characters <= BIGRAM_CHARACTERS:
             found = baselines(data, "val", ngram=False)
             values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in found.items())
             log.info(f"baselines on the validation lines, in nats per character: {values}")
