@@ -79,9 +79,11 @@ def _run(name: str, arguments: list[str], held: ExitStack, started: float, trust
     from sequentia.data import CharDataModule
     from sequentia.models import LanguageModel
     from sequentia.training.checkpointing import SaveConfig
-    from sequentia.training.cli import TrainingCLI
+    from sequentia.training.evaluate import EvaluationCLI
+    from sequentia.training.fit import FitCLI
 
-    return TrainingCLI(
+    command = FitCLI if name == "fit" else EvaluationCLI
+    return command(
         held,
         name,
         started,

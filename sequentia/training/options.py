@@ -29,6 +29,7 @@ class Given:
     Attributes:
         ckpt_path: The value of `--ckpt_path`; None if it is not given.
         configs: The files given with `--config`; a pipe can be read only once, which the full parser does.
+        init_from: Whether `--init_from` is given.
         help: Whether the user asks for help.
         local_classes: Paths of classes that the options name, if their module is in the working directory.
         sets_data: Whether the arguments or a given config set `data.path`.
@@ -43,6 +44,7 @@ class Given:
             parser.add_argument(name, nargs="?")
         parser.add_argument("-c", "--config", action="append", nargs="?", const="", default=[])
         parser.add_argument("--data.path", "--data", dest="data", nargs="?", const=True)
+        parser.add_argument("--init_from", nargs="?", const=True)
         parser.add_argument("-h", "--help", nargs="?", const=True)
         options = vars(parser.parse_known_args([a for a in arguments if a != "--"])[0])
         sources = [_file(config) or config for config in options["config"] if config]
@@ -58,6 +60,7 @@ class Given:
         self.local_classes = [name for name in named if _in_working_directory(name.partition(".")[0])]
         self.configs = [source for source in sources if isinstance(source, Path)]
         self.ckpt_path = options["ckpt_path"] or next((c["ckpt_path"] for c in contents if c.get("ckpt_path")), None)
+        self.init_from = options["init_from"] is not None
         self.help = options["help"] is not None
         self.sets_data = first("data", "data", "path") is not None
         model = _mapping(options["model"] or "").get("class_path") or options["model"] or options["model.class_path"]
@@ -73,25 +76,13 @@ class Given:
         return any(path.samefile(run / CONFIG) for path in self.configs)
 
 
-def base_options(
-    command: str, recorded: dict[str, Any] | None, architecture: type[LanguageModel] | None
-) -> dict[str, Any]:
-    """The options that the user's arguments override.
+def options_to_evaluate(recorded: dict[str, Any], architecture: type[LanguageModel]) -> dict[str, Any]:
+    """The options with which a checkpoint is evaluated unless the user overrides them: data and device of its run.
 
     Args:
-        command: The subcommand.
-        recorded: The options in the config.yaml of the run that is continued or evaluated, if there is one.
-        architecture: The architecture of the checkpoint that is resumed or evaluated, if there is one.
-
-    Returns:
-        For `fit` everything that the run recorded, so that it resumes as it was started. For an evaluation the data and
-        the device of the run, and the architecture of the checkpoint.
+        recorded: The options in the run's config.yaml; empty if there is none.
+        architecture: The architecture of the checkpoint.
     """
-    recorded = recorded or {}
-    if command == "fit":
-        return {key: value for key, value in recorded.items() if key != "ckpt_path"}
-    if architecture is None:
-        return {}
     trainer = recorded.get("trainer")
     kept = {key: trainer[key] for key in _EVALUATION if key in trainer} if isinstance(trainer, dict) else {}
     base = {key: recorded[key] for key in ("data", "seed_everything") if key in recorded}

@@ -1,0 +1,302 @@
+"""The command `fit` on LightningCLI."""
+
+import logging
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, ClassVar
+
+import torch
+from jsonargparse import Namespace
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Callback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from sequentia.errors import UserError
+from sequentia.files import remove_leftovers
+from sequentia.loading import build_model, load
+from sequentia.models import LanguageModel
+from sequentia.models.counting import counts
+from sequentia.runs import ROOT, create_run, find_checkpoint, locked, remove_if_never_begun, run_to_fit
+from sequentia.training import slurm
+from sequentia.training.budget import Trial, length_within
+from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.training.cli import TrainingCLI, plain_errors
+from sequentia.training.curves import Curves
+from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length, steps_between_validations
+from sequentia.training.distributed import processes
+from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
+from sequentia.training.messages import closing_message
+from sequentia.training.metrics_file import MetricsFile
+from sequentia.training.options import as_list
+from sequentia.training.overview import Overview
+from sequentia.training.pictures import Pictures
+from sequentia.training.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, obstacle
+from sequentia.training.state import check_training_state
+from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
+from sequentia.training.tensorboard import DropOrphans, RunTensorBoard
+from sequentia.training.validation import Accuracy, LogBaselines, Samples
+from sequentia.trust import foreign_classes
+
+log = logging.getLogger("sequentia")
+
+
+class FitCLI(TrainingCLI):
+    """Starts a run in `checkpoints/<config stem>/version_N`, or resumes one."""
+
+    not_options: ClassVar = {"train_dataloaders", "val_dataloaders"}
+    run: Path | None = None  # the run directory
+    init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
+    initialized = ""  # what of it was copied
+
+    def find_checkpoint(self) -> Path | None:
+        """The run of `--ckpt_path`, or one that SLURM has restarted; None to start a new one."""
+        given = self.given.ckpt_path
+        if self.given.init_from and given is not None:
+            raise UserError(
+                f"--init_from starts a new run, but --ckpt_path {given} resumes one with its own weights: omit one of "
+                "the two"
+            )
+        root = self.given.root or ROOT
+        if given is None and (requeued := slurm.requeued_run(root, self.arguments)):
+            log.info(f"SLURM has restarted this job: resuming its run {requeued}")
+            given = str(requeued)
+        self.run, self.checkpoint = run_to_fit(given, root)
+        return self.run if self.checkpoint is None else self.checkpoint.parent
+
+    def base_options(self) -> dict[str, Any]:
+        """Everything that the run recorded, so that it resumes as it was started."""
+        return {key: value for key, value in (self.recorded or {}).items() if key != "ckpt_path"}
+
+    def before_instantiate_classes(self) -> None:
+        """Load the model to start from, and lock the run, before anything slow is done."""
+        super().before_instantiate_classes()
+        if self.checkpoint is not None and self.loaded is not None:
+            check_training_state(self.loaded, self.checkpoint)
+        # Otherwise the option only records what the run was initialized from.
+        if self.options.init_from is not None and self.checkpoint is None:
+            path = find_checkpoint(self.options.init_from)
+            self.init_from = path, load(path, trust=self.trust)
+        if self.run is not None:
+            self._lock(self.run)
+
+    def complete_trainer(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
+        """Set the optimizer, fix the length, and create the run directory."""
+        self._set_optimizer()
+        self.saver = self.instances["checkpoint"]
+        self._set_length(config)
+        if self.loaded is not None:
+            check_unfinished(config, self.loaded, str(self.checkpoint), self.model.single_epoch)
+        if self.run is None:  # created this late because by now options and data are known to be valid
+            root = Path(config["default_root_dir"])
+            self.run = create_run(root) if rank_zero_only.rank == 0 else root
+            self._lock(self.run)
+        self.saver.dirpath = str(self.run.resolve())
+        self.save_config_kwargs["run"] = self.run
+        callbacks = [LogLength(), *self._run_callbacks(self.saver, samples)]
+        if self.instances["extra_metrics"]:
+            callbacks += [LogBaselines(), Pictures(), Overview(self.run, self.options.compile)]
+        (self.resume,) = (callback for callback in callbacks if isinstance(callback, ExactResume))
+        environment = slurm.environment()
+        if environment is not None:
+            callbacks.append(slurm.RecordJob(self.run, self.arguments))
+        plugins = [plugin for plugin in (AtomicCheckpointIO(), environment) if plugin is not None]
+        loggers = as_list(config["logger"] or None)
+        if config["logger"] in (None, True):
+            step = 0 if self.loaded is None else int(self.loaded["global_step"])
+            loggers = [
+                RunTensorBoard(
+                    self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
+                )
+            ]
+        return callbacks, {
+            "plugins": [*as_list(config["plugins"]), *plugins],
+            "logger": [*loggers, MetricsFile(self.run)],
+        }
+
+    def _set_length(self, config: Namespace) -> None:
+        """Complete the options that decide how long the run is; config.yaml records them."""
+        with plain_errors():
+            unset = config.clone() if self._max_time_is_the_length() else None
+            set_length(config, self.datamodule, self._validates_each_epoch())
+            if unset is not None:
+                self._set_length_to_max_time(unset)
+        for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
+            self.options["trainer"][name] = config[name]
+
+    def _run_callbacks(self, saver: RunCheckpoint, samples: Samples) -> list[Callback]:
+        """What surrounds the steps of every run."""
+        return [
+            StopWhenDiverged(saver),
+            ExactResume(int(self.instances["seed_everything"])),
+            DropOrphans(),
+            StopOnSignal(saver, slurm.SIGNALS if slurm.environment() else None),
+            *((Accuracy(), samples) if self.instances["extra_metrics"] else ()),
+        ]
+
+    def _trial_callbacks(self, saver: RunCheckpoint) -> list[Callback]:
+        """What surrounds the steps of a trial."""
+        return [Curves(vitals=self.instances["extra_metrics"]), *self._run_callbacks(saver, Samples())]
+
+    def _max_time_is_the_length(self) -> bool:
+        """Whether `trainer.max_time` decides the length of the run, and does not only stop it.
+
+        Raises:
+            UserError: It does, in several processes.
+        """
+        config = self.instances["trainer"]
+        limited = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
+        if config["max_time"] is None or limited or config["fast_dev_run"]:
+            return False
+        if self.loaded is not None or self.model.single_epoch:
+            return False
+        if processes(config) > 1:
+            raise UserError(
+                "trainer.max_time decides the length of a run in one process only: give --trainer.max_steps too, and "
+                "max_time stops the run if it takes longer"
+            )
+        return True
+
+    def _set_length_to_max_time(self, unset: Namespace) -> None:
+        """Replace `trainer.max_time` by the number of steps that fit.
+
+        Args:
+            unset: The options of the Trainer before they were completed.
+        """
+        config, data = self.instances["trainer"], self.datamodule
+
+        def completed(steps: int) -> Namespace:
+            options = unset.clone()
+            options.max_steps, options.max_time = steps, None
+            set_length(options, data, self._validates_each_epoch())
+            return options
+
+        drawn = self.instances["extra_metrics"] and config["logger"] in (None, True)
+        trial = Trial(self.model, data, config, self.saver, self._trial_callbacks, self.options.compile, drawn)
+        steps = length_within(
+            config["max_time"], self.started, trial, lambda steps: steps_between_validations(completed(steps), data)
+        )
+        self.options["trainer"]["max_time"] = None
+        if steps is None:
+            config["max_time"] = None
+            return
+        best = best_steps(data.train_characters, epoch_length(config, data)[1])
+        allowed = f"trainer.max_time {config['max_time']} allows {steps:,} steps"
+        if steps > best:
+            log.info(
+                f"{allowed}; more than {best:,} would overfit {len(data.split.train):,} lines: --trainer.max_steps "
+                "overrides"
+            )
+        else:
+            log.info(f"{allowed} on this machine; the run keeps this length when it is resumed")
+        config.update(completed(min(steps, best)))
+
+    def _lock(self, run: Path) -> None:
+        """Keep other processes from writing to the run."""
+        if rank_zero_only.rank == 0:
+            self.held.callback(remove_if_never_begun, run)
+            self.held.enter_context(locked(run))
+            remove_leftovers(run)
+
+    def _set_optimizer(self) -> None:
+        optimizer, schedule = self.instances["optimizer"], self.instances["lr_scheduler"]
+        if self.options.init_from is not None:  # also when such a run is resumed
+            self.model.hidden_lr_factor = HIDDEN_LR_FACTOR
+        self.model.lr_scheduler_interval = self.instances["lr_scheduler_interval"]
+        if optimizer:
+            self.model.optimizer = partial(resolve_name(optimizer.class_path), **_init_args(optimizer))
+        self.model.lr_scheduler = (
+            partial(resolve_name(schedule.class_path), **_init_args(schedule)) if schedule else None
+        )
+
+    def _validates_each_epoch(self) -> bool:
+        """Whether the schedule reads a metric after each epoch, or the model is complete only then."""
+        schedule = self.instances["lr_scheduler"]
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+        return self.model.single_epoch or (bool(schedule) and issubclass(resolve_name(schedule.class_path), plateau))
+
+    def after_instantiate_classes(self) -> None:
+        """Check the checkpoint against the options and the data, or copy the weights to start from."""
+        if self.checkpoint is not None and self.loaded is not None:
+            build_model(self.loaded, self.checkpoint, self.trust)  # refuses what sampling would refuse
+            if changed := self.changed_data():
+                raise UserError(f"{changed}: restore it, or train on the new lines with --data.path")
+            check_fits(self.model, self.loaded)
+        if self.init_from is not None:
+            path, trained = self.init_from
+            self.initialized = initialize(self.model, trained, path)
+        super().after_instantiate_classes()
+
+    def before_fit(self) -> None:
+        """Log where the run is saved, and what has changed since it was started.
+
+        Raises:
+            UserError: The run cannot be resumed.
+        """
+        reason = obstacle(self.trainer)
+        if reason is not None and self.checkpoint is not None:
+            raise UserError(
+                f"cannot resume {self.checkpoint}: {reason}; start a new run from its weights with --init_from"
+            )
+        if not self.trainer.is_global_zero:
+            return
+        if self.checkpoint is None or self.loaded is None:
+            log.info(f"starting run {self.run}: {self.model.describe()}")
+            if self.initialized:
+                log.info(self.initialized)
+            if reason is not None:
+                log.warning(f"this run cannot be resumed: {reason}")
+            return
+        log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
+        if self.recorded is not None:
+            self.log_changes(self.plain_options)
+        schedule = self.options["lr_scheduler"]
+        extended = self.base.get("trainer", {}).get("max_steps") != self.options["trainer"]["max_steps"]
+        uses_gradients = self.model.automatic_optimization
+        uses_schedule = schedule and uses_gradients
+        if extended and uses_schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
+            log.info("  the learning-rate schedule follows the new length")
+        if has_changed(self.datamodule, self.loaded):
+            log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
+            if uses_gradients and counts(self.model):
+                log.info("  what was counted on the old lines stays")
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train. LightningCLI calls this in place of `Trainer.fit`.
+
+        Raises:
+            UserError: The training state of the checkpoint is damaged or does not fit the options.
+            Interrupted: A signal stopped the run.
+        """
+        kwargs |= {"ckpt_path": self.checkpoint, "weights_only": True}
+        try:
+            self.trainer.fit(**kwargs)
+        except Interrupted as stop:
+            self._log_closing()
+            if stop.signum == slurm.REQUEUE and self.trainer.is_global_zero:
+                slurm.requeue()
+            raise
+        except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
+            raise
+        except ImportError as error:
+            raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
+        except Exception as error:
+            if self.checkpoint is None or self.resume.under_way:
+                raise
+            raise UserError(
+                f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
+                f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
+            ) from error
+        self._log_closing()
+
+    def _log_closing(self) -> None:
+        if self.trainer.is_global_zero and self.run is not None:
+            timed = self.options.trainer.max_time is not None
+            modules = dict.fromkeys(name.rpartition(".")[0] for name in foreign_classes(self.plain_options))
+            trust = "".join(f" --trust {module}" for module in modules)
+            log.info(closing_message(self.run, self.trainer, self.saver, timed, trust))
+
+
+def _init_args(config: Namespace) -> dict[str, Any]:
+    return dict(config.get("init_args") or {})
