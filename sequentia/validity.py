@@ -1,12 +1,11 @@
 """The user's own check of texts, `--valid my_module:function`: found, called, and reported if it fails."""
 
-import os
-import sys
 from collections.abc import Callable, Iterable
 from pkgutil import resolve_name
 
 from sequentia.errors import UserError
 from sequentia.text import printable
+from sequentia.trust import search_working_directory
 
 _LONGEST = 60  # characters of a text in a message
 
@@ -20,8 +19,7 @@ def load_valid(name: str) -> Callable[[str], object]:
     module, _, function = name.partition(":")
     if not module or not function:
         raise UserError(f"--valid {name!r} is not of the form module:function")
-    here = os.getcwd()
-    sys.path.insert(0, here)
+    search_working_directory()
     try:
         found = resolve_name(name)
     except ModuleNotFoundError as error:
@@ -36,10 +34,6 @@ def load_valid(name: str) -> Callable[[str], object]:
         raise UserError(f"--valid {name!r} is not of the form module:function") from error
     except Exception as error:  # whatever the user's module raises
         raise UserError(f"--valid {name}: cannot import {module}: {type(error).__name__}: {error}") from error
-    finally:
-        # Last from now on, so that what the function itself imports is found, but no file here replaces a library.
-        sys.path.remove(here)
-        sys.path.append(here)
     if not callable(found):
         raise UserError(f"--valid {name}: expected a function, got {type(found).__name__}")
     return found

@@ -1,11 +1,9 @@
 """Fixtures and helpers for several test files."""
 
 import io
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from selenium.webdriver import Chrome
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
+from sequentia.training.isolation import isolated
 from sequentia.training.overview import Overview
 from sequentia.training.pictures import Pictures
 from tests.browser import chromium
@@ -40,24 +39,10 @@ def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
     return model
 
 
-@contextmanager
-def restored_logging() -> Iterator[None]:
-    """Undo what a command in this block configures: it configures logging for its process."""
-    loggers = [
-        logging.getLogger(name) for name in ("sequentia", "py.warnings", "lightning.pytorch", "lightning.fabric")
-    ]
-    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
-    yield
-    logging.captureWarnings(False)
-    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.propagate, logger.handlers = propagate, handlers
-
-
 @pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """The next test must not inherit the logging of a command."""
-    with restored_logging():
+def _isolated() -> Iterator[None]:
+    """The next test must not inherit what a command changes in its process, such as logging."""
+    with isolated():
         yield
 
 
@@ -184,7 +169,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Path(__file__).parents[1] / "configs" / "bigram.yaml"
     options = ["--data.path", f"{home}/names.txt", "--data.val_fraction", "0", "--data.test_fraction", "0"]
     options += ["--trainer.max_steps", "20", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(home)]
-    with restored_logging():
+    with isolated():
         assert main(["fit", "--config", str(config), *options]) == 0
     return home / "version_0"
 

@@ -82,7 +82,7 @@ def model_card(model: LanguageModel, title: str, checkpoint: Path | None) -> str
     characters = model.vocabulary.characters
     return _CARD.format(
         title=printable(title),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=model.num_parameters,
         samples=_block(model.sample(_SAMPLES, seed=0)),
         unknown=UNKNOWN,
         boundary=boundary_name(characters),

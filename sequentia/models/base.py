@@ -143,9 +143,14 @@ class LanguageModel(LightningModule, ABC):
         """Number of positions of a line that the model can read; None if unlimited."""
         return None
 
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable weights."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def describe(self) -> str:
         """Architecture and number of parameters."""
-        return f"{type(self).__name__} with {sum(parameter.numel() for parameter in self.parameters()):,} parameters"
+        return f"{type(self).__name__} with {self.num_parameters:,} parameters"
 
     @property
     def exports_onnx(self) -> bool:

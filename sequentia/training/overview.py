@@ -93,8 +93,7 @@ class Overview(Callback):
                 labels = ["boundary", *map(label, model.vocabulary.characters)]
                 vectors = embedding.detach().float().cpu()
                 logger.experiment.add_embedding(vectors, labels, tag="characters", global_step=trainer.global_step - 1)
-            size = sum(parameter.numel() for parameter in model.parameters())
-            if model.exports_onnx and size <= _LARGEST_TRACED and not self._compiled:
+            if model.exports_onnx and model.num_parameters <= _LARGEST_TRACED and not self._compiled:
                 _write_graph(logger, model)
             write_hparams(self._run, Path(logger.log_dir))
 

@@ -12,8 +12,9 @@ import yaml
 
 from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
+from sequentia.training.isolation import isolated
 from sequentia.training.options import Given, restricted
-from tests.conftest import CommandResult, restored_logging
+from tests.conftest import CommandResult
 from tests.training.runs import LINES
 
 GRU = ["--config", str(Path(__file__).parents[2] / "configs" / "gru.yaml")]
@@ -28,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with brands.txt, and a run on it with options of its own."""
     home = tmp_path_factory.mktemp("brands")
     (home / "brands.txt").write_text("".join(f"{line}\n" for line in LINES))
-    with chdir(home), restored_logging():
+    with chdir(home), isolated():
         assert main(["fit", *GRU, *OPTIONS, *TRAINER]) == 0
     return home
 
