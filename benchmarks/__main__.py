@@ -15,6 +15,7 @@ PARTS = (
     "quality",
     "reach",
     "ablations",
+    "members",
     "best",
     "finetuning",
 )

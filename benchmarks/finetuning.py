@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.datasets import regions
-from benchmarks.generality import curve, fit
+from benchmarks.generality import fit, validation_nlls
 from benchmarks.quality import SEEDS
 from benchmarks.report import Table
 
@@ -26,7 +26,7 @@ SETS: dict[str, tuple[Callable[[str], bool], Callable[[str], str]]] = {
 def best(directory: str, *options: str) -> float:
     """Lowest validation NLL of a run of the default length."""
     Path(directory).mkdir()
-    return min(nll for _, nll in curve(fit(directory, "transformer", *options)))
+    return min(validation_nlls(fit(directory, "transformer", *options)))
 
 
 def run(quick: bool) -> str:

@@ -1,6 +1,7 @@
 """Mixture: the probabilities of several models, of any architecture, mixed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -168,26 +169,38 @@ class Mixture(LanguageModel):
         if self._held_out:
             log_probs = torch.cat(self._held_out, 1)  # (M, N)
             self._held_out = []
-            self._choose_weights(log_probs[:, :: 1 + log_probs.shape[1] // _ENOUGH])
+            some = log_probs[:, :: 1 + log_probs.shape[1] // _ENOUGH]
+            total = partial(self.trainer.strategy.reduce, reduce_op="sum")
+            self.log_weights.copy_(choose_weights(some, self.log_weights, self.prior, total))
             self.val_nll.update(-self._mix(list(log_probs)).sum(dtype=torch.double), log_probs.shape[1])
             named = zip(self.all_members(), self.log_weights.exp(), strict=True)
             weights = {f"weight/{i}_{type(member).__name__}": weight for i, (member, weight) in enumerate(named)}
             self.log_dict(weights, sync_dist=True)
         super().on_validation_epoch_end()
 
-    @torch.no_grad()
-    def _choose_weights(self, log_probs: Tensor) -> None:
-        """Set the weights with the lowest NLL of N tokens.
 
-        Args:
-            log_probs: Log probabilities of the tokens under each member, `(M, N)`.
-        """
-        log_probs, log_weights = log_probs.double(), self.log_weights.double()
-        for _ in range(_ITERATIONS):
-            tokens = (log_probs + log_weights[:, None]).softmax(0).sum(1)  # that each member accounts for, (M,)
-            tokens = self.trainer.strategy.reduce(tokens, reduce_op="sum") + self.prior
-            log_weights = (tokens / tokens.sum()).log()
-        self.log_weights.copy_(log_weights)
+def choose_weights(
+    log_probs: Tensor,
+    log_weights: Tensor,
+    prior: Tensor | float = 0.0,
+    total: Callable[[Tensor], Tensor] = lambda tokens: tokens,
+) -> Tensor:
+    """The weights of a mixture with the lowest NLL of N tokens, by expectation maximization.
+
+    Args:
+        log_probs: Log probabilities of the tokens under each member, `(M, N)`.
+        log_weights: Logarithms of the weights to start from, `(M,)`.
+        prior: Tokens that each member accounts for in advance, `(M,)`.
+        total: Sums the tokens that each member accounts for, `(M,)`, over all processes.
+
+    Returns:
+        The logarithms of the weights, `(M,)` double.
+    """
+    log_probs, log_weights = log_probs.double(), log_weights.double()
+    for _ in range(_ITERATIONS):
+        tokens = total((log_probs + log_weights[:, None]).softmax(0).sum(1)) + prior
+        log_weights = (tokens / tokens.sum()).log()
+    return log_weights
 
 
 def _check_entries(entries: list[Any]) -> None:
