@@ -11,6 +11,7 @@ import torch
 from jsonargparse import Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.errors import UserError
@@ -98,22 +99,18 @@ class FitCLI(TrainingCLI):
         if self.instances["extra_metrics"]:
             callbacks += [LogBaselines(), Pictures(), Overview(self.run, self.options.compile)]
         (self.resume,) = (callback for callback in callbacks if isinstance(callback, ExactResume))
-        environment = slurm.environment()
-        if environment is not None:
+        plugins = [*as_list(config["plugins"]), AtomicCheckpointIO()]
+        if (environment := slurm.environment()) is not None:
             callbacks.append(slurm.RecordJob(self.run, self.arguments))
-        plugins = [plugin for plugin in (AtomicCheckpointIO(), environment) if plugin is not None]
-        loggers = as_list(config["logger"] or None)
-        if config["logger"] in (None, True):
-            step = 0 if self.loaded is None else int(self.loaded["global_step"])
-            loggers = [
-                RunTensorBoard(
-                    self.run.parent, name="", version=self.run.name, default_hp_metric=False, purge_step=step
-                )
-            ]
-        return callbacks, {
-            "plugins": [*as_list(config["plugins"]), *plugins],
-            "logger": [*loggers, MetricsFile(self.run)],
-        }
+            plugins.append(environment)
+        return callbacks, {"plugins": plugins, "logger": [*self._loggers(config, self.run), MetricsFile(self.run)]}
+
+    def _loggers(self, config: Namespace, run: Path) -> list[Logger]:
+        """The loggers of `--trainer.logger`; by default TensorBoard, with its files in the run directory."""
+        if config["logger"] not in (None, True):
+            return as_list(config["logger"] or None)
+        step = 0 if self.loaded is None else int(self.loaded["global_step"])
+        return [RunTensorBoard(run.parent, name="", version=run.name, default_hp_metric=False, purge_step=step)]
 
     def _set_length(self, config: Namespace) -> None:
         """Complete the options that decide how long the run is; config.yaml records them."""
