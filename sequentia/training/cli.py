@@ -70,7 +70,7 @@ class TrainingCLI(LightningCLI, ABC):
         super().__init__(*args, **kwargs)
 
     @abstractmethod
-    def find_checkpoint(self) -> Path | None:
+    def find_run(self) -> Path | None:
         """Set `checkpoint`; returns the run directory whose options apply, or None.
 
         Raises:
@@ -145,7 +145,7 @@ class TrainingCLI(LightningCLI, ABC):
         self.given = Given(args[1:])
         if self.given.local_classes:
             search_working_directory()
-        directory = None if self.given.help else self.find_checkpoint()
+        directory = None if self.given.help else self.find_run()
         if directory is not None and (directory / CONFIG).is_file():
             given = self.given.trusts(directory)
             self.recorded = read_config(directory) if given else recorded_options(directory, self.trust)

@@ -33,7 +33,7 @@ class EvaluationCLI(TrainingCLI):
         super().add_arguments_to_parser(parser)
         add_arguments(parser)
 
-    def find_checkpoint(self) -> Path:
+    def find_run(self) -> Path:
         """The checkpoint of `--ckpt_path`, by default the best of the newest run."""
         if self.given.init_from:
             raise UserError(f"{self.subcommand} evaluates a checkpoint: give --ckpt_path, not --init_from")

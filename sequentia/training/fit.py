@@ -51,7 +51,7 @@ class FitCLI(TrainingCLI):
     init_from: tuple[Path, LanguageModel] | None = None  # the checkpoint that a new run starts from, and its model
     initialized = ""  # what of it was copied
 
-    def find_checkpoint(self) -> Path | None:
+    def find_run(self) -> Path | None:
         """The run of `--ckpt_path`, or one that SLURM has restarted; None to start a new one."""
         given = self.given.ckpt_path
         if self.given.init_from and given is not None:
