@@ -50,13 +50,7 @@ def log_probs_of_members(model: LanguageModel, data: CharDataModule, lines: Line
     """Log probabilities of the N targets of some lines under each of a mixture's M members, `(M, N)`."""
     if not isinstance(model, Mixture):
         raise TypeError(f"expected a Mixture, got {type(model).__name__}")
-    return torch.cat(
-        [
-            torch.stack([member.target_log_probs(batch)[batch.target >= 0] for member in model.all_members()])
-            for batch in data.eval_batches(lines)
-        ],
-        1,
-    )
+    return torch.cat([model.member_log_probs(batch) for batch in data.eval_batches(lines)], 1)
 
 
 def mixed_nll(log_probs: Tensor, log_weights: Tensor) -> float:

@@ -140,6 +140,11 @@ class Mixture(LanguageModel):
         mixed = self._mix([member.target_log_probs(batch) for member in self.all_members()])
         return mixed.masked_fill(batch.target < 0, 0.0)
 
+    def member_log_probs(self, batch: Batch) -> Tensor:
+        """Log probabilities of the N targets under each of the M members, without padding; `(M, N)`."""
+        kept = batch.target >= 0
+        return torch.stack([member.target_log_probs(batch)[kept] for member in self.all_members()])
+
     def training_loss(self, batch: Batch) -> Tensor:
         """The mean of the networks' own losses."""
         return torch.stack([network.training_loss(batch) for network in self.networks()]).mean()
@@ -159,8 +164,7 @@ class Mixture(LanguageModel):
     def validation_step(self, batch: Batch) -> None:
         """During `fit`, collect the log probabilities of the targets, with which the weights are chosen."""
         if self.trainer.state.fn == "fit":
-            kept = batch.target >= 0
-            self._held_out.append(torch.stack([m.target_log_probs(batch)[kept] for m in self.all_members()]))
+            self._held_out.append(self.member_log_probs(batch))
         else:
             super().validation_step(batch)
 
