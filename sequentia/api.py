@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sequentia.checkpoint import architecture_name
 from sequentia.errors import UserError
@@ -16,7 +16,7 @@ from sequentia.runs import BEST, LAST, ROOT
 from sequentia.trust import trusted_modules
 
 if TYPE_CHECKING:
-    from sequentia.training.cli import TrainingCLI
+    from sequentia.training.fit import FitCLI
 
 
 def fit(
@@ -87,7 +87,7 @@ def fit(
     arguments = [f"--config={os.fspath(path)}" for path in configs] + [f"--{k}={v}" for k, v in given.items()]
     with isolated():
         try:
-            return _best(run_training("fit", arguments, started, trusted_modules(trust)))
+            return _best(cast("FitCLI", run_training("fit", arguments, started, trusted_modules(trust))))
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
 
@@ -103,7 +103,7 @@ def _path(data: Any, root: Path) -> str:
     return str(save_lines(data, root))
 
 
-def _best(cli: "TrainingCLI") -> LanguageModel:
+def _best(cli: "FitCLI") -> LanguageModel:
     """The best model of a run that has ended."""
     saver = cli.saver
     run = Path(saver.dirpath or "")
