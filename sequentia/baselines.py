@@ -37,10 +37,9 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
         architectures["ngram"] = NGram
     for name, architecture in architectures.items():
         model = architecture(data.vocabulary.characters, data.context_length).eval()
-        for batch in data.eval_batches(
-            data.split.train, *rank_and_processes()
-        ):  # `count` gathers those of all processes
-            model.count(batch)
+        own_batches = data.eval_batches(data.split.train, *rank_and_processes())
+        for batch in own_batches:
+            model.count(batch)  # with those of all other processes
         nll_sum = sum(float(model.nll_sum(batch)) for batch in data.eval_batches(lines))
         found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
     return found
