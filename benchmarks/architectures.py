@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from benchmarks.report import Table
-from sequentia.loading import load
 from sequentia.models.counting import Counting
-from sequentia.runs import BEST
+from sequentia.runs.directory import BEST
+from sequentia.runs.loading import load
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = ("bigram_counts", "bigram", "ngram", "bow", "mlp", "rnn", "gru", "lstm", "cnn", "transformer", "mixture")

@@ -10,8 +10,8 @@ from benchmarks.datasets import DATASETS, Data
 from benchmarks.members import log_probs_of_members
 from benchmarks.report import Table
 from sequentia.data import CharDataModule
-from sequentia.history import read_history
-from sequentia.loading import load
+from sequentia.runs.history import read_history
+from sequentia.runs.loading import load
 
 
 def fit(directory: str | Path, config: str, *options: str, threads: int | None = None) -> Path:

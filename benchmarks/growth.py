@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.report import Table
 from benchmarks.sampling import train_transformer
-from sequentia.loading import load
-from sequentia.sampling import generate
+from sequentia.inference.sampling import generate
+from sequentia.runs.loading import load
 
 _PROGRAM = """
 import json, sys, time

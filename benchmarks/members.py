@@ -15,9 +15,9 @@ from benchmarks.quality import mean_and_deviation, write_split
 from benchmarks.report import Table
 from sequentia.data import CharDataModule
 from sequentia.data.batches import Lines
-from sequentia.loading import load
 from sequentia.models import LanguageModel
 from sequentia.models.mixture import Mixture, choose_weights
+from sequentia.runs.loading import load
 
 SEEDS = 2
 

@@ -14,9 +14,9 @@ import torch
 
 from benchmarks.report import Table
 from sequentia.cli import main
-from sequentia.loading import load
+from sequentia.inference.sampling import generate
 from sequentia.models import LanguageModel, Transformer
-from sequentia.sampling import generate
+from sequentia.runs.loading import load
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -87,7 +87,7 @@ def sample_hugging_face(model: Any, num_samples: int, batch_size: int) -> int:
 
 
 def sample_sequentia(model: LanguageModel, num_samples: int, batch_size: int) -> int:
-    """Sample with `sequentia.sampling.generate`."""
+    """Sample with `sequentia.inference.sampling.generate`."""
     return sum(1 for _ in generate(model, num_samples, batch_size=batch_size))
 
 

@@ -10,14 +10,16 @@ Example:
 
 import warnings
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from sequentia.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from sequentia.api import fit
     from sequentia.data import CharDataModule
     from sequentia.errors import UserError
-    from sequentia.loading import load
+    from sequentia.inference.sampling import Sample, generate
+    from sequentia.inference.scoring import Score, score
     from sequentia.models import (
         ARCHITECTURES,
         CNN,
@@ -33,14 +35,9 @@ if TYPE_CHECKING:
         NGram,
         Transformer,
     )
-    from sequentia.sampling import Sample, generate
-    from sequentia.scoring import Score, score
+    from sequentia.runs.loading import load
     from sequentia.vocabulary import Vocabulary
 
-DISTRIBUTION = "sequentia-lm"
-"""The name to install; PyPI has another project called sequentia."""
-
-__version__ = version(DISTRIBUTION)
 __all__ = [  # a literal list, which type checkers and editors read
     "ARCHITECTURES",
     "CNN",
@@ -68,14 +65,14 @@ __all__ = [  # a literal list, which type checkers and editors read
 
 _MODULES = {
     "CharDataModule": "data",
-    "Sample": "sampling",
-    "Score": "scoring",
+    "Sample": "inference.sampling",
+    "Score": "inference.scoring",
     "UserError": "errors",
     "Vocabulary": "vocabulary",
     "fit": "api",
-    "generate": "sampling",
-    "load": "loading",
-    "score": "scoring",
+    "generate": "inference.sampling",
+    "load": "runs.loading",
+    "score": "inference.scoring",
 }
 """Public name -> the submodule that defines it; all other public names are in `models`."""
 

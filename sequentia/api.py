@@ -6,14 +6,14 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from sequentia.checkpoint import architecture_name
 from sequentia.errors import UserError
 from sequentia.keywords import command_options
 from sequentia.lines import save_lines
-from sequentia.loading import load
 from sequentia.models import LanguageModel
-from sequentia.runs import BEST, LAST, ROOT
-from sequentia.trust import trusted_modules
+from sequentia.models.parts.saving import architecture_name
+from sequentia.runs.directory import BEST, LAST, ROOT
+from sequentia.runs.loading import load
+from sequentia.runs.trust import trusted_modules
 
 if TYPE_CHECKING:
     from sequentia.training.fit import FitCLI
@@ -74,7 +74,7 @@ def fit(
     started = monotonic()
     from sequentia.commands.fit import run_training
     from sequentia.training.isolation import isolated
-    from sequentia.training.stopping import Interrupted
+    from sequentia.training.loop.stopping import Interrupted
 
     given = command_options(options)
     configs = [config] if isinstance(config, str | os.PathLike) else config or []

@@ -12,10 +12,10 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 
-from sequentia import DISTRIBUTION
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError, out_of_memory
 from sequentia.text import printable
+from sequentia.version import DISTRIBUTION
 
 _LONGEST_MESSAGE = 380  # characters
 

@@ -74,7 +74,7 @@ def _known() -> set[str]:
     from lightning.pytorch.callbacks import ModelCheckpoint
 
     from sequentia.data import CharDataModule
-    from sequentia.training.checkpointing import RunCheckpoint
+    from sequentia.training.loop.checkpointing import RunCheckpoint
 
     def parameters(section: str, *classes: type) -> Iterator[str]:
         names = {name for cls in classes for name in inspect.signature(cls).parameters}

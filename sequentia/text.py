@@ -20,6 +20,16 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def shorten(text: str, length: int = 60) -> str:
+    """Truncate `text` to `length` characters; the last one becomes an ellipsis if anything is cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def brief(value: object) -> str:
+    """An untrusted value as text of limited length."""
+    return reprlib.repr(value)[:80]
+
+
 def strings(items: Iterable[str], name: str) -> Iterator[str]:
     """The items of an iterable that a caller gave, each checked to be a string.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.errors import UserError
+from sequentia.text import shorten
 
 BOUNDARY = 0
 """Id of the boundary token, which both starts and ends a line."""
@@ -126,8 +127,3 @@ class Vocabulary:
         if len(array) and (array.min() < 1 or array.max() >= len(self)):
             raise ValueError(f"ids must be in 1..{len(self) - 1}, got {array.min()}..{array.max()}")
         return self._codes[array - 1].astype("<u4").tobytes().decode("utf-32-le")
-
-
-def shorten(text: str, length: int = 60) -> str:
-    """Truncate `text` to `length` characters; the last one becomes an ellipsis if anything is cut."""
-    return text if len(text) <= length else text[: length - 1] + "…"

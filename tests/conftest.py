@@ -16,8 +16,8 @@ from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
 from sequentia.training.isolation import isolated
-from sequentia.training.overview import Overview
-from sequentia.training.pictures import Pictures
+from sequentia.training.logs.overview import Overview
+from sequentia.training.logs.pictures import Pictures
 from tests.browser import chromium
 
 DRAWING = {callback: callback.on_fit_end for callback in (Overview, Pictures)}

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 import sequentia
-from sequentia.loading import load
+from sequentia.inference.sampling import generate
+from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, LanguageModel
-from sequentia.sampling import generate
-from sequentia.scoring import score
+from sequentia.runs.loading import load
 
 
 @pytest.mark.parametrize("name", sequentia.__all__)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sequentia.commands.parser import Parser
-from sequentia.runs import find_checkpoint
+from sequentia.runs.directory import find_checkpoint
 
 
 def parser() -> Parser:
@@ -32,7 +32,7 @@ def run(name: str, arguments: list[str]) -> int:
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.export import export_gpt2, export_html, export_onnx
-    from sequentia.loading import load
+    from sequentia.runs.loading import load
 
     model = load(checkpoint, trust=options.trust)
     match options.format:

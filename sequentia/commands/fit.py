@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import split_trust
 from sequentia.errors import UserError
-from sequentia.shipped import with_shipped_configs
 from sequentia.training.help import short_help
+from sequentia.training.shipped import with_shipped_configs
 
 if TYPE_CHECKING:
     from sequentia.training.cli import TrainingCLI
@@ -27,7 +27,7 @@ def run(name: str, arguments: list[str]) -> int:
 
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-    from sequentia.training.stopping import Interrupted
+    from sequentia.training.loop.stopping import Interrupted
 
     try:
         trust, arguments = split_trust(arguments)
@@ -55,7 +55,7 @@ def run_training(name: str, arguments: list[str], started: float, trust: Sequenc
     from jsonargparse import ArgumentError
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-    from sequentia.training.messages import parser_message, plain_messages
+    from sequentia.training.logs.messages import parser_message, plain_messages
 
     plain_messages()
     try:
@@ -78,9 +78,9 @@ def run_training(name: str, arguments: list[str], started: float, trust: Sequenc
 def _run(name: str, arguments: list[str], held: ExitStack, started: float, trust: Sequence[str]) -> "TrainingCLI":
     from sequentia.data import CharDataModule
     from sequentia.models import LanguageModel
-    from sequentia.training.checkpointing import SaveConfig
     from sequentia.training.evaluate import EvaluationCLI
     from sequentia.training.fit import FitCLI
+    from sequentia.training.loop.checkpointing import SaveConfig
 
     command = FitCLI if name == "fit" else EvaluationCLI
     return command(

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from sequentia.commands.parser import Parser
-from sequentia.runs import BEST, ROOT, create_run, remove_if_never_begun
+from sequentia.runs.directory import BEST, ROOT, create_run, remove_if_never_begun
 
 
 def parser() -> Parser:
@@ -33,8 +33,8 @@ def run(name: str, arguments: list[str]) -> int:
 
     import torch
 
+    from sequentia.export.importing import import_gpt2
     from sequentia.export.output import creating_file
-    from sequentia.importing import import_gpt2
 
     checkpoint = import_gpt2(options.directory)
     run = create_run(ROOT / "imported") if options.out is None else None

@@ -4,7 +4,7 @@ import argparse
 from typing import Any, NoReturn
 
 from sequentia.errors import UserError
-from sequentia.trust import search_working_directory, trusted_modules
+from sequentia.runs.trust import search_working_directory, trusted_modules
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def add_ckpt_path(self) -> None:
-        """Add `--ckpt_path`, which `sequentia.runs.find_checkpoint` resolves, and `--trust`, for `sequentia.load`."""
+        """Add `--ckpt_path`, which `find_checkpoint` resolves, and `--trust`, for `sequentia.load`."""
         self.add_argument(
             "--ckpt_path",
             metavar="PATH",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sequentia.commands.parser import Parser
-from sequentia.runs import find_checkpoint
+from sequentia.runs.directory import find_checkpoint
 
 
 def parser() -> Parser:
@@ -31,15 +31,15 @@ def run(name: str, arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
     if options.what == "curves":
-        from sequentia.figures import draw_curves, save_figure
-        from sequentia.history import read_history
+        from sequentia.reporting.curves import draw_curves, save_figure
+        from sequentia.runs.history import read_history
 
         history = read_history(checkpoint.parent)
         save_figure(lambda: draw_curves(history), options.out)
         return 0
 
-    from sequentia.heatmap import save
-    from sequentia.loading import load
+    from sequentia.reporting.heatmap import save
+    from sequentia.runs.loading import load
 
     save(load(checkpoint, trust=options.trust), options.out)
     return 0

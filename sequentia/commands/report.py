@@ -6,8 +6,8 @@ from pathlib import Path
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
 from sequentia.files import replacing
-from sequentia.printing import as_csv, as_json, as_table
-from sequentia.report import COLUMNS, Run, differing_options, find_runs, read_run, shown, sort_runs
+from sequentia.reporting.report import COLUMNS, Run, differing_options, find_runs, read_run, shown, sort_runs
+from sequentia.reporting.tables import as_csv, as_json, as_table
 from sequentia.text import printable
 
 FORMATS = ("table", "csv", "json", "html")
@@ -67,7 +67,7 @@ def run(name: str, arguments: list[str]) -> int:
 def _text(runs: list[Run], form: str) -> str:
     differing = differing_options(runs)
     if form == "html":
-        from sequentia.report_page import page
+        from sequentia.reporting.page import page
 
         return page(runs).removesuffix("\n")
     if form == "table":

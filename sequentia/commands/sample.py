@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
-from sequentia.runs import find_checkpoint, training_data
+from sequentia.runs.directory import find_checkpoint, training_data
 from sequentia.text import printable
 
 if TYPE_CHECKING:
     from sequentia.data import CharDataModule
-    from sequentia.sampling import Sample
+    from sequentia.inference.sampling import Sample
 
 _DRAWS_PER_LINE = 100
 """With --novel, --unique or --valid, give up after this many draws per requested line."""
@@ -65,9 +65,9 @@ def run(name: str, arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.loading import load
-    from sequentia.sampling import generate
-    from sequentia.validity import load_valid
+    from sequentia.evaluation.validity import load_valid
+    from sequentia.inference.sampling import generate
+    from sequentia.runs.loading import load
 
     valid = None if options.valid is None else load_valid(options.valid)
     model = load(checkpoint, trust=options.trust)
@@ -112,7 +112,7 @@ def _accepted(
     samples: Iterator["Sample"], data: "CharDataModule | None", unique: bool, valid: Callable[[str], object] | None
 ) -> Iterator["Sample"]:
     """The samples that are not training lines of `data`, are valid and, if `unique`, have not occurred before."""
-    from sequentia.validity import is_valid
+    from sequentia.evaluation.validity import is_valid
 
     seen: set[str] = set()
     for sample in samples:

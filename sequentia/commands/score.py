@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
-from sequentia.runs import find_checkpoint
+from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
 if TYPE_CHECKING:
-    from sequentia.scoring import Score
+    from sequentia.inference.scoring import Score
 
 
 def parser() -> Parser:
@@ -45,8 +45,8 @@ def run(name: str, arguments: list[str]) -> int:
         raise UserError("nothing to score: give a TEXT, --path FILE, or lines on stdin")
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.loading import load
-    from sequentia.scoring import score
+    from sequentia.inference.scoring import score
+    from sequentia.runs.loading import load
 
     model = load(checkpoint, trust=options.trust)
     texts = _Texts(options.texts, options.path)

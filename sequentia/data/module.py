@@ -20,7 +20,7 @@ from sequentia.data.paths import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.data.tables import check_column, table_format
 from sequentia.errors import UserError
-from sequentia.evaluation import batch_positions
+from sequentia.inference.model import batch_positions
 from sequentia.vocabulary import Vocabulary
 
 _BATCH_CHARACTERS = 2_000  # more make a step slower for little gain, fewer make it mostly overhead

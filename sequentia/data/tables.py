@@ -16,7 +16,7 @@ from fsspec.utils import infer_compression
 from sequentia.data.json_array import decoder, json_array
 from sequentia.data.source import text_blocks
 from sequentia.errors import UserError
-from sequentia.vocabulary import shorten
+from sequentia.text import shorten
 
 FORMATS = ("csv", "tsv", "json", "jsonl")
 """Suffixes of tables."""

@@ -5,14 +5,13 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError
 from sequentia.export.tokenizer import UNKNOWN, boundary_name
-from sequentia.history import read_history, read_test_result
 from sequentia.models import LanguageModel
-from sequentia.runs import BEST, TEST, read_config
-from sequentia.text import printable
-from sequentia.vocabulary import shorten
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.directory import BEST, TEST, read_config
+from sequentia.runs.history import read_history, read_test_result
+from sequentia.text import printable, shorten
 
 _SAMPLES = 10
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.evaluation import evaluating
 from sequentia.export.output import creating_file, optional_module
+from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
 from sequentia.vocabulary import BOUNDARY
 

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sequentia import DISTRIBUTION
 from sequentia.errors import UserError
 from sequentia.files import replacing
+from sequentia.version import DISTRIBUTION
 
 
 @contextmanager

@@ -18,16 +18,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from sequentia.checkpoint import mark
-from sequentia.display import Texts, model_html
 from sequentia.errors import UserError
-from sequentia.metrics import CharacterNLL, bits_per_char, perplexity
-from sequentia.models.options import check_sizes
+from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity
+from sequentia.inference.sampling import generate
+from sequentia.inference.scoring import Score, score
+from sequentia.models.parts.options import check_sizes
+from sequentia.models.parts.saving import mark
 from sequentia.optim import try_step
-from sequentia.sampling import generate
+from sequentia.reporting.notebook import Texts, model_html
 from sequentia.schedule import WarmupDecay
-from sequentia.scoring import Score, score
-from sequentia.vocabulary import Vocabulary, shorten
+from sequentia.text import shorten
+from sequentia.vocabulary import Vocabulary
 
 State = tuple[Tensor, ...]
 """What `step` remembers of each line; the first dimension of every tensor is the batch."""
@@ -393,11 +394,11 @@ class LanguageModel(LightningModule, ABC):
         Args:
             data: A `CharDataModule`; by default that of the run that the model was loaded from.
             split: The held-out lines.
-            options: Those of `sequentia.quality.evaluate`, such as `num_samples`.
+            options: Those of `sequentia.evaluation.evaluate.evaluate`, such as `num_samples`.
 
         Raises:
             UserError: The data is missing, or has changed since the model was trained; see also `evaluate`.
         """
-        from sequentia.quality import evaluate_run  # at the top, the two modules would import each other
+        from sequentia.evaluation.evaluate import evaluate_run  # at the top, the two modules would import each other
 
         return evaluate_run(self, data, split, **options)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State
-from sequentia.models.options import check_sizes
-from sequentia.models.packing import causal_mask, positions
+from sequentia.models.parts.options import check_sizes
+from sequentia.models.parts.packing import causal_mask, positions
 
 
 class BagOfWords(LanguageModel):

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State
-from sequentia.models.dropout import Dropout
-from sequentia.models.options import check_dropout, check_sizes
-from sequentia.models.packing import positions
+from sequentia.models.parts.dropout import Dropout
+from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.packing import positions
 
 
 class CNN(LanguageModel):

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sequentia.checkpoint import shown
 from sequentia.errors import UserError
 from sequentia.models.base import Batch, LanguageModel, State
 from sequentia.models.counting import Counting
-from sequentia.models.options import check_options, check_sizes
+from sequentia.models.parts.options import check_options, check_sizes
+from sequentia.text import brief
 
 _COUNTED = 0.25  # weight of the members that count, before it is chosen on validation lines
 _PRIOR = 20  # validation tokens that the initial weights are worth, so that few lines do not decide alone
@@ -215,10 +215,10 @@ def _check_entries(entries: list[Any]) -> None:
     """
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("architecture"), str):
-            raise UserError(f"model.members: expected a mapping with the key architecture, got {shown(entry)}")
+            raise UserError(f"model.members: expected a mapping with the key architecture, got {brief(entry)}")
         name, copies = entry["architecture"], entry.get("copies", 1)
         if type(copies) is not int:
-            raise UserError(f"model.members: copies must be a whole number, got {shown(copies)}")
+            raise UserError(f"model.members: copies must be a whole number, got {brief(copies)}")
         check_sizes(copies=copies)
         architecture = _architecture(name)
         if copies > 1 and issubclass(architecture, Counting):
@@ -237,7 +237,7 @@ def _architecture(name: str) -> type[LanguageModel]:
 
     if name not in ARCHITECTURES or issubclass(ARCHITECTURES[name], Mixture):
         possible = ", ".join(n for n, a in ARCHITECTURES.items() if not issubclass(a, Mixture))
-        raise UserError(f"model.members: the architecture can be {possible}, got {shown(name)}")
+        raise UserError(f"model.members: the architecture can be {possible}, got {brief(name)}")
     return ARCHITECTURES[name]
 
 

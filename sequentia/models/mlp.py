@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State
-from sequentia.models.dropout import Dropout
-from sequentia.models.options import check_dropout, check_sizes
-from sequentia.models.packing import windows
+from sequentia.models.parts.dropout import Dropout
+from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.packing import windows
 from sequentia.vocabulary import BOUNDARY
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from sequentia.errors import UserError
 from sequentia.models.base import Batch, State
 from sequentia.models.counting import Counting, of_all_processes
-from sequentia.models.kneser_ney import KneserNey, shortest_sufficient
-from sequentia.models.ngram_levels import by_order, distinct
-from sequentia.models.options import check_sizes
-from sequentia.models.packing import windows
+from sequentia.models.parts.kneser_ney import KneserNey, shortest_sufficient
+from sequentia.models.parts.ngram_levels import by_order, distinct
+from sequentia.models.parts.options import check_sizes
+from sequentia.models.parts.packing import windows
 from sequentia.vocabulary import BOUNDARY
 
 LARGEST_CHOSEN_ORDER = 10

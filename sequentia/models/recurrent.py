@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sequentia.models.base import LanguageModel, State
-from sequentia.models.dropout import Dropout
-from sequentia.models.options import check_dropout, check_sizes
-from sequentia.models.packing import time_order
+from sequentia.models.parts.dropout import Dropout
+from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.packing import time_order
 
 
 class Recurrent(LanguageModel):

@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.training.budget import parse_time
-from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.training.loop.budget import parse_time
+from sequentia.training.loop.checkpointing import RunCheckpoint
 
 _SECTIONS: dict[str, tuple[type, ...]] = {
     "trainer": (Trainer,),

@@ -16,23 +16,23 @@ from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, Pro
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
-from sequentia.checkpoint import read_checkpoint
 from sequentia.errors import UserError, cause_of
-from sequentia.loading import architecture_of
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
-from sequentia.runs import CONFIG, read_config, recorded_options
-from sequentia.training.budget import parse_time
-from sequentia.training.checkpointing import RunCheckpoint
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.directory import CONFIG, read_config, recorded_options
+from sequentia.runs.loading import architecture_of
+from sequentia.runs.trust import import_trusted, search_working_directory
 from sequentia.training.checks import check_options
-from sequentia.training.curves import Curves
-from sequentia.training.distributed import check_launcher
-from sequentia.training.messages import instantiation_message
+from sequentia.training.logs.curves import Curves
+from sequentia.training.logs.messages import instantiation_message
+from sequentia.training.logs.progress import RunProgress
+from sequentia.training.logs.samples import Samples
+from sequentia.training.loop.budget import parse_time
+from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.processes import check_launcher
+from sequentia.training.loop.resume import changes, has_changed
 from sequentia.training.options import Given, as_list
-from sequentia.training.progress import RunProgress
-from sequentia.training.resume import changes, has_changed
-from sequentia.training.validation import Samples
-from sequentia.trust import import_trusted, search_working_directory
 
 log = logging.getLogger("sequentia")
 

@@ -8,16 +8,16 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
-from sequentia.checkpoint import refused
 from sequentia.errors import UserError
+from sequentia.evaluation.evaluate import check_evaluates
 from sequentia.files import sha256
-from sequentia.loading import build_model
-from sequentia.quality import check_evaluates
-from sequentia.runs import ROOT, find_checkpoint
+from sequentia.runs.checkpoint import refused
+from sequentia.runs.directory import ROOT, find_checkpoint
+from sequentia.runs.loading import build_model
 from sequentia.training.cli import TrainingCLI
+from sequentia.training.logs.samples import Samples
 from sequentia.training.options import options_to_evaluate, restricted
 from sequentia.training.results import Results, add_arguments, is_own_data
-from sequentia.training.validation import Samples
 
 log = logging.getLogger("sequentia")
 

@@ -16,29 +16,29 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.errors import UserError
 from sequentia.files import remove_leftovers
-from sequentia.loading import build_model, load
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
-from sequentia.runs import ROOT, create_run, find_checkpoint, locked, remove_if_never_begun, run_to_fit
-from sequentia.training import slurm
-from sequentia.training.budget import Trial, length_within
-from sequentia.training.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.runs.directory import ROOT, create_run, find_checkpoint, locked, remove_if_never_begun, run_to_fit
+from sequentia.runs.loading import build_model, load
+from sequentia.runs.trust import foreign_classes
 from sequentia.training.cli import TrainingCLI, plain_errors
-from sequentia.training.curves import Curves
-from sequentia.training.defaults import LogLength, best_steps, epoch_length, set_length, steps_between_validations
-from sequentia.training.distributed import processes
-from sequentia.training.finetuning import HIDDEN_LR_FACTOR, initialize
-from sequentia.training.messages import closing_message
-from sequentia.training.metrics_file import MetricsFile
+from sequentia.training.logs.curves import Curves
+from sequentia.training.logs.messages import closing_message
+from sequentia.training.logs.metrics_file import MetricsFile
+from sequentia.training.logs.overview import Overview
+from sequentia.training.logs.pictures import Pictures
+from sequentia.training.logs.samples import Accuracy, LogBaselines, Samples
+from sequentia.training.logs.tensorboard import DropOrphans, RunTensorBoard
+from sequentia.training.loop import slurm
+from sequentia.training.loop.budget import Trial, length_within
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.training.loop.finetuning import HIDDEN_LR_FACTOR, initialize
+from sequentia.training.loop.length import LogLength, best_steps, epoch_length, set_length, steps_between_validations
+from sequentia.training.loop.processes import processes
+from sequentia.training.loop.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, obstacle
+from sequentia.training.loop.state import check_training_state
+from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.options import as_list
-from sequentia.training.overview import Overview
-from sequentia.training.pictures import Pictures
-from sequentia.training.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, obstacle
-from sequentia.training.state import check_training_state
-from sequentia.training.stopping import Interrupted, StopOnSignal, StopWhenDiverged
-from sequentia.training.tensorboard import DropOrphans, RunTensorBoard
-from sequentia.training.validation import Accuracy, LogBaselines, Samples
-from sequentia.trust import foreign_classes
 
 log = logging.getLogger("sequentia")
 

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from sequentia.models import LanguageModel
-from sequentia.runs import CONFIG, ROOT
-from sequentia.trust import foreign_classes
+from sequentia.runs.directory import CONFIG, ROOT
+from sequentia.runs.trust import foreign_classes
 
 _EVALUATION = ("accelerator", "precision", "default_root_dir")
 """Trainer options of a run that also apply when it is evaluated; its limits, callbacks and loggers do not."""

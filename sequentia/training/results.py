@@ -9,15 +9,15 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
+from sequentia.evaluation.evaluate import NUM_SAMPLES, Quality, Split
+from sequentia.evaluation.validity import load_valid
 from sequentia.files import replacing
 from sequentia.models import LanguageModel
 from sequentia.models.base import Batch
-from sequentia.printing import as_csv, as_json, as_table
-from sequentia.quality import NUM_SAMPLES, Quality, Split
-from sequentia.runs import BEST, CONFIG
-from sequentia.training.overview import hparams_files, write_hparams
-from sequentia.training.resume import has_changed
-from sequentia.validity import load_valid
+from sequentia.reporting.tables import as_csv, as_json, as_table
+from sequentia.runs.directory import BEST, CONFIG
+from sequentia.training.logs.overview import hparams_files, write_hparams
+from sequentia.training.loop.resume import has_changed
 
 log = logging.getLogger("sequentia")
 

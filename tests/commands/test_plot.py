@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sequentia.figures import draw_curves
-from sequentia.history import read_history
 from sequentia.models import Bigram
+from sequentia.reporting.curves import draw_curves
+from sequentia.runs.history import read_history
 
 Command = Callable[..., Any]
 

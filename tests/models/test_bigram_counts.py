@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
 from sequentia.errors import UserError
-from sequentia.loading import load
 from sequentia.models import BigramCounts
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.loading import load
 
 LINES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 

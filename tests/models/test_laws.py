@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from sequentia import sampling
-from sequentia.checkpoint import read_checkpoint
 from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
-from sequentia.loading import load
+from sequentia.inference import sampling
+from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
-from sequentia.scoring import score
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.loading import load
 
 
 def build(architecture: str, vocabulary: str, context_length: int, **options: Any) -> LanguageModel:

@@ -17,10 +17,10 @@ from sequentia.data.batches import Batch, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.export import export_gpt2, export_onnx
-from sequentia.loading import load
 from sequentia.models import NGram
+from sequentia.runs.loading import load
 from tests.conftest import NAMES
-from tests.models.test_kneser_ney import Gram, Oracle, occurrences
+from tests.models.parts.test_kneser_ney import Gram, Oracle, occurrences
 
 LINES = [first + middle + last for first in "bdklm" for middle in "aeiou" for last in ("la", "n", "", "rin", "nna")]
 

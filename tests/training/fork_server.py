@@ -38,8 +38,8 @@ from lightning.pytorch.trainer import call
 from torch.utils import tensorboard  # noqa: F401 (imported here because a run imports it late)
 
 from sequentia.cli import main
-from sequentia.training.overview import Overview
-from sequentia.training.pictures import Pictures
+from sequentia.training.logs.overview import Overview
+from sequentia.training.logs.pictures import Pictures
 
 
 def die() -> None:

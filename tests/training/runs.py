@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sequentia.checkpoint import read_checkpoint
-from sequentia.runs import METRICS
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.directory import METRICS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LINES = [a + b + c for a in "bdklmnrstv" for b in "aeiou" for c in ("la", "n", "rin", "", "tte")]

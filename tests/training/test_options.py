@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sequentia.checkpoint import read_checkpoint
 from sequentia.cli import main
+from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.training.isolation import isolated
 from sequentia.training.options import Given, restricted
 from tests.conftest import CommandResult

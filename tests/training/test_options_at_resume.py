@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sequentia.checkpoint import read_checkpoint
+from sequentia.runs.checkpoint import read_checkpoint
 from tests.training.runs import ForkServer, Uninterrupted, arguments, curves, the_run
 
 RATE = "vitals/lr_hidden"  # which --optimizer.lr sets

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from sequentia.data import CharDataModule
-from sequentia.loading import load
-from sequentia.quality import evaluate
+from sequentia.evaluation.evaluate import evaluate
+from sequentia.runs.loading import load
 from tests.training.runs import Uninterrupted
 
 Command = Callable[..., Any]

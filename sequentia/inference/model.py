@@ -1,0 +1,72 @@
+"""The protocol of a trained model, and what all of inference shares: evaluation mode, batch size, a check for NaN."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.vocabulary import Vocabulary
+
+_POSITIONS = 16_384
+_LOGITS = 2**24  # 64 MB
+
+
+def batch_positions(size: int) -> int:
+    """Largest number of positions in an evaluation batch, which bounds the memory also for a large vocabulary.
+
+    Args:
+        size: V.
+    """
+    return min(_POSITIONS, _LOGITS // size)
+
+
+class Module(Protocol):
+    """What is needed of a model: `torch.nn.Module` has it."""
+
+    training: bool
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch between training and evaluation mode."""
+
+
+class Model(Module, Protocol):
+    """What sampling needs from a model; `sequentia.models.LanguageModel` satisfies it."""
+
+    vocabulary: Vocabulary
+    context_length: int
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+
+    @property
+    def max_positions(self) -> int | None:
+        """Number of positions of a line that the model can read; None if unlimited."""
+
+    def step(self, token: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Logits `(B, V)` after `token` `(B,)`, and the state for the next step: tensors whose first dimension is B."""
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Switch `model` to evaluation mode (no dropout), and back to its previous mode when the block ends."""
+    training = model.training
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def check_probabilities(values: Tensor) -> Tensor:
+    """Probabilities or their logarithms, returned if none is NaN.
+
+    Raises:
+        UserError: One is NaN, because finite weights can be so large that their products are not.
+    """
+    if values.isnan().any():
+        raise UserError("the model's probabilities are NaN: its weights are too large; give another checkpoint")
+    return values

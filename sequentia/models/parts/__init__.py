@@ -1,0 +1,1 @@
+"""What are architectures built of?"""

@@ -1,0 +1,139 @@
+"""Model -> heat map of its character pairs: a row is a character, a column is the next character. Or of any table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.inference.model import check_probabilities, evaluating
+from sequentia.reporting.curves import FONT, save_figure
+from sequentia.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sequentia.models.base import LanguageModel
+
+LARGEST = 500
+"""Largest vocabulary that is drawn; the cells of a larger one would be only a few pixels wide."""
+
+_LARGEST_LABELED = 64  # vocabulary up to which cells are labeled: more labels are slow to draw and hard to read
+# Inches. The largest heat map of a model is 27 inches wide with bare cells, 40 with labeled cells.
+_LABELED_CELL, _BARE_CELL, _MARGIN = 0.6, 0.05, 0.8
+
+
+@torch.inference_mode()
+def next_probabilities(model: "LanguageModel") -> Tensor:
+    """Probability of each character at the start of a line (row 0) and after each first character; `(V, V)`.
+
+    Raises:
+        UserError: The model's probabilities are NaN.
+    """
+    with evaluating(model):
+        tokens = torch.arange(len(model.vocabulary), device=model.device)
+        first, state = model.step(torch.zeros_like(tokens))
+        second, _ = model.step(tokens, state)
+    return check_probabilities(torch.cat((first[:1], second[1:])).float().softmax(1))
+
+
+def draw(model: "LanguageModel", small: bool = False) -> "Figure":
+    """A heat map of a model's character pairs; the boundary token comes first and is shown as a dot.
+
+    A model that counts pairs is drawn with its counts, any other with `next_probabilities`. For a vocabulary of up to
+    64, each cell is labeled with its pair and value. A character that the font lacks is shown as its code point.
+
+    Args:
+        model: The model.
+        small: Leave out the labels of the cells, so that the figure can be read at a small size.
+
+    Raises:
+        UserError: The vocabulary is larger than `LARGEST`.
+    """
+    size = len(model.vocabulary)
+    if size > LARGEST:
+        raise UserError(f"a vocabulary of {size:,} is too large to draw: the limit is {LARGEST}")
+    counts = model.pair_counts()
+    values = next_probabilities(model) if counts is None else counts.double()
+    title, number = ("probability of the next character", "{:.3f}") if counts is None else ("pair counts", "{:.0f}")
+    names = [".", *map(label, model.vocabulary.characters)]
+    labels = None
+    if not small and size <= _LARGEST_LABELED:
+        labels = [
+            [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
+            for before, row in zip(names, values.tolist(), strict=True)
+        ]
+    figure = draw_table(values, names, names, f"{type(model).__name__}: {title}", labels)
+    figure.axes[0].set_xlabel("next character", fontfamily=FONT)
+    figure.axes[0].set_ylabel("character", fontfamily=FONT)
+    return figure
+
+
+def draw_table(
+    values: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    labels: Sequence[Sequence[str]] | None = None,
+) -> "Figure":
+    """A heat map of any table: the darker a cell, the larger its value.
+
+    Args:
+        values: `(R, K)`. Cells are white at 0 if no value is negative, otherwise at the smallest value.
+        rows: The R names of the rows.
+        columns: The K names of the columns.
+        title: The title.
+        labels: The text in each cell, R lists of K; None for bare cells, which are small.
+    """
+    from matplotlib.figure import Figure
+
+    cells = values.detach().cpu().numpy()
+    cell_size = max(6 / len(columns), _BARE_CELL if labels is None else _LABELED_CELL)  # inches
+    width, height = (cell_size * n + 2 * _MARGIN for n in (len(columns), len(rows)))
+    figure = Figure(figsize=(width, height))
+    figure.add_axes((_MARGIN / width, _MARGIN / height, 1 - 2 * _MARGIN / width, 1 - 2 * _MARGIN / height))
+    (axes,) = figure.axes
+    smallest, largest = min(0.0, float(cells.min())), float(cells.max())
+    axes.imshow(cells, cmap="Blues", vmin=smallest, vmax=largest if largest > smallest else smallest + 1)
+    points = 72 * cell_size
+    style: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}  # dollar signs are not math
+    tick_style = style | {"fontsize": min(10.0, 0.7 * points)}
+    axes.set_xticks(range(len(columns)), columns, rotation=0 if len(columns) <= _LARGEST_LABELED else 90, **tick_style)
+    axes.set_yticks(range(len(rows)), rows, **tick_style)
+    axes.tick_params(length=0, labeltop=True)
+    axes.set_title(title, fontfamily=FONT)
+    for i, row in enumerate(labels or ()):
+        for j, text in enumerate(row):
+            fontsize = points / max(5.0, 0.7 * max(map(len, text.split("\n"))))  # fits the longer line into the cell
+            color = "white" if cells[i, j] > (smallest + largest) / 2 else "0.25"
+            axes.text(j, i, text, ha="center", va="center", color=color, fontsize=fontsize, **style)
+    return figure
+
+
+def _pair(before: str, after: str) -> str:
+    """The names of two characters side by side."""
+    return before + after if len(before) + len(after) == 2 else f"{before} {after}"
+
+
+def save(model: "LanguageModel", out: Path) -> None:
+    """Draw the heat map to an image file, in the format that the file's suffix names.
+
+    Raises:
+        UserError: The suffix is not that of an image format, or the file cannot be written; or see `draw`.
+    """
+    save_figure(lambda: draw(model), out)
+
+
+def label(character: str) -> str:
+    """How a figure shows a character: as itself if the font has it, a control escaped, any other as its code point."""
+    from matplotlib.font_manager import findfont, get_font
+
+    if character == " ":
+        return "␣"
+    if printable(character) != character:
+        return printable(character)
+    if not character.isprintable() or get_font(findfont(FONT)).get_char_index(ord(character)) == 0:
+        return f"{ord(character):04X}"
+    return character

@@ -1,0 +1,160 @@
+"""Runs -> what they reached, side by side. Reads config.yaml, metrics.csv and test.json; needs no PyTorch."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sequentia.errors import UserError
+from sequentia.runs.directory import CONFIG, ROOT, read_config, runs_below
+from sequentia.runs.history import History, read_history, read_test_result
+from sequentia.text import printable
+
+COLUMNS = (
+    *("run", "architecture", "parameters", "steps", "val/loss", "test/loss"),
+    *("samples_novel", "samples_unique", "seconds"),
+)
+"""What a report says of each run, before the options in which the runs differ."""
+
+_PARAMETERS = re.compile(rb"# \w{1,100} with ([\d,]{1,30}) parameters\r?\n")
+_LENGTH = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps")
+_NOT_COMPARED = {"trainer.default_root_dir", "model", *(f"trainer.{name}" for name in _LENGTH)}
+"""Options that are in a column of their own: run, architecture, steps (from which `fit` derives the intervals)."""
+
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run directory says about itself.
+
+    Attributes:
+        path: The run directory.
+        architecture: Name of the architecture.
+        parameters: Number of trained parameters; None if it is not recorded, or the model only counts.
+        options: The recorded options, with dotted names.
+        history: Its metrics by step.
+        test: The result of `sequentia test` of its best checkpoint; empty if there is none.
+        stale_test: Whether there is a result that is damaged or of an earlier checkpoint.
+    """
+
+    path: Path
+    architecture: str
+    parameters: int | None
+    options: dict[str, Value]
+    history: History
+    test: dict[str, float]
+    stale_test: bool = False
+
+    @property
+    def steps(self) -> int | None:
+        """Number of steps up to the last one that was logged."""
+        return max((max(values) for values in self.history.values()), default=-1) + 1 or None
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the lowest validation NLL; None if there was no validation."""
+        losses = {step: nll for step, nll in self.history.get("val/loss", {}).items() if math.isfinite(nll)}
+        return min(losses, key=lambda step: losses[step]) if losses else None
+
+    def at_best(self, name: str) -> float | None:
+        """A metric at that step."""
+        step = self.best_step
+        return None if step is None else self.history.get(name, {}).get(step)
+
+    @property
+    def row(self) -> dict[str, Value]:
+        """The values of `COLUMNS`. The metrics of samples are those of the 200 samples of the best validation."""
+        seconds = list(self.history.get("vitals/seconds", {}).values())
+        values: tuple[Value, ...] = (
+            *(str(self.path), self.architecture, self.parameters, self.steps),
+            *(self.at_best("val/loss"), self.test.get("test/loss")),
+            *(self.at_best("val/samples_novel"), self.at_best("val/samples_unique")),
+            seconds[-1] if seconds else None,
+        )
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+def find_runs(given: list[str]) -> list[Path]:
+    """The run directories that arguments name: runs, or all runs below a directory; without arguments all runs.
+
+    Raises:
+        UserError: There is none.
+    """
+    if not given:
+        if not (runs := sorted(runs_below(ROOT))):
+            raise UserError(f"no run under {ROOT}/ yet: train a model with `sequentia fit`, or give a run directory")
+        return runs
+    found: dict[Path, Path] = {}
+    for path in map(Path, given):
+        if not path.is_dir():
+            raise UserError(f"no directory {path}: give a run directory, or a directory of runs")
+        if not (runs := sorted(runs_below(path))):
+            raise UserError(f"no run in {path}: give a run directory (with {CONFIG}), or a directory of runs")
+        for run in [path] if path in runs else runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def read_run(path: Path) -> Run:
+    """Read a run directory, trusting nothing in it.
+
+    Raises:
+        UserError: It is damaged, or not a run of this package.
+    """
+    config = read_config(path)
+    model = config.get("model")
+    class_path = model.get("class_path") if isinstance(model, dict) else model
+    if not isinstance(class_path, str):
+        raise UserError(f"{path / CONFIG} names no architecture: it is not the configuration of a run")
+    options = dict(_flattened(config))
+    architecture = class_path.rsplit(".", 1)[-1]
+    history, test = read_history(path), read_test_result(path)
+    return Run(path, architecture, _parameters(path), options, history, test or {}, stale_test=test is None)
+
+
+def _flattened(value: Any, name: str = "") -> Iterator[tuple[str, Value]]:
+    """Options with dotted names, as on the command line; a list is one value."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            inside = name if key in ("init_args", "class_path") else f"{name}.{key}".lstrip(".")
+            yield from _flattened(item, inside)
+    elif isinstance(value, list | dict | tuple):
+        yield name, json.dumps(value, ensure_ascii=False, default=str)
+    else:
+        yield name, value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _parameters(run: Path) -> int | None:
+    with (run / CONFIG).open("rb") as file:
+        match = _PARAMETERS.match(file.readline(200))
+    return int(match[1].replace(b",", b"")) or None if match else None
+
+
+def sort_runs(runs: list[Run]) -> list[Run]:
+    """The runs by their lowest validation NLL; those without one last."""
+    return sorted(runs, key=lambda run: (run.at_best("val/loss") or math.inf, str(run.path)))
+
+
+def differing_options(runs: list[Run]) -> list[str]:
+    """Names of the options of which two runs have different values; an option that one of them lacks does not count."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for name, value in run.options.items():
+            values.setdefault(name, set()).add(repr(value))
+    return [name for name, found in values.items() if len(found) > 1 and name not in _NOT_COMPARED]
+
+
+def shown(name: str, value: Value, longest: int = 60) -> str:
+    """A value for people: short, without control characters, an empty string if there is none."""
+    if value is None:
+        return ""
+    if name in ("parameters", "steps") and isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float) and name in COLUMNS:
+        return f"{value:,.0f}" if name == "seconds" else f"{value:.4f}"
+    text = printable(str(value))
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,0 +1,282 @@
+"""Run directories: which run and which checkpoint a command means.
+
+A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, metrics.csv, last.ckpt and best.ckpt, and the
+results test.json and validate.json if its best checkpoint has been evaluated.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sequentia.errors import UserError
+from sequentia.runs.trust import foreign_classes, is_trusted, remedy
+from sequentia.text import printable
+
+if TYPE_CHECKING:
+    from sequentia.data import CharDataModule
+
+ROOT = Path("checkpoints")
+"""Runs are saved below this directory unless `trainer.default_root_dir` is given."""
+
+BEST, LAST, CONFIG, METRICS, TEST = "best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "test.json"
+
+_CONFIG_LIMIT = 1 << 20  # bytes; a run's config.yaml has a few thousand
+
+_DEPTH_LIMIT = 50
+
+_SCALAR_LIMIT = 3_000  # characters of a value: Python prints no longer integers
+
+log = logging.getLogger("sequentia")
+
+
+def create_run(root: Path) -> Path:
+    """Create the directory of a new run, `version_N` with N one above the highest number in `root`.
+
+    Two processes that ask at the same moment get two directories, because creating a directory is atomic.
+
+    Raises:
+        UserError: The directory cannot be created.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        number = max((n for n, _ in _versions(root)), default=-1) + 1
+        while True:
+            run = root / f"version_{number}"
+            try:
+                run.mkdir()
+                return run
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise UserError(
+            f"cannot create a run directory in {root}: {error.strerror}; set --trainer.default_root_dir"
+        ) from error
+
+
+def remove_if_never_begun(run: Path) -> None:
+    """Remove the directory of a run that never reached its first step, so that `--ckpt_path last` does not find it."""
+    if not (run / CONFIG).is_file() and not (run / LAST).is_file():
+        with suppress(OSError):
+            for path in run.glob("events.out.tfevents.*"):  # TensorBoard's files, still empty
+                path.unlink()
+            run.rmdir()
+            for parent in run.parents:
+                if ROOT in (parent, *parent.parents):  # a directory of the user's is kept even if it is empty
+                    parent.rmdir()
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep other processes from writing to the same run; the kernel releases the lock when the process ends.
+
+    Raises:
+        UserError: Another process holds the lock.
+    """
+    if os.name == "nt":  # Windows has no such locks
+        yield
+        return
+    import fcntl
+
+    handle = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(
+            f"{run} is in use by another process: wait until it ends, or omit --ckpt_path to start a new run"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """A run's config.yaml as plain values; nothing that it names is imported or called.
+
+    Raises:
+        UserError: It is missing, or not a plain YAML mapping.
+    """
+    import yaml
+
+    path = run / CONFIG
+    if not path.is_file():  # a pipe would wait for its writer
+        raise UserError(f"no {CONFIG} in {run}: restore the file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(_CONFIG_LIMIT + 1)
+        if len(content) > _CONFIG_LIMIT:
+            raise UserError(f"{path} is too long for the configuration of a run")
+        # Nested aliases can expand to more than any memory holds, and deep nesting takes PyYAML quadratic time. The
+        # files that `fit` writes have neither.
+        depth = 0
+        for event in yaml.parse(content, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > _DEPTH_LIMIT:
+                raise UserError(f"{path} has an alias (*) or deep nesting, which the configuration of a run never has")
+            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _SCALAR_LIMIT:
+                raise UserError(f"{path} has a value of more than {_SCALAR_LIMIT:,} characters: shorten it")
+        config = yaml.load(content, yaml.SafeLoader)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is not the configuration of a run")
+    return config
+
+
+def recorded_options(run: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
+    """The options in a run's config.yaml, for a command that continues or evaluates the run.
+
+    Classes outside this package, torch.optim and lightning are refused unless their module is trusted: naming a class
+    imports and calls it, which only the user may ask for.
+
+    Raises:
+        UserError: See `read_config`; or an option names such a class.
+    """
+    options = read_config(run)
+    for name in foreign_classes(options):
+        if not is_trusted(name, trust):
+            raise UserError(f"{run / CONFIG} names the class {printable(name[:80])}{remedy(name)}")
+    return options
+
+
+def training_data(run: Path, needed_by: str) -> "CharDataModule":
+    """The data that a run was trained on, according to its config.yaml.
+
+    Args:
+        run: The run directory.
+        needed_by: What needs it, for a message.
+
+    Raises:
+        UserError: The configuration is invalid, or the data cannot be read.
+    """
+    from sequentia.data import CharDataModule
+
+    try:
+        data = CharDataModule(**read_config(run)["data"])
+        data.split  # noqa: B018 (reads the data, so that its errors are caught here)
+    except UserError as error:
+        raise UserError(f"{needed_by} needs the training data that {run / CONFIG} names: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{needed_by} needs the training data, but the section `data` of {run / CONFIG} is invalid: restore the "
+            f"file, or omit {needed_by}"
+        ) from error
+    return data
+
+
+def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:
+    """What `fit --ckpt_path` means: the run to write to (None for a new one), and the checkpoint to resume from.
+
+    A run's last.ckpt continues that run; any other checkpoint starts a new run from it.
+
+    Args:
+        given: `last` (the newest run below `root`), a run directory, a directory of runs (its newest run), a checkpoint
+            file, or None.
+        root: Where `last` looks for runs.
+
+    Raises:
+        UserError: There is no such run or checkpoint.
+    """
+    if given is None:
+        return None, None
+    path = root if given == "last" else Path(given)
+    if path.is_file():
+        is_last = path.name == LAST and (path.parent / CONFIG).is_file()
+        return (path.parent if is_last else None), path
+    if given != "last" and not path.is_dir():
+        raise UserError(f"no checkpoint {given}: give a checkpoint file, a run directory, or `last`")
+    run = path if (path / LAST).is_file() else newest_run(path)
+    if run is None:  # a run killed in its first moments has an empty directory
+        run = max(_versions(path), default=(0, None))[1]
+    if run is None:
+        if given == "last":
+            raise UserError(f"no run to resume under {root}: omit --ckpt_path to start one")
+        raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
+    if not (run / LAST).is_file():
+        log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
+        return run, None
+    return run, run / LAST
+
+
+def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
+    """The checkpoint that `--ckpt_path` means to every command but `fit`.
+
+    Args:
+        given: A checkpoint file, a run directory (its best checkpoint), a directory of runs (its newest trained run),
+            or None or `last` for the newest trained run below `root`.
+        root: Where runs are looked for.
+
+    Raises:
+        UserError: There is no such checkpoint.
+    """
+    if given in (None, "last"):
+        run = newest_run(root, trained=True)
+        if run is None:
+            raise UserError(f"no checkpoint under {root}/ yet: train a model with `sequentia fit`, or give --ckpt_path")
+        return best_checkpoint(run)
+    path = Path(str(given))
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"no checkpoint {given}: give a checkpoint file or a run directory under {ROOT}/")
+    is_run = (path / BEST).is_file() or (path / LAST).is_file()
+    return best_checkpoint(path if is_run else newest_run(path, trained=True) or path)
+
+
+def runs_below(root: Path) -> set[Path]:
+    """The run directories anywhere below `root`, or `root` itself."""
+    return {path.parent for name in (BEST, LAST, CONFIG) for path in root.glob(f"**/{name}")}
+
+
+def newest_run(root: Path, trained: bool = False) -> Path | None:
+    """The run anywhere below `root` whose config.yaml or checkpoints were written last; None if there is none.
+
+    Args:
+        root: A directory of runs, or of directories of runs.
+        trained: Whether to skip runs that never completed a step.
+    """
+    written: list[tuple[int, Path]] = []
+    for run in runs_below(root):
+        times = [path.stat().st_mtime_ns for path in (*run.glob("*.ckpt"), run / CONFIG) if path.is_file()]
+        if times:
+            written.append((max(times), run))
+    newest = (run for _, run in sorted(written, reverse=True))
+    return next((run for run in newest if not trained or _is_trained(run)), None)
+
+
+def _is_trained(run: Path) -> bool:
+    if (run / BEST).is_file():
+        return True
+    if not (run / LAST).is_file():
+        return False
+    from sequentia.runs.checkpoint import read_checkpoint
+
+    try:
+        return bool(read_checkpoint(run / LAST)["global_step"])
+    except UserError:
+        return True  # loading it says what is wrong
+
+
+def best_checkpoint(run: Path) -> Path:
+    """A run's best.ckpt, or its last.ckpt if nothing has been validated yet.
+
+    Raises:
+        UserError: The directory has neither.
+    """
+    for name in (BEST, LAST):
+        if (run / name).is_file():
+            return run / name
+    raise UserError(f"no checkpoint in {run}: give a run directory (with {BEST}) or a checkpoint file")
+
+
+def _versions(root: Path) -> list[tuple[int, Path]]:
+    """Numbers and directories of the runs directly in `root`."""
+    found = ((re.fullmatch(r"version_(\d+)", path.name), path) for path in root.glob("version_*") if path.is_dir())
+    return [(int(match[1]), path) for match, path in found if match]

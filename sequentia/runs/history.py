@@ -1,0 +1,68 @@
+"""What a run has recorded: its metrics.csv and test.json, read without trusting them and without PyTorch."""
+
+import csv
+import json
+from pathlib import Path
+
+from sequentia.errors import UserError
+from sequentia.files import sha256
+from sequentia.runs.directory import BEST, METRICS, TEST
+
+_LIMIT = 1 << 28  # bytes: a million rows
+_JSON_LIMIT = 1 << 20  # bytes
+
+History = dict[str, dict[int, float]]
+"""Metric -> its value at each step at which it was logged; steps are counted from 0, in ascending order."""
+
+
+def read_history(run: Path) -> History:
+    """The metrics of a run; empty if it has not logged any.
+
+    Cells that are not numbers are skipped: a killed process may have left half a row.
+
+    Raises:
+        UserError: The file cannot be read, or is too large.
+    """
+    path = run / METRICS
+    if not path.is_file():  # a pipe would wait for its writer
+        return {}
+    history: History = {}
+    try:
+        if path.stat().st_size > _LIMIT:
+            raise UserError(f"{path} is too large for the metrics of a run")
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            for row in csv.DictReader(line for line in file if line.endswith("\n")):
+                step = _number(row.pop("step", None))
+                if step is None or not step.is_integer() or step < 0:
+                    continue
+                for name, text in row.items():
+                    if name is not None and (value := _number(text)) is not None:
+                        history.setdefault(name, {})[int(step)] = value
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file: {error}; restore it") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    return {name: dict(sorted(values.items())) for name, values in history.items()}
+
+
+def read_test_result(run: Path) -> dict[str, float] | None:
+    """The metrics in test.json; empty if there is none, None if it is damaged or of an earlier best checkpoint."""
+    path, best = run / TEST, run / BEST
+    if not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > _JSON_LIMIT or not best.is_file():
+            return None
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict) or content.get("checkpoint_sha256") != sha256(best):
+            return None
+        return {name: float(value) for name, value in content.items() if "/" in name}
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _number(text: object) -> float | None:
+    try:
+        return float(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

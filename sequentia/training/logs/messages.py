@@ -1,0 +1,221 @@
+"""What a run prints on stderr."""
+
+import logging
+import math
+import os
+import re
+import shlex
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from tqdm import tqdm
+
+from sequentia.runs.directory import BEST, LAST, ROOT
+from sequentia.text import printable
+from sequentia.training.logs.curves import Curves
+from sequentia.training.logs.metrics_file import MetricsFile
+from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.length import planned_steps, steps_per_epoch
+from sequentia.training.loop.resume import obstacle
+from sequentia.training.shipped import shipped_configs
+
+log = logging.getLogger("sequentia")
+
+
+def plain_messages() -> None:
+    """Log plain lines on stderr, and silence Lightning's tips."""
+    handler = _AboveBar()
+    handler.setFormatter(_Plain("%(message)s"))
+    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
+    logging.captureWarnings(True)
+    for logger in (log, logging.getLogger("py.warnings")):
+        logger.handlers = [handler]
+        logger.propagate = False
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of --trainer.profiler
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # caused by Lightning
+    # By the time of this check the run directory has config.yaml, and last.ckpt if the run is resumed.
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    # An empty validation split may be intended, and steps are logged by number, however many make an epoch.
+    warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
+    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # caused by Lightning
+
+
+class _AboveBar(logging.Handler):
+    """Prints on stderr, above the progress bar if one is open."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # the terminal was closed; the run is still to be saved
+            tqdm.write(self.format(record), file=sys.stderr)
+
+
+class _Plain(logging.Formatter):
+    """Escapes control characters from paths and data, which could move the cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).split("\n"))
+
+
+def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time: bool, trust: str) -> str:
+    """The result of a run, and the commands to continue with.
+
+    Args:
+        run: The run directory.
+        trainer: The trainer at the end of the run.
+        saver: What has saved the run.
+        max_time: Whether a time limit was given as `trainer.max_time`, and not by a callback.
+        trust: The options `--trust` that the commands need.
+    """
+    step = trainer.global_step
+    if trainer.fast_dev_run:
+        return f"trial run complete at step {step}: nothing was saved"
+    lines = [f"run {run}: step {step}{_result(trainer, saver)}"]
+    if not trainer.interrupted and step < planned_steps(trainer):
+        lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{_reason(trainer)}")
+    path = shlex.quote(str(run)) + trust
+    if (run / BEST).is_file() or (run / LAST).is_file():
+        lines.append(f"  sample   sequentia sample --ckpt_path {path}")
+    lines += [f"  curves   {curves}" for curves in islice(_curves(trainer), 1)]
+    extension = _extension(trainer, max_time)
+    if extension is not None and (run / LAST).is_file() and not saver.save_weights_only:
+        lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")
+    return "\n".join(lines)
+
+
+def _result(trainer: Trainer, saver: RunCheckpoint) -> str:
+    """The best validation NLL; without one, the last validation NLL or the last training NLL."""
+    monitor, best, last = saver.monitor, saver.best_model_score, trainer.callback_metrics.get("val/loss")
+    if best is not None and monitor != "val/loss":
+        return f", best {monitor} {best:.4f}"
+    if best is not None:
+        return f", best validation NLL {best:.4f} nats per character"
+    if last is not None:
+        return f", validation NLL {last:.4f} nats per character"
+    (curves,) = (callback for callback in trainer.callbacks if isinstance(callback, Curves))
+    value = curves.mean(trainer)
+    return "" if value is None else f", training NLL {value:.4f} nats per character"
+
+
+def _expired(trainer: Trainer) -> Timer | None:
+    """The timer that stopped the run."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    return next((timer for timer in timers if (timer.time_remaining() or 1) <= 0), None)
+
+
+def _reason(trainer: Trainer) -> str:
+    """Why a callback stopped the run; empty if unknown."""
+    timer = _expired(trainer)
+    if timer is not None:
+        limit = timedelta(seconds=round(timer.time_elapsed() + (timer.time_remaining() or 0)))
+        return f": the time limit of {limit} is reached"
+    for callback in trainer.callbacks:
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
+            reason = callback.stopping_reason_message.removesuffix(" Signaling Trainer to stop.").rstrip(".")
+            return f": {reason[0].lower()}{reason[1:]}"
+    return ""
+
+
+def _extension(trainer: Trainer, max_time: bool) -> str | None:
+    """The options with which a resumed run would have something left to do; None if there are none."""
+    if obstacle(trainer) is not None:
+        return None
+    timer = _expired(trainer)
+    if timer is not None:
+        seconds = 2 * math.ceil(timer.time_elapsed())  # more than the limit: a last validation follows it
+        clock = ":".join(f"{n:02}" for n in (seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60))
+        return f" --trainer.max_time {clock}" if max_time else None
+    step, epoch = trainer.global_step, steps_per_epoch(trainer)
+    if trainer.lightning_module.single_epoch and step >= epoch:
+        return None
+    options = ""
+    if 0 < trainer.max_steps <= step:
+        options += f" --trainer.max_steps {2 * step}"
+    if 0 < trainer.max_epochs * epoch <= step:
+        options += f" --trainer.max_epochs {2 * trainer.max_epochs}"
+    return options
+
+
+def _curves(trainer: Trainer) -> Iterator[str]:
+    """How to see the curves of the run: for each logger that has written files."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger) and any(Path(logger.log_dir).glob("events.out.tfevents.*")):
+            root = Path(logger.root_dir)  # of all runs of this configuration
+            yield f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
+        elif isinstance(logger, CSVLogger) and (metrics := Path(logger.log_dir, "metrics.csv")).is_file():
+            yield str(metrics)
+        elif isinstance(logger, MetricsFile) and logger.path.is_file():
+            yield str(logger.path)
+
+
+def parser_message(error: BaseException) -> str:
+    """The cause of a jsonargparse error as one line that names the option.
+
+    jsonargparse tries every type that an option may have and nests the errors of all of them. The first innermost one
+    belongs to the type that the user most likely meant.
+    """
+    text = " ".join(str(error).split())
+    keys = list(dict.fromkeys(key for key in re.findall(r'Parser key "([^"]+)":', text) if key != "config"))
+    option = f"--{'.init_args.'.join(keys)}: " if keys else ""
+    for pattern, message in _CAUSES:
+        if match := re.search(pattern, text):
+            groups = [_TYPES.get(group, group) for group in match.groups()]
+            configs = f", or the name of a shipped config ({', '.join(shipped_configs())})" if not option else ""
+            return option + message.format(*groups, or_shipped=configs) + "; see `sequentia fit --help`"
+    return f"{text}; see `sequentia fit --help`"
+
+
+def instantiation_message(error: BaseException) -> str:
+    """Why a class that an option names cannot be instantiated, in one line; empty if unknown."""
+    if isinstance(error, ImportError):
+        return f"an option needs a package that is not installed: {error}"
+    match = re.search(r"Problem with given class_path '([^']+)':\n\s+(.+)", str(error))
+    match = match or re.search(r"^Errors:\n  - (.+)", str(error), re.MULTILINE)  # the first type is the meant one
+    return "invalid option: " + ": ".join(match.groups()) if match else ""
+
+
+_TYPES = {"int": "an int", "float": "a float", "bool": "a bool", "str": "a str"}
+
+_CAUSES = (
+    (
+        r"(?:File does not exist|Path is not a file|Path is not readable): (.+)",
+        "no config file {}: give an existing YAML file{or_shipped}",
+    ),
+    (r"Unable to load config '(.*?)'", "no config file {!r}: give an existing YAML file{or_shipped}"),
+    (r"unrecognized arguments: (.+)", "no such option: {}"),
+    (r"Option '([^']+)' is not accepted", "no such option: {}"),
+    (r"does not accept option '([^']+)'", "no such option: {}"),
+    (r"(?:fit|validate|test)\.(\w+)$", "--{0} is required, or a --config that has {0}"),
+    # The content of a file that is no config is not shown: it may be the wrong file, and secret.
+    (r"Problems parsing config: .*?line (\d+), column (\d+)", "the config is not plain YAML: line {}, column {}"),
+    (r"Problems parsing config: ", "the config is not plain YAML"),
+    (r"Unexpected config: ", "the config is not a YAML mapping of options"),
+    (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "expected a time, {}"),
+    (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "expected a float, got {!r}"),
+    (r"Expected a dot import path string: (\S+)", "no class {}"),
+    (r"Expected a typing\.Literal\[(.+?)\].*Given value: (.+)$", "expected one of {}, got {!r}"),
+    (r"Not a valid subclass of (\w+)", "not a {}: give the name of a class, or class_path and init_args"),
+    (
+        r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*val='(.*)'\)$",  # of an option of a class
+        "expected {0}, got {1!r}",
+    ),
+    (
+        r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*Given value: (.+)$",
+        "expected {0}, got {1!r}",
+    ),
+    (
+        r"Expected a <class '(\w+)'>\. Got value: ?(.*?)(?: - Expected a <class 'NoneType'>.*)?$",
+        "expected {0}, got {1!r}",
+    ),
+)
+"""jsonargparse's messages as patterns, and what to print instead; the first match counts."""

@@ -1,0 +1,114 @@
+"""One progress bar for the whole run, on stderr."""
+
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from tqdm import tqdm
+
+from sequentia.text import printable, shorten
+from sequentia.training.logs.curves import Curves
+from sequentia.training.logs.samples import Samples
+from sequentia.training.loop.checkpointing import validates
+from sequentia.training.loop.length import planned_steps, validation_interval
+
+_REFRESH = 0.2  # seconds between two updates
+_SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of each
+
+
+class RunProgress(ProgressBar):
+    """Completed steps, remaining time, and the latest training and validation loss; a few samples at each validation.
+
+    If stderr is not a terminal, one line is printed per validation instead. If no line is held out, the training loss
+    is printed as often as a validation would be.
+
+    Args:
+        curves: Has the training loss.
+        samples: Has the samples; none if it is no callback of the trainer.
+    """
+
+    def __init__(self, curves: Curves, samples: Samples) -> None:
+        super().__init__()
+        self._curves, self._samples = curves, samples
+        self._bar: tqdm | None = None
+        self._updated = 0.0
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Print nothing; Lightning calls this in all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Print again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the bar."""
+        total = planned_steps(trainer)
+        self._printed = trainer.global_step
+        self._interval = None if validates(trainer) else validation_interval(total)
+        if self._enabled and sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total,
+                initial=trainer.global_step,
+                bar_format="{n_fmt}/{total_fmt}{postfix} |{bar}| {remaining}",  # tqdm cuts the right end to fit
+                dynamic_ncols=True,
+                mininterval=_REFRESH,
+            )
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Advance the bar, a few times per second."""
+        if self._bar is not None:
+            if time.monotonic() - self._updated >= _REFRESH:
+                self._update(self._bar, trainer)
+        elif self._enabled and self._interval and trainer.global_step >= self._printed + self._interval:
+            self._printed = trainer.global_step
+            self._print(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the new validation loss."""
+        if not self._enabled or trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        if self._bar is None:
+            self._print(trainer)
+        else:
+            if self._samples.texts:
+                tqdm.write(self._line(trainer), file=sys.stderr)
+            self._update(self._bar, trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._update(self._bar, trainer)
+            self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Close the bar, so that the error message starts on a new line."""
+        self._close()
+
+    def _print(self, trainer: Trainer) -> None:
+        with suppress(OSError):  # what reads stderr has ended with the terminal; the run is still to be saved
+            print(self._line(trainer), file=sys.stderr, flush=True)
+
+    def _line(self, trainer: Trainer) -> str:
+        texts = [shorten(printable(text), _SHOWN_CHARACTERS) or "(empty)" for text in self._samples.texts[:_SHOWN]]
+        samples = ["samples " + ", ".join(texts)] if texts else []
+        return "  ".join([f"step {trainer.global_step}", *self._losses(trainer), *samples])
+
+    def _update(self, bar: tqdm, trainer: Trainer) -> None:
+        self._updated = time.monotonic()
+        # The right end is the first to be cut in a narrow terminal, so the more important loss is on the left.
+        bar.set_postfix_str("  ".join(reversed(self._losses(trainer))), refresh=False)
+        bar.update(trainer.global_step - bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _losses(self, trainer: Trainer) -> list[str]:
+        losses = {"train/loss": self._curves.mean(trainer), "val/loss": trainer.callback_metrics.get("val/loss")}
+        return [f"{name} {value:.4f}" for name, value in losses.items() if value is not None]

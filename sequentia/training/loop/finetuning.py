@@ -1,0 +1,121 @@
+"""`fit --init_from`: a new run starts from the weights of another model, which may have been trained on other data.
+
+Tokens are matched by character, positions by number. Whatever the other model lacks keeps its fresh initialization.
+The hidden matrices are trained at a lower learning rate than the rest.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.models import LanguageModel
+from sequentia.models.counting import Counting
+from sequentia.models.parts.saving import architecture_name
+from sequentia.runs.checkpoint import contradicted
+from sequentia.text import brief
+from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
+
+HIDDEN_LR_FACTOR = 0.1
+"""At the full rate, hidden matrices lose what they have learned within the first steps. Embeddings and head have new
+entries to learn and keep it. See `python -m benchmarks finetuning`."""
+
+
+def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
+    """Copy the weights of `trained`, loaded from `path`, into `model`.
+
+    Returns:
+        One line on what was copied.
+
+    Raises:
+        UserError: The weights do not fit the model, or would change their meaning.
+    """
+    _check_options(model, trained, path)
+    model.check_context_length(trained.context_length)
+    copy_weights(model, trained)
+    known, characters = len(shared_tokens(model.vocabulary, trained.vocabulary)[0]) - 1, len(model.vocabulary) - 1
+    text = f"initialized from {path}: {known} of {characters} characters known"
+    if known < characters:
+        text += f", {characters - known} new"
+    if model.position_dims() and model.context_length != trained.context_length:
+        text += f"; positions {trained.context_length} -> {model.context_length}"
+    if model.hidden_matrices():
+        text += f"; hidden matrices learn at {HIDDEN_LR_FACTOR:g} times the learning rate"
+    return text
+
+
+def _check_options(model: LanguageModel, trained: LanguageModel, path: Path) -> None:
+    """Refuse weights of another architecture or size.
+
+    Raises:
+        UserError: The message names what differs.
+    """
+    ours, theirs = architecture_name(type(model)), architecture_name(type(trained))
+    if not any(weight.requires_grad for weight in trained.parameters()):
+        raise UserError(f"{path} is a {theirs}, which has no weights to start from: omit --init_from")
+    if theirs != ours:
+        raise UserError(
+            f"{path} is a {theirs}, but the options ask for a {ours}: "
+            f"give the --config of a {theirs}, or --init_from another checkpoint"
+        )
+    free = {"vocabulary", "context_length", *model.may_change}
+    before = {name: value for name, value in trained.hparams.items() if name not in free}
+    changed = {name: value for name, value in before.items() if value != model.hparams[name]}
+    if changed:
+        options = " ".join(f"--model.{name} {brief(value)}" for name, value in changed.items())
+        if any(isinstance(value, list) for value in changed.values()):  # too long for a command line
+            options = f"--config {path.parent / 'config.yaml'}"
+        differences = contradicted(changed, trained.hparams, model.hparams)
+        raise UserError(f"the model of {path} has {differences}: give {options}, or --init_from another checkpoint")
+
+
+def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Ids of the tokens that both vocabularies have, in the first and in the second.
+
+    Returns:
+        Two tensors `(N,)` long, which start with the boundary token.
+
+    Example:
+        >>> shared_tokens(Vocabulary("abd"), Vocabulary("bcd"))
+        (tensor([0, 2, 3]), tensor([0, 1, 3]))
+    """
+    found = torch.from_numpy(second.lookup(code_points(first.characters)))  # -1: unknown
+    ids = torch.arange(1, len(first))
+    boundary = torch.tensor([BOUNDARY])
+    return torch.cat((boundary, ids[found > 0])), torch.cat((boundary, found[found > 0]))
+
+
+@torch.no_grad()
+def copy_weights(model: LanguageModel, trained: LanguageModel) -> None:
+    """Copy the weights of a model with the same options but possibly another vocabulary and context length.
+
+    Entries of tokens and positions that only `model` has are left as they are; those that only `trained` has are
+    dropped. Counts are not copied: `model` counts its own lines.
+    """
+    tokens = shared_tokens(model.vocabulary, trained.vocabulary)
+    token_dims, position_dims = model.vocabulary_dims(), model.position_dims()
+    adapted: dict[str, Tensor] = {}
+    counted = {
+        f"{prefix}.{name}"
+        for prefix, module in model.named_modules()
+        if isinstance(module, Counting)
+        for name in module.state_dict()
+    }
+    after = model.state_dict(keep_vars=True)  # the parameters themselves, which are the keys of the declarations
+    for name, before in trained.state_dict().items():
+        weight = after[name]
+        if name in counted:
+            adapted[name] = weight
+            continue
+        to, source = ([torch.arange(size) for size in before.shape] for _ in range(2))
+        for dim in token_dims.get(weight, ()):
+            to[dim], source[dim] = tokens
+        for dim in position_dims.get(weight, ()):
+            to[dim] = source[dim] = torch.arange(min(weight.shape[dim], before.shape[dim]))
+        if weight in token_dims or weight in position_dims:
+            adapted[name] = weight.clone()
+            adapted[name][torch.meshgrid(*to, indexing="ij")] = before[torch.meshgrid(*source, indexing="ij")]
+        else:
+            adapted[name] = before
+    model.load_state_dict(adapted)  # strict: raises if a shape depends on the data and was not declared

@@ -1,0 +1,184 @@
+"""How long a run is and how often it is validated, unless the user says."""
+
+import logging
+import math
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.training.loop.processes import processes
+
+_STEPS = 2_800  # what the Transformer takes in a few minutes on two cores
+_EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
+_VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
+_VALIDATION_COST = 0.1  # largest fraction of the training time that more than the fewest validations take
+_POINTS, _LOG_INTERVALS = 60, (1, 2, 5, 10, 20, 50)
+
+log = logging.getLogger("sequentia")
+
+
+def best_steps(characters: int, steps_per_epoch: float) -> int:
+    """The number of optimizer steps beyond which a model overfits: fewer on less data.
+
+    The number of epochs that minimizes the validation NLL grows with the fourth root of the size of the data.
+
+    Args:
+        characters: Predicted characters of all training lines.
+        steps_per_epoch: Optimizer steps per epoch.
+    """
+    epochs = _EPOCHS * (characters / _CHARACTERS) ** 0.25
+    return math.ceil(epochs * steps_per_epoch)
+
+
+def default_steps(characters: int, steps_per_epoch: float) -> int:
+    """Default number of optimizer steps: the best one, or what takes a few minutes if that is less."""
+    return min(_STEPS, best_steps(characters, steps_per_epoch))
+
+
+def logging_interval(steps: int) -> int:
+    """Default number of steps between two points of the training curves: 60 to 150 points, more in very long runs."""
+    return max(n for n in _LOG_INTERVALS if n == 1 or n * _POINTS <= steps)
+
+
+def validation_interval(steps: int, validated: float = 0.0) -> int:
+    """Default number of steps between two validations of a run of this length: 8 to 14, if it has so many steps.
+
+    The more there is to validate, the fewer. There is a point of the training curves at each.
+
+    Args:
+        steps: Length of the run.
+        validated: Predicted characters of the validation lines, as a multiple of those of a step.
+    """
+    # Without the backward pass, a character takes a third of the time that it takes in training.
+    affordable = math.ceil(validated / 3 / _VALIDATION_COST)
+    longest = max(1, steps // _FEWEST_VALIDATIONS)
+    interval = max(min(_SHORT_INTERVAL, longest), steps // _VALIDATIONS, min(affordable, longest))
+    return interval - interval % logging_interval(steps)
+
+
+def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False) -> None:
+    """Fill in the trainer options on length, validation and logging that are not given.
+
+    A run whose length is given as eight epochs or more is validated after each epoch.
+
+    Args:
+        trainer: Options of the Trainer, changed in place.
+        data: The data to train on.
+        each_epoch: Whether a validation is needed after each epoch, and none before.
+
+    Raises:
+        UserError: An option is out of range.
+    """
+    accumulated, interval = trainer.accumulate_grad_batches, trainer.val_check_interval
+    for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch"):
+        if isinstance(trainer[name], int | float) and not trainer[name] > 0:  # NaN is refused too
+            raise UserError(f"trainer.{name} must be above 0, got {trainer[name]}")
+    if trainer.get("limit_train_batches") == 0:
+        raise UserError("trainer.limit_train_batches is 0: nothing to train on")
+    if trainer.max_steps == 0:
+        raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
+    if isinstance(interval, float) and interval > 1 and interval.is_integer():  # 1e5; Lightning means batches by it
+        interval = trainer.val_check_interval = int(interval)
+    by_epochs = trainer.max_epochs not in (None, -1)
+    in_all, steps_in_all = epoch_length(trainer, data)
+    if trainer.max_steps == -1 and not by_epochs:
+        trainer.max_steps = default_steps(data.train_characters, steps_in_all)
+    batches = max(1, limited(trainer.overfit_batches or trainer.limit_train_batches, in_all))
+    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+    lengths = (trainer.max_steps, trainer.max_epochs * per_epoch if by_epochs else -1)
+    steps = min((length for length in lengths if length > 0), default=1)  # others are refused by the Trainer
+    if trainer.log_every_n_steps is None:
+        trainer.log_every_n_steps = logging_interval(steps)
+    if trainer.check_val_every_n_epoch is not None:
+        if type(interval) is int and interval > batches:
+            raise UserError(
+                f"trainer.val_check_interval {interval} exceeds the {batches} batches of an epoch: "
+                "omit --trainer.check_val_every_n_epoch"
+            )
+    elif isinstance(interval, float):
+        trainer.check_val_every_n_epoch = 1  # the interval is a fraction of an epoch, or a whole one
+    elif interval is None and (each_epoch or (by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS)):
+        trainer.check_val_every_n_epoch = 1
+    elif interval is None:
+        validated = data.val_characters / data.train_characters * per_epoch
+        epochs, rest = divmod(validation_interval(steps, validated), per_epoch)
+        trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
+
+
+def epoch_length(trainer: Namespace, data: CharDataModule) -> tuple[int, int]:
+    """Batches of each process and optimizer steps of an epoch on all training lines."""
+    batches = math.ceil(len(data.train_dataloader()) / processes(trainer))
+    return batches, math.ceil(batches / trainer.accumulate_grad_batches)  # the last batch always ends a step
+
+
+def limited(limit: int | float | None, batches: int) -> int:
+    """How many batches an option such as `limit_train_batches` leaves."""
+    if limit is None:
+        return batches
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+
+
+def steps_between_validations(trainer: Namespace, data: CharDataModule) -> float:
+    """Optimizer steps from one validation to the next; infinite if there is none before the last step.
+
+    Args:
+        trainer: Options of the Trainer, completed by `set_length`.
+        data: The data.
+    """
+    if limited(trainer.limit_val_batches, len(data.val_dataloader())) == 0:
+        return math.inf
+    interval, epochs = trainer.val_check_interval, trainer.check_val_every_n_epoch
+    batches = limited(trainer.overfit_batches or trainer.limit_train_batches, epoch_length(trainer, data)[0])
+    if epochs is not None:
+        batches = epochs * limited(interval, batches)
+    elif isinstance(interval, int):
+        batches = interval
+    else:
+        return math.inf  # an interval in time
+    return max(1, batches // trainer.accumulate_grad_batches)
+
+
+class LogLength(Callback):
+    """Logs the length of a new run once the trainer knows its batches."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log it."""
+        if trainer.is_global_zero and trainer.ckpt_path is None:
+            log.info(describe_length(trainer))
+            for config in trainer.lr_scheduler_configs:
+                if config.interval == "epoch" and planned_steps(trainer) % steps_per_epoch(trainer):
+                    log.info(
+                        f"{type(config.scheduler).__name__} changes the learning rate once per epoch, every "
+                        f"{steps_per_epoch(trainer):,} steps; --lr_scheduler_interval step does so at each step"
+                    )
+
+
+def steps_per_epoch(trainer: Trainer) -> int:
+    """Optimizer steps per epoch, which may be limited to a part of the training lines."""
+    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+
+
+def planned_steps(trainer: Trainer) -> int:
+    """Optimizer steps of a run that is not stopped early."""
+    steps = int(trainer.estimated_stepping_batches)
+    return min(steps, steps_per_epoch(trainer)) if trainer.lightning_module.single_epoch else steps
+
+
+def describe_length(trainer: Trainer) -> str:
+    """Steps and epochs of a run, and the option that changes them."""
+    steps, batches = planned_steps(trainer), trainer.num_training_batches
+    epochs = steps / steps_per_epoch(trainer)
+    length = f"{steps:,} step{'s' * (steps != 1)}"
+    if trainer.fast_dev_run:
+        return f"trial run of {length}; nothing will be saved"
+    length += f" ({epochs:,.0f}" if epochs >= 100 else f" ({epochs:.3g}"
+    length += f" epoch{'s' * (epochs != 1)}"
+    in_all = len(trainer.train_dataloader)
+    if batches < in_all:
+        length += f", each limited to {batches:,} of {in_all:,} batches"
+    if trainer.lightning_module.single_epoch and epochs == 1:
+        return f"training for {length})"
+    option = "max_steps" if steps == trainer.max_steps else "max_epochs"
+    return f"training for {length}); --trainer.{option} changes the length"

@@ -1,0 +1,332 @@
+"""A resumed run is bit-identical to an uninterrupted one, and is refused if it cannot be.
+
+A step is made of three things: the weights and the optimizer's state, which Lightning's checkpoint holds; the batch,
+which is a function of epoch and batch number (`sequentia.data.batches`); and random numbers (dropout), which are a
+function of seed and step. So only Lightning's own progress counters have to be right.
+"""
+
+import reprlib
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelPruning, StochasticWeightAveraging
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.models import LanguageModel
+from sequentia.models.parts.saving import KEY, architecture_name
+from sequentia.runs.checkpoint import contradicted
+from sequentia.schedule import WarmupDecay
+
+
+def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
+    """Refuse to resume with weights of another architecture, size or vocabulary.
+
+    Raises:
+        UserError: The message names what differs.
+    """
+    model.on_load_checkpoint(checkpoint)
+    theirs, ours = checkpoint["hyper_parameters"], model.hparams
+    architecture = checkpoint[KEY]["architecture"]
+    if architecture != architecture_name(type(model)):
+        asked = architecture_name(type(model))
+        raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {asked}")
+    changed = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    if not model.accepts(checkpoint["state_dict"]) or set(changed) - model.may_change:
+        raise UserError(
+            f"the checkpoint's model has {contradicted(changed, theirs, ours)}: give the run's own config.yaml, or "
+            "start a new run"
+        )
+
+
+def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, single_epoch: bool) -> None:
+    """Refuse to resume a run that has reached its length.
+
+    Args:
+        trainer: Options of the Trainer.
+        checkpoint: The checkpoint to resume from.
+        name: Its name in the error message.
+        single_epoch: Whether a second epoch would change nothing.
+
+    Raises:
+        UserError: The message says how to extend the run.
+    """
+    try:
+        epochs: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    except (KeyError, TypeError):
+        epochs = 0  # no valid training state, which is reported when it is restored
+    for option, limit, done in (
+        ("max_steps", trainer.max_steps, checkpoint["global_step"]),
+        ("max_epochs", trainer.max_epochs, epochs),
+    ):
+        if limit not in (None, -1) and done >= limit:
+            remedy = f"extend it with --trainer.{option} {2 * done}"
+            if single_epoch and epochs > 0:
+                remedy = "it has counted all training lines"
+            raise UserError(f"{name} has reached trainer.{option} {limit}, so nothing is left to train: {remedy}")
+
+
+_NOT_RESTORED: dict[type[Callback], str] = {
+    StochasticWeightAveraging: "restores its schedule and average only at the start of an epoch "
+    "(EMAWeightAveraging resumes exactly)",
+    ModelPruning: "does not restore which weights it has pruned",
+}
+"""Callbacks with which a run cannot be resumed, and what is wrong with them."""
+
+
+def obstacle(trainer: Trainer) -> str | None:
+    """Why a run with this trainer cannot be resumed exactly; None if it can."""
+    reasons = (
+        f"{cls.__name__} {reason}"
+        for cls, reason in _NOT_RESTORED.items()
+        if any(isinstance(callback, cls) for callback in trainer.callbacks)
+    )
+    return next(reasons, None)
+
+
+def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
+    """Whether the lines of the data differ from those that a checkpoint was trained on."""
+    state = checkpoint.get(type(data).__name__)
+    return isinstance(state, dict) and state != data.state_dict()
+
+
+LEAK = "validation and test lines may have been trained on, which makes their metrics too optimistic"
+
+_SPLIT = {"path", "val_path", "test_path", "column", "seed", "val_fraction", "test_fraction", "deduplicate", "nfc"}
+"""Options of the data that decide which lines are held out."""
+
+
+def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """One text for each option of a run's configuration whose value changed, with its dotted name."""
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from changes(before, value, f"{prefix}{name}.")
+        elif value != before:
+            effect = f" ({LEAK})" if prefix == "data." and name in _SPLIT else ""
+            yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}{effect}"
+
+
+class ExactResume(Callback):
+    """Seeds every step by its number, and saves Lightning's progress so that a run resumes at exactly that step.
+
+    Lightning's own counters depend on the hook in which a checkpoint is saved, and from some hooks a run resumes by
+    skipping a validation or repeating a step. Here they are normalized: so many epochs complete, so many batches of the
+    current epoch complete, nothing half done. The latest metrics, which Lightning does not save, are saved too: a
+    schedule may depend on a validation that was before the checkpoint.
+
+    Args:
+        seed: Seed of the run.
+
+    Attributes:
+        under_way: Whether a step has completed since the start, so that the checkpoint is known to be valid.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.under_way = False
+        self._resumed = False
+        self._options: dict[str, Any] = {}
+        self._previous_options: dict[str, Any] = {}
+        self._metrics: dict[str, float] = {}
+        self._loaded: dict[str, Any] | None = None
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the checkpoint until the optimizer exists, with which it is compared."""
+        self._loaded = checkpoint
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the options of optimizer and schedule before Lightning overwrites them with the checkpoint's.
+
+        Raises:
+            UserError: The checkpoint's optimizer or schedule is of another class, or its state does not fit.
+        """
+        self._options = _options(trainer)
+        if trainer.ckpt_path is None:
+            return
+        if self._loaded is None or not isinstance(self._loaded.get("loops"), dict):
+            raise UserError(f"{trainer.ckpt_path} has no training state: give a run's last.ckpt, or start a new run")
+        for what in ("optimizer", "lr_scheduler"):
+            now, before = (options[what]["class_path"] for options in (self._options, self._previous_options))
+            if now != before:
+                raise UserError(
+                    f"the checkpoint's {what} is {before}, but the options ask for {now}, which cannot use its state; "
+                    f"give --{what} {before}, or start a new run"
+                )
+        for optimizer, state in zip(trainer.optimizers, self._loaded["optimizer_states"], strict=True):
+            if not _fits(cast(LanguageModel, pl_module), optimizer, state):
+                raise UserError(
+                    f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another checkpoint, or "
+                    "start a new run"
+                )
+        self._loaded = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Apply the options that differ from the checkpoint's, which Lightning has just restored."""
+        self._resumed = trainer.ckpt_path is not None
+        if not self._resumed:
+            return
+        metrics = {name: torch.tensor(value, dtype=torch.float64) for name, value in self._metrics.items()}
+        trainer.callback_metrics.update(metrics)
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        for scheduler, now, before in zip(
+            schedulers,
+            self._options["lr_scheduler"]["states"],
+            self._previous_options["lr_scheduler"]["states"],
+            strict=True,
+        ):
+            # The state of a new schedule is its options, and counters that start the same in all of them.
+            vars(scheduler).update({k: v for k, v in now.items() if before.get(k) != v and k != "_last_lr"})
+        for group, now, before in zip(
+            [group for optimizer in trainer.optimizers for group in optimizer.param_groups],
+            self._options["optimizer"]["groups"],
+            self._previous_options["optimizer"]["groups"],
+            strict=True,
+        ):
+            changed = {name: value for name, value in now.items() if before.get(name) != value}
+            if "lr" in changed:
+                # A schedule has scaled the rate; the scale stays. WarmupDecay has already computed it for the new base.
+                scaled = any(isinstance(scheduler, WarmupDecay) for scheduler in schedulers)
+                changed["lr"] = group["lr"] if scaled else group["lr"] * now["lr"] / before["lr"]
+            group.update(changed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The options of optimizer and schedule; `on_save_checkpoint` adds the latest metrics."""
+        return {"options": self._options}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the options that the run has had so far, and its latest metrics."""
+        self._previous_options = state_dict["options"]
+        self._metrics = {name: float(value) for name, value in state_dict.get("metrics", {}).items()}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed the step."""
+        loop = trainer.fit_loop.epoch_loop
+        if self._resumed:
+            # Lightning counts the steps for its loggers separately, and adds one when it resumes after a validation.
+            loop._batches_that_stepped = trainer.global_step
+            # Until the end of the epoch, Lightning would take it for one in which ReduceLROnPlateau must not step.
+            trainer.fit_loop.on_iteration_done()
+            for callback in trainer.callbacks:
+                if isinstance(callback, GradientAccumulationScheduler):  # it acts only at the start of an epoch
+                    trainer.accumulate_grad_batches = callback.get_accumulate_grad_batches(trainer.current_epoch)
+            self._resumed = False
+        key = [self.seed, loop.batch_progress.total.ready, trainer.global_rank]
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+        # torch.manual_seed also seeds devices that do not exist, formatting a traceback for each: 1.5 ms per step.
+        torch.default_generator.manual_seed(seed)
+        if pl_module.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Note that a step completed with everything that the checkpoint restored."""
+        self.under_way = True
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Normalize Lightning's progress, and add the latest metrics."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        checkpoint["callbacks"][self.state_key]["metrics"] = metrics
+        fit = checkpoint["loops"]["fit_loop"]
+        batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
+        done, total = batches["current"]["processed"], batches["total"]["processed"]
+        epoch = epochs["current"]["processed"]
+        if epoch and epoch == epochs["current"]["started"]:
+            epoch -= 1  # when a run ends, Lightning closes the epoch whether or not it is complete
+        if done == trainer.num_training_batches:
+            epoch, done = epoch + 1, 0
+        _set(batches["total"], total, total)
+        _set(batches["current"], done, done)
+        batches["is_last_batch"] = False
+        for progress in (epochs["total"], epochs["current"]):  # an epoch without a complete batch has not started
+            _set(progress, epoch + (done > 0), epoch)
+        validation = fit["epoch_loop.val_loop.batch_progress"]
+        for progress in (validation["total"], validation["current"]):
+            _set(progress, 0, 0)
+        validation["is_last_batch"] = False
+        optimizer = fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+        for progress in (fit["epoch_loop.scheduler_progress"], optimizer["step"], optimizer["zero_grad"]):
+            # Counts since the start of the epoch or process, which nothing depends on.
+            progress["current"].update(dict.fromkeys(progress["current"], 0))
+        fit["epoch_loop.state_dict"]["_batches_that_stepped"] = trainer.global_step
+
+
+def _set(progress: dict[str, int], started: int, done: int) -> None:
+    """Set Lightning's four counters: ready and started, processed and completed."""
+    progress.update(ready=started, started=started, processed=done, completed=done)
+
+
+def _options(trainer: Trainer) -> dict[str, Any]:
+    """Classes and options of optimizer and schedule, as plain values."""
+    optimizers, schedulers = trainer.optimizers, [config.scheduler for config in trainer.lr_scheduler_configs]
+    return {
+        "optimizer": {
+            "class_path": ", ".join(map(_class_path, optimizers)) or "none",
+            "groups": [
+                {name: deepcopy(value) for name, value in group.items() if name != "params"}
+                for optimizer in optimizers
+                for group in optimizer.param_groups
+            ],
+        },
+        "lr_scheduler": {
+            "class_path": ", ".join(map(_class_path, schedulers)) or "none",
+            "states": [deepcopy(_state(scheduler)) for scheduler in schedulers],
+        },
+    }
+
+
+def _fits(model: LanguageModel, optimizer: Optimizer, state: dict[str, Any]) -> bool:
+    """Whether each tensor of an optimizer's saved state has the shape that the optimizer itself would give it.
+
+    PyTorch does not check, and fused kernels would read and write out of bounds.
+    """
+    if isinstance(optimizer, LBFGS):
+        return _fits_lbfgs(optimizer, state)
+    groups = [{**group, "params": list(map(_stand_in, group["params"]))} for group in model.parameter_groups()]
+    trial = model.optimizer(groups)
+    trial.step(lambda: 0.0)
+    copies = [parameter for group in trial.param_groups for parameter in group["params"]]
+    numbers = [number for group in state["param_groups"] for number in group["params"]]
+    for number, parameter in zip(numbers, copies, strict=True):
+        for name, tensor in state["state"].get(number, {}).items():
+            if not isinstance(tensor, Tensor):
+                continue
+            own = trial.state[parameter].get(name)
+            if not isinstance(own, Tensor) or tensor.shape != own.shape or tensor.isnan().any():
+                return False
+            if tensor.is_floating_point() != own.is_floating_point():
+                return False
+            if tensor.stride() not in (own.stride(), tensor.contiguous().stride()):
+                return False
+    return True
+
+
+def _stand_in(parameter: Tensor) -> torch.nn.Parameter:
+    """A parameter like another one, with a gradient of 0."""
+    copy = torch.nn.Parameter(torch.zeros_like(parameter))
+    copy.grad = torch.zeros_like(copy)
+    return copy
+
+
+def _fits_lbfgs(optimizer: LBFGS, state: dict[str, Any]) -> bool:
+    """The same for LBFGS, a copy of which cannot take a step: its vectors have an entry per weight of the model."""
+    size = sum(parameter.numel() for parameter in optimizer.param_groups[0]["params"])
+    values = [value for own in state["state"].values() for value in own.values()]
+    tensors = [v for value in values for v in (value if isinstance(value, list) else [value]) if isinstance(v, Tensor)]
+    return all(tensor.shape in ((), (size,)) and not tensor.isnan().any() for tensor in tensors)
+
+
+def _class_path(instance: object) -> str:
+    return f"{type(instance).__module__}.{type(instance).__qualname__}"
+
+
+def _state(scheduler: LRScheduler | ReduceLROnPlateau) -> dict[str, Any]:
+    # WarmupDecay follows its options by itself: none of them are state.
+    return {} if isinstance(scheduler, WarmupDecay) else scheduler.state_dict()

@@ -1,0 +1,165 @@
+"""How a run stops early: on a signal with nothing lost, or on a loss that is NaN or infinite with advice."""
+
+import logging
+import math
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from sequentia.errors import UserError
+from sequentia.runs.directory import LAST
+from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.processes import any_process
+
+_SIGNALS = {
+    signal.SIGINT: "Ctrl-C: stopping after this step; press it again to stop immediately",
+    signal.SIGTERM: "SIGTERM: stopping after this step; a second one stops immediately",
+}
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+if _HANGUP is not None:
+    _SIGNALS[_HANGUP] = "SIGHUP: the terminal was closed; stopping after this step"
+
+log = logging.getLogger("sequentia")
+
+
+class Interrupted(Exception):  # noqa: N818 (not an error: the run does what it was asked to do)
+    """A signal asked the run to stop, and last.ckpt is written.
+
+    Args:
+        signum: Number of the signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+class StopOnSignal(Callback):
+    """Stops after the current step on the first Ctrl-C, SIGTERM or SIGHUP, and immediately on another of the first two.
+
+    A closed terminal sends SIGHUP twice: through the shell, and when the shell ends.
+
+    A validation that is due after the step is completed first, because a resumed run does not repeat it.
+
+    Args:
+        checkpoint: Writes last.ckpt.
+        more: Other signals on which to stop, each with the message to log.
+    """
+
+    def __init__(self, checkpoint: RunCheckpoint, more: dict[signal.Signals, str] | None = None) -> None:
+        self._checkpoint = checkpoint
+        self._messages = _SIGNALS | (more or {})
+        self._signum = 0
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Replace Lightning's signal handlers, which stop before the step's validation."""
+        if trainer.received_sigterm:
+            self._signum = signal.SIGTERM
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
+            ignored = {_HANGUP} if _HANGUP and signal.getsignal(_HANGUP) == signal.SIG_IGN else set()  # by nohup
+            numbers = self._messages.keys() - ignored
+            self._previous = {number: signal.signal(number, self._on_signal) for number in numbers}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Stop here if a signal arrived: the last step is complete and the next has not begun.
+
+        Raises:
+            Interrupted: A signal arrived.
+        """
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        if any_process(trainer, self._signum > 0):  # the signal may have reached only one process
+            self._checkpoint.write_last(trainer)
+            raise Interrupted(self._signum or signal.SIGTERM)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore the previous signal handlers."""
+        self._restore()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Restore the previous signal handlers."""
+        self._restore()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._signum and number == _HANGUP:
+            return
+        if self._signum:
+            raise KeyboardInterrupt
+        self._signum = number
+        log.info(self._messages[signal.Signals(number)])
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+
+class StopWhenDiverged(Callback):
+    """Stops a run whose training loss is NaN or infinite, and keeps such weights out of every checkpoint.
+
+    On a CPU the loss is checked at every step; on other devices, where reading it means waiting, at every logged step.
+    The weights are checked before every save.
+
+    Args:
+        checkpoint: Has written last.ckpt, which the error message names.
+    """
+
+    def __init__(self, checkpoint: RunCheckpoint) -> None:
+        self._checkpoint = checkpoint
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Check the loss of this step.
+
+        Raises:
+            UserError: It is NaN or infinite.
+        """
+        every = trainer.log_every_n_steps
+        if pl_module.device.type != "cpu" and (every == 0 or trainer.global_step % every):
+            return
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if loss is not None and any_process(trainer, not math.isfinite(float(loss))):
+            raise self._diverged(trainer, f"the training loss is {float(loss):g}")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the validation loss. Infinity is valid: a model may give a character probability 0.
+
+        Raises:
+            UserError: It is NaN.
+        """
+        loss = trainer.callback_metrics.get("val/loss")
+        if trainer.state.fn == "fit" and loss is not None and math.isnan(float(loss)):
+            raise self._diverged(trainer, "the validation loss is nan")
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Check the weights.
+
+        Raises:
+            UserError: A weight is NaN, or a trained one infinite.
+        """
+        name = _first_invalid(pl_module)
+        if name is not None:
+            raise self._diverged(trainer, f"the weights {name} are NaN or infinite")
+
+    def _diverged(self, trainer: Trainer, what: str) -> UserError:
+        lr = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else 0.0
+        last = Path(self._checkpoint.dirpath or "") / LAST
+        return UserError(
+            f"{what} at step {trainer.global_step} with learning rate {float(lr):g}: lower the optimizer's lr, or set "
+            f"--trainer.gradient_clip_val 1.0" + (f"; {last} has the last good weights" if last.is_file() else "")
+        )
+
+
+def _first_invalid(model: LightningModule) -> str | None:
+    """Name of a weight that is NaN or, if it is trained, infinite; None if all are valid."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        invalid = ~tensor.detach().isfinite() if tensor.requires_grad else tensor.isnan()
+        if invalid.any():
+            return name
+    return None

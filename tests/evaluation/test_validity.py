@@ -1,0 +1,87 @@
+"""`module:function` is found in the current directory or installed; every mistake is one line."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sequentia.errors import UserError
+from sequentia.evaluation.validity import is_valid, load_valid, share_valid
+
+MODULE = """
+import helper_of_my_check
+number = 3
+def short(text):
+    return text and len(text) < helper_of_my_check.LIMIT
+def late(text):
+    import late_helper_of_my_check
+    return True
+class Checks:
+    def even(self, text):
+        return len(text) % 2 == 0
+checks = Checks()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("my_check.py").write_text(MODULE)
+    Path("helper_of_my_check.py").write_text("LIMIT = 4\n")
+    Path("late_helper_of_my_check.py").write_text("")
+    Path("my_broken.py").write_text("1 / 0\n")
+    Path("my_needy.py").write_text("import no_such_library\n")
+    yield
+    for name in [name for name in sys.modules if "my_" in name]:
+        del sys.modules[name]
+
+
+def test_the_module_and_what_it_imports_are_found_in_the_current_directory() -> None:
+    valid = load_valid("my_check:short")
+    assert [is_valid(valid, text) for text in ("", "abc", "abcd")] == [False, True, False]
+    assert share_valid(valid, ["", "a", "abc", "abcd"]) == 0.5
+    assert is_valid(load_valid("my_check:late"), "")
+    assert is_valid(load_valid("my_check:checks.even"), "ab")
+
+
+def test_an_installed_module_is_found() -> None:
+    assert load_valid("keyword:iskeyword")("if")
+
+
+def test_no_file_of_the_current_directory_replaces_a_library_later() -> None:
+    load_valid("my_check:short")
+    assert sys.path[0] != str(Path.cwd())
+    assert sys.path[-1] == str(Path.cwd())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("my_check", "is not of the form module:function"),
+        (":short", "is not of the form module:function"),
+        ("my_check:", "is not of the form module:function"),
+        ("my check:short", "is not of the form module:function"),
+        ("my_chekc:short", "no module 'my_chekc' in the current directory or installed"),
+        ("my_check.sub:short", "no module"),
+        ("my_check:shrot", "the module my_check has no 'shrot'"),
+        ("my_check:number", "expected a function, got int"),
+        ("my_broken:f", "cannot import my_broken: ZeroDivisionError: division by zero"),
+        ("my_needy:f", "the module needs 'no_such_library', which is not installed"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        load_valid(name)
+    assert name in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_failure_names_the_text_without_its_control_characters() -> None:
+    def strict(text: str) -> bool:
+        raise ValueError("too long")
+
+    with pytest.raises(UserError) as raised:
+        is_valid(strict, "a\x1b" + "b" * 100)
+    assert str(raised.value) == f"--valid: strict fails on 'a\\x1b{'b' * 58}…': ValueError: too long"

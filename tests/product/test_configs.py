@@ -1,0 +1,113 @@
+"""Every config in configs/ trains a model of the architecture that it is named after."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from sequentia.cli import main
+from sequentia.data.batches import make_batch
+from sequentia.data.corpus import Corpus
+from sequentia.runs.loading import load
+
+ROOT = Path(__file__).parents[2]
+OVERLAYS = {"gpu": "transformer"}
+"""Configs that override parts of another config: the name of that config."""
+
+VARIANTS = {"bigram_gd": "bigram", "mixture_best": "mixture"}
+"""Configs that are not named after their architecture: the stem of the architecture's file."""
+
+
+def model_file(stem: str) -> str:
+    """Stem of the file of a config's architecture."""
+    return VARIANTS.get(stem, stem)
+
+
+def short_run(path: str, root: Path, steps: int) -> list[str]:
+    """Options of a run on all lines of `path` that is saved to `root`."""
+    data = [f"--data.path={path}", "--data.val_fraction=0", "--data.test_fraction=0"]
+    return [
+        *data,
+        "--trainer.accelerator=cpu",
+        f"--trainer.default_root_dir={root}",
+        f"--trainer.max_steps={steps}",
+    ]
+
+
+@pytest.fixture(params=sorted({path.stem for path in (ROOT / "configs").glob("*.yaml")} - set(OVERLAYS)))
+def stem(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_architecture_has_a_config_and_every_config_an_architecture() -> None:
+    configs = {model_file(path.stem) for path in (ROOT / "configs").glob("*.yaml") if path.stem not in OVERLAYS}
+    shared = {
+        "__init__",
+        "base",
+        "counting",
+        "dropout",
+        "kneser_ney",
+        "ngram_levels",
+        "options",
+        "packing",
+        "recurrent",
+    }
+    assert configs == {path.stem for path in (ROOT / "sequentia" / "models").glob("*.py")} - shared
+
+
+def test_every_config_trains_its_architecture_to_an_nll_below_ln_v(
+    stem: str, corpus: Corpus, write: Callable[..., str], tmp_path: Path
+) -> None:
+    path = write([corpus.line(i) for i in range(len(corpus))])
+    options = short_run(path, tmp_path, steps=20)
+    assert main(["fit", "--config", str(ROOT / "configs" / f"{stem}.yaml"), *options]) == 0
+    model = load(tmp_path / "version_0" / "last.ckpt")
+    assert type(model).__module__ == f"sequentia.models.{model_file(stem)}"
+    batch = make_batch(corpus, np.arange(len(corpus)))
+    with torch.no_grad():
+        nll = float(model.nll_sum(batch)) / batch.total
+    assert nll < 0.9 * math.log(len(corpus.vocabulary))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_changes_exactly_the_options_that_it_sets(overlay: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [f"--config={ROOT}/configs/{name}.yaml" for name in (OVERLAYS[overlay], overlay)]
+    printed = []
+    for chosen in (configs[:1], configs):
+        with pytest.raises(SystemExit, match="0"):
+            main(["fit", *chosen, "--print_config"])
+        printed.append(flat(yaml.safe_load(capsys.readouterr().out)))
+    overridden = flat(yaml.safe_load((ROOT / "configs" / f"{overlay}.yaml").read_text()))
+    assert {k: v for k, v in printed[1].items() if printed[0][k] != v} == overridden
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested config as a flat dict with dotted names."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for name, value in tree.items() for k, v in flat(value, f"{prefix}.{name}".lstrip(".")).items()}
+
+
+def test_a_null_schedule_keeps_the_rate_constant_and_the_default_warms_up_and_decays(
+    write: Callable[..., str], tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    path = write(["ab", "ba", "aab"])
+    options = ["--model", "Bigram", *short_run(path, tmp_path, steps=10)]
+    options += ["--trainer.log_every_n_steps", "1", "--optimizer", "SGD", "--optimizer.lr", "50"]
+    for schedule in (["--lr_scheduler", "null"], []):
+        assert main(["fit", *options, *schedule]) == 0
+    rates = []
+    for run in ("version_0", "version_1"):
+        events = EventAccumulator(str(tmp_path / run))
+        events.Reload()
+        rates.append([event.value for event in events.Scalars("vitals/lr_embeddings")])
+    assert rates[0] == [50.0] * 10
+    assert len(set(rates[1])) > 5
+    assert rates[1][-1] < 5

@@ -1,0 +1,98 @@
+"""The heat map shows the model's own counts or probabilities, and saving it touches no other file."""
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.inference.scoring import score
+from sequentia.models import ARCHITECTURES, Bigram, BigramCounts, LanguageModel
+from sequentia.reporting.heatmap import draw, next_probabilities, save
+
+
+class Counted(Bigram):
+    """A model that counts pairs."""
+
+    def __init__(self) -> None:
+        super().__init__("ab", 4)
+
+    def pair_counts(self) -> Tensor:
+        return torch.tensor([[0, 3, 1], [2, 0, 12], [4, 5, 0]])
+
+
+def cells(model: LanguageModel) -> list[str]:
+    """The labels of the cells, row by row."""
+    return [text.get_text() for text in draw(model).axes[0].texts]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_probabilities_equal_those_of_score(architecture: str) -> None:
+    torch.manual_seed(1)
+    model = ARCHITECTURES[architecture]("abc", 4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)
+    table = next_probabilities(model)
+    assert model.training
+    for i, first in enumerate("abc", start=1):
+        for j, second in enumerate("abc", start=1):
+            (found,) = score(model, [first + second])
+            expected = found.log_probs[:2].tolist()
+            assert [float(table[0, i].log()), float(table[i, j].log())] == pytest.approx(expected, abs=1e-5)
+    assert table.sum(1).tolist() == pytest.approx([1, 1, 1, 1])
+
+
+def test_a_model_that_counts_pairs_is_labeled_with_its_counts() -> None:
+    assert cells(Counted()) == ["..\n0", ".a\n3", ".b\n1", "a.\n2", "aa\n0", "ab\n12", "b.\n4", "ba\n5", "bb\n0"]
+
+
+def test_the_counted_bigram_is_drawn_with_its_counts() -> None:
+    model = BigramCounts("a", 4)
+    model.counts.copy_(torch.tensor([[0, 3], [2, 7]]))
+    assert cells(model) == ["..\n0", ".a\n3", "a.\n2", "aa\n7"]
+
+
+def test_another_model_is_labeled_with_its_probabilities() -> None:
+    model = Bigram("a", 4)
+    (table,) = model.parameters()
+    with torch.no_grad():
+        table.copy_(torch.tensor([[0.0, 1.0], [0.25, 0.75]]).log())
+    assert cells(model) == ["..\n0.000", ".a\n1.000", "a.\n0.250", "aa\n0.750"]
+
+
+def test_every_character_gets_a_visible_label() -> None:
+    figure = draw(Bigram("\t\x1b $\u200b\u3000中", 4))
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == 2 * [".", "\\t", "\\x1b", "␣", "$", "200B", "3000", "4E2D"]  # below and above the cells
+    figure.savefig(io.BytesIO())  # a missing glyph would be a warning, and "$" parsed as math an error
+
+
+def test_cells_are_labeled_up_to_a_vocabulary_of_64() -> None:
+    characters = "".join(map(chr, range(0x21, 0x21 + 64)))
+    assert len(cells(Bigram(characters[:63], 4))) == 64**2
+    assert cells(Bigram(characters, 4)) == []
+
+
+def test_a_vocabulary_too_large_to_draw_is_refused() -> None:
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 500)))
+    with pytest.raises(UserError, match="a vocabulary of 501 is too large to draw: the limit is 500"):
+        draw(Bigram(characters, 4))
+    width, height = draw(Bigram(characters[:499], 4)).get_size_inches()
+    assert width == height < 40
+
+
+def test_saving_follows_no_planted_symlink(tmp_path: Path) -> None:
+    out, victim = tmp_path / "a.png", tmp_path / "victim"
+    victim.write_text("untouched")
+    planted = [out, *(tmp_path / name for name in (".a.png.partial", ".a.png.tmp", "a.png.tmp", "a.png.partial"))]
+    for path in planted:
+        path.symlink_to(victim)
+    save(Bigram("a", 4), out)
+    assert victim.read_text() == "untouched"
+    assert not out.is_symlink()
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert {path for path in tmp_path.iterdir() if not path.is_symlink()} == {out, victim}
+    assert all(path.readlink() == victim for path in planted[1:])

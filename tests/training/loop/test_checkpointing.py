@@ -1,0 +1,182 @@
+"""Which files a run writes and when, each as a whole or not at all."""
+
+import errno
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sequentia.errors import UserError
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.directory import locked
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
+
+EVERY = "every 5 steps"
+
+
+def test_a_trial_run_leaves_no_files(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("trial")
+    assert fit(cwd, [*arguments(EVERY), "--trainer.fast_dev_run", "3"]) == 0, (cwd / "log").read_text()
+    assert [path for path in (cwd / "checkpoints").rglob("*") if path.is_file()] == []
+    assert fit(cwd, arguments(EVERY)) == 0
+    same_runs(the_run(cwd), uninterrupted(EVERY))
+
+
+@pytest.mark.parametrize("logger", [["False"], ["CSVLogger", "--trainer.logger.save_dir", "logs"]], ids=lambda x: x[0])
+def test_config_yaml_is_saved_with_the_checkpoints_whatever_the_logger(
+    fit: ForkServer, uninterrupted: Uninterrupted, logger: list[str]
+) -> None:
+    cwd = uninterrupted.workdir(f"logger {logger[0]}")
+    assert fit(cwd, [*arguments(EVERY), "--trainer.logger", *logger]) == 0, (cwd / "log").read_text()
+    files = {"config.yaml", "metrics.csv", "best.ckpt", "last.ckpt"}
+    assert {path.name for path in the_run(cwd).iterdir()} == files
+    assert not (the_run(cwd).parent / "config.yaml").exists()
+
+
+def branch(cwd: Path, steps: str) -> list[str]:
+    """Arguments of a new run from the best checkpoint of a run of 21 steps, the 8th step of its epoch."""
+    return [*arguments(EVERY), "--trainer.max_steps", steps, "--ckpt_path", str(the_run(cwd) / "best.ckpt")]
+
+
+def test_a_branch_killed_before_its_first_step_resumes_as_a_branch(
+    fit: ForkServer, uninterrupted: Uninterrupted
+) -> None:
+    whole, killed = uninterrupted.workdir("branch"), uninterrupted.workdir("branch killed")
+    for cwd in (whole, killed):
+        assert fit(cwd, [*arguments(EVERY), "--trainer.max_steps", "21"]) == 0
+    assert fit(whole, branch(whole, "40")) == 0
+    assert fit(killed, branch(killed, "40"), {"call": "on_train_batch_start", "count": 1}) == -9
+    assert fit(killed, [*arguments(EVERY), "--ckpt_path", "last"]) == 0
+    one, other = (cwd / "checkpoints" / "transformer" / "version_1" for cwd in (whole, killed))
+    assert read_checkpoint(one / "last.ckpt")["global_step"] == 40
+    weights = [read_checkpoint(run / "last.ckpt")["state_dict"] for run in (one, other)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    same_runs(other, one)
+
+
+@pytest.mark.parametrize(("keep", "files"), [("2", {"best.ckpt", "last.ckpt"}), ("0", {"last.ckpt"})])
+def test_if_nothing_is_held_out_the_last_checkpoint_is_the_best_and_the_only_one(
+    fit: ForkServer, uninterrupted: Uninterrupted, keep: str, files: set[str]
+) -> None:
+    cwd = uninterrupted.workdir(f"nothing held out, {keep} kept")
+    assert fit(cwd, [*arguments("nothing held out"), "--checkpoint.save_top_k", keep]) == 0
+    assert {path.name for path in the_run(cwd).glob("*.ckpt")} == files
+
+
+@pytest.mark.parametrize("more", [[], ["--trainer.limit_val_batches", "0"]], ids=["rarely", "no longer"])
+def test_a_model_that_was_never_validated_does_not_replace_the_best(
+    fit: ForkServer, uninterrupted: Uninterrupted, more: list[str]
+) -> None:
+    cwd = uninterrupted.workdir(f"validated {len(more)}")
+    options = [*arguments("by epochs"), "--trainer.check_val_every_n_epoch", "2", "--trainer.max_epochs"]
+    assert fit(cwd, [*options, "2"], {"call": "on_train_epoch_end", "count": 1}) == -9
+    assert not (the_run(cwd) / "best.ckpt").exists()
+    assert fit(cwd, [*options, "2", "--ckpt_path", "last"]) == 0
+    best = (the_run(cwd) / "best.ckpt").read_bytes()
+    assert fit(cwd, [*options, "3", *more, "--ckpt_path", "last"]) == 0
+    assert read_checkpoint(the_run(cwd) / "last.ckpt")["global_step"] == 27
+    assert (the_run(cwd) / "best.ckpt").read_bytes() == best
+
+
+def test_a_second_model_checkpoint_does_not_affect_the_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("two checkpoints")
+    other = ["--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.dirpath", "mine"]
+    assert fit(cwd, [*arguments(EVERY), *other]) == 0, (cwd / "log").read_text()
+    assert {path.name for path in the_run(cwd).iterdir()} > {"config.yaml", "best.ckpt", "last.ckpt"}
+    assert not (cwd / "mine" / "config.yaml").exists()
+    assert "best validation NLL" in (cwd / "log").read_text()
+
+
+def test_without_intervals_last_ckpt_is_written_every_minute_also_if_best_is_updated_by_epochs() -> None:
+    for every_n_epochs in (None, 2):
+        interval = RunCheckpoint(every_n_epochs=every_n_epochs).interval_in_time
+        assert interval is not None
+        assert interval.total_seconds() == 60
+    assert RunCheckpoint(every_n_train_steps=5).interval_in_time is None
+
+
+def test_a_negative_interval_is_refused() -> None:
+    with pytest.raises(UserError, match=r"checkpoint.every_n_train_steps must be at least 0, got -1"):
+        RunCheckpoint(every_n_train_steps=-1)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_previous_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+
+    def fail(*args: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    owner: Any = os if call == "fsync" else Path
+    monkeypatch.setattr(owner, call, fail)
+    with pytest.raises(
+        UserError, match=f"cannot write .*last.ckpt: {os.strerror(number)}; the previous file is intact"
+    ):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_file_system_leaves_the_previous_file(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(10)}, path)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*last\.ckpt: File too large; the previous file is intact"):
+            AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert len(torch.load(path, weights_only=True)["weights"]) == 10
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_one_line(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("full")
+    assert fit(cwd, arguments(EVERY), full=4) == 2
+    log = (cwd / "log").read_text()
+    assert "Traceback" not in log
+    last = log.splitlines()[-1]
+    assert "the previous file is intact; free some space, or set --trainer.default_root_dir" in last
+    run = the_run(cwd)
+    assert read_checkpoint(run / "last.ckpt")["global_step"] == 5
+    assert not list(run.glob(".*"))
+
+
+@pytest.mark.parametrize("root", ["a file", "/proc/sequentia"])
+def test_a_run_directory_that_cannot_be_created_is_reported_before_training(
+    fit: ForkServer, uninterrupted: Uninterrupted, root: str
+) -> None:
+    cwd = uninterrupted.workdir(f"no directory {root.count('/')}")
+    (cwd / "a file").write_text("in the way")
+    assert fit(cwd, [*arguments(EVERY), "--trainer.default_root_dir", root]) == 2
+    log = (cwd / "log").read_text()
+    assert log.startswith(f"sequentia: cannot create a run directory in {root}: ")
+    assert log.count("\n") == 1
+
+
+def test_only_one_process_at_a_time_writes_to_a_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("locked")
+    assert fit(cwd, arguments(EVERY), {"call": "on_train_batch_end", "count": 9}) == -9
+    with locked(the_run(cwd)):
+        assert fit(cwd, [*arguments(EVERY), "--ckpt_path", "last"]) == 2
+    assert "version_0 is in use by another process" in (cwd / "log").read_text()
+    assert fit(cwd, [*arguments(EVERY), "--ckpt_path", "last"]) == 0
+
+
+def test_a_failed_start_leaves_no_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("failed")
+    for mistake in (["--data.path", "nowhere.txt"], ["--trainer.accelerator", "quantum"]):
+        assert fit(cwd, [*arguments(EVERY), *mistake]) == 2
+    assert not list(cwd.glob("checkpoints/*/*"))

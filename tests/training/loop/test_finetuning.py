@@ -1,0 +1,279 @@
+"""A new run starts from the weights of another model, matched by character and position."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.models import ARCHITECTURES, CNN, GRU, Bigram, BigramCounts, LanguageModel, Mixture, NGram, Transformer
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.training.loop.finetuning import copy_weights, initialize
+from tests.models.test_laws import build, counting, options_of
+from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
+
+VARIANTS = [
+    pytest.param((name, options), id="-".join([name, *options]))
+    for name in ARCHITECTURES
+    for options in ({}, {"tied": False})
+    if options.keys() <= options_of(name).keys() and name not in ("BigramCounts", "NGram")
+]
+Variant = tuple[str, dict[str, Any]]
+PATH = Path("run") / "best.ckpt"
+
+
+def fresh(variant: Variant, vocabulary: str, context_length: int) -> LanguageModel:
+    """A new model, with its own initial weights."""
+    torch.manual_seed(2)
+    name, options = variant
+    return ARCHITECTURES[name](vocabulary, context_length, **options).eval()
+
+
+def log_probs(model: LanguageModel, text: str, characters: str) -> list[Tensor]:
+    """Log-probabilities of the next token after each prefix of `text`, given that it is the end or in `characters`.
+
+    A mixture has one tensor per network: the mixture weighs each by its probability of these tokens.
+    """
+    context = torch.tensor([[0, *model.vocabulary.encode(text)]])
+    tokens = torch.tensor([0, *model.vocabulary.encode(characters)])
+    members = model.networks() if isinstance(model, Mixture) else [model]
+    return [member.double()(context)[..., tokens].log_softmax(-1) for member in members]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("context_length", [12, 9])
+@torch.no_grad()
+def test_probabilities_among_the_shared_characters_are_those_of_the_trained_model(
+    variant: Variant, context_length: int
+) -> None:
+    trained = build(variant[0], "abcdf", 12, **variant[1])
+    model = fresh(variant, "bdefgä", context_length)
+    copy_weights(model, trained)
+    for text in ("bdffdb", "fbd", ""):
+        expected = log_probs(trained, text, "bdf")
+        torch.testing.assert_close(log_probs(model, text, "bdf"), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_same_vocabulary_and_length_copy_every_bit(variant: Variant) -> None:
+    trained, model = build(variant[0], "abcd", 9, **variant[1]), fresh(variant, "abcd", 9)
+    parameters = [id(parameter) for parameter in model.parameters()]
+    copy_weights(model, trained)
+    assert [id(parameter) for parameter in model.parameters()] == parameters
+    copied = model.state_dict()
+    assert copied.keys() == trained.state_dict().keys()
+    for member in counting(model):  # it will count its own lines
+        assert not member.counts.any()
+    counts = {f"members.1.{name}" for name in ("ngrams", "counts")} if isinstance(model, Mixture) else set()
+    expected = trained.state_dict()
+    assert all(torch.equal(copied[name], expected[name]) for name in expected.keys() - counts)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_without_a_shared_character_only_the_boundary_token_is_copied(variant: Variant) -> None:
+    trained, model = build(variant[0], "abc", 9, **variant[1]), fresh(variant, "xyz", 9)
+    initial = {name: weight.clone() for name, weight in model.state_dict().items()}
+    declared = [name for name, weight in model.state_dict(keep_vars=True).items() if weight in model.vocabulary_dims()]
+    copy_weights(model, trained)
+    for name in declared:
+        weight, before = model.state_dict()[name].clone(), trained.state_dict()[name]
+        corner = (0,) * weight.ndim if isinstance(model, Bigram) else 0
+        assert torch.equal(weight[corner], before[corner])
+        weight[corner] = initial[name][corner]
+        assert torch.equal(weight, initial[name])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_rows_of_embedding_and_head_follow_their_characters_and_new_ones_stay_fresh(tied: bool) -> None:
+    options = {"n_layer": 1, "n_embd": 8, "tied": tied}
+    trained = build("Transformer", "acd", 5, **options)
+    model = fresh(("Transformer", options), "abcz", 5)
+    initial = {name: weight.clone() for name, weight in model.state_dict().items()}
+    copy_weights(model, trained)
+    for name in ("token_embedding.weight", "head.weight"):
+        before = trained.state_dict()[name]
+        boundary, a, b, c, z = model.state_dict()[name]
+        assert torch.equal(torch.stack((boundary, a, c)), before[:3])
+        assert torch.equal(torch.stack((b, z)), initial[name][[2, 4]])
+
+
+def test_both_dimensions_of_a_bigram_table_are_matched() -> None:
+    trained, model = build("Bigram", "acd", 5), Bigram("abc", 5, init_seed=1)
+    initial = model.logits.weight.clone()
+    copy_weights(model, trained)
+    before = trained.state_dict()["logits.weight"]
+    for row, old_row in enumerate((0, 1, None, 2)):
+        for column, old_column in enumerate((0, 1, None, 2)):
+            known = old_row is not None and old_column is not None
+            expected = before[old_row, old_column] if known else initial[row, column]
+            assert model.logits.weight[row, column] == expected
+
+
+@pytest.mark.parametrize("name", ["Transformer", "Mixture", "BagOfWords"])
+@pytest.mark.parametrize("context_length", [4, 7])
+def test_positions_are_copied_by_number_and_new_ones_stay_fresh(name: str, context_length: int) -> None:
+    trained, model = build(name, "ab", 5), fresh((name, {}), "ab", context_length)
+    initial = [weight.clone() for weight in model.position_dims()]
+    copy_weights(model, trained)
+    for after, before, new in zip(model.position_dims(), trained.position_dims(), initial, strict=True):
+        assert torch.equal(after, torch.cat((before, new[5:]))[:context_length])
+
+
+RATE = "; hidden matrices learn at 0.1 times the learning rate"
+
+
+def test_one_line_logs_what_is_known() -> None:
+    text = initialize(Transformer("abcx", 30), build("Transformer", "abcd", 16), PATH)
+    assert text == f"initialized from {PATH}: 3 of 4 characters known, 1 new; positions 16 -> 30{RATE}"
+    assert initialize(GRU("ab", 30), GRU("ab", 16), PATH) == f"initialized from {PATH}: 2 of 2 characters known{RATE}"
+    known = f"initialized from {PATH}: 2 of 2 characters known"
+    assert initialize(Bigram("ab", 30), Bigram("ab", 16), PATH) == known  # it has no hidden matrix
+
+
+@pytest.mark.parametrize(
+    ("model", "trained", "message"),
+    [
+        (
+            GRU("ab", 5),
+            Transformer("ab", 5),
+            f"{PATH} is a Transformer, but the options ask for a GRU: give the --config of a Transformer, or "
+            "--init_from another checkpoint",
+        ),
+        (
+            Transformer("ab", 5, n_layer=1, tied=False),
+            Transformer("ab", 5, n_layer=2),
+            f"the model of {PATH} has n_layer 2 (not 1), tied True (not False): give --model.n_layer 2 "
+            "--model.tied True, or --init_from another checkpoint",
+        ),
+        (
+            Transformer("ab", 5, n_head=2),  # the weights would fit
+            Transformer("ab", 5),
+            f"the model of {PATH} has n_head 4 (not 2): give --model.n_head 4, or --init_from another checkpoint",
+        ),
+        (
+            CNN("ab", 9),
+            CNN("ab", 8),
+            "the longest line had 7 characters and now has 8, which gives a CNN of this depth other dilations: set "
+            "--data.max_length, or start a new run with new weights",
+        ),
+        (
+            BigramCounts("ab", 5),
+            BigramCounts("ab", 5),
+            f"{PATH} is a BigramCounts, which has no weights to start from: omit --init_from",
+        ),
+        (
+            NGram("ab", 5),
+            NGram("ab", 5),
+            f"{PATH} is a NGram, which has no weights to start from: omit --init_from",
+        ),
+    ],
+)
+def test_weights_that_would_not_fit_or_change_their_meaning_are_refused(
+    model: LanguageModel, trained: LanguageModel, message: str
+) -> None:
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with pytest.raises(UserError) as error:
+        initialize(model, trained, PATH)
+    assert str(error.value) == message
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_another_dropout_is_accepted() -> None:
+    assert "2 of 2" in initialize(GRU("ab", 5, dropout=0.3), GRU("ab", 5), PATH)
+
+
+EVERY = "every 5 steps"
+TUNE = [*arguments(EVERY), "--data.path", "other.txt", "--init_from", "pretrained"]
+
+
+@pytest.fixture
+def cwd(tmp_path: Path, uninterrupted: Uninterrupted) -> Path:
+    """A pretrained run, and data with other characters and longer lines."""
+    shutil.copytree(uninterrupted(EVERY), tmp_path / "pretrained")
+    lines = [a + b + c for a in "BDKLM" for b in "aeiouäö" for c in ("la", "n", " rin", "", "tte von")]
+    (tmp_path / "other.txt").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def recorded(run: Path) -> Any:
+    return yaml.safe_load((run / "config.yaml").read_text())["init_from"]
+
+
+def test_a_new_run_starts_at_step_0_from_the_best_weights_of_the_run(fit: ForkServer, cwd: Path) -> None:
+    rate_0 = ["--optimizer.lr", "1e-9", "--optimizer.adamw_lr", "1e-9"]
+    assert fit(cwd, [*TUNE, *rate_0, "--trainer.max_steps", "1"]) == 0
+    assert "initialized from pretrained/best.ckpt: 10 of 18 characters known, 8 new; positions 6 -> 10" in (
+        (cwd / "log").read_text()
+    )
+    last = read_checkpoint(the_run(cwd) / "last.ckpt")
+    assert last["global_step"] == 1
+    assert last["hyper_parameters"]["context_length"] == 10
+    best = read_checkpoint(cwd / "pretrained" / "best.ckpt")["state_dict"]
+    name = "blocks.0.attention.proj.weight"
+    torch.testing.assert_close(last["state_dict"][name], best[name], atol=1e-7, rtol=0)
+    assert recorded(the_run(cwd)) == "pretrained"
+
+
+def test_hidden_matrices_alone_learn_at_a_tenth_of_the_rate(fit: ForkServer, cwd: Path) -> None:
+    rates = ["--optimizer.lr", "0.5", "--optimizer.adamw_lr", "0.25", "--lr_scheduler", "null"]
+    assert fit(cwd, [*TUNE, *rates, "--trainer.max_steps", "1"]) == 0, (cwd / "log").read_text()
+    groups = read_checkpoint(the_run(cwd) / "last.ckpt")["optimizer_states"][0]["param_groups"]
+    assert [(group["hidden"], group["lr"]) for group in groups] == [(True, 0.05), (False, 0.25), (False, 0.25)]
+
+
+def test_a_resumed_run_is_bit_identical_and_does_not_initialize_again(
+    fit: ForkServer, cwd: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = tmp_path_factory.mktemp("whole") / "cwd"
+    shutil.copytree(cwd, whole)
+    assert fit(whole, TUNE) == 0, (whole / "log").read_text()
+    assert fit(cwd, TUNE, {"call": "on_train_batch_start", "count": 12}) == -9
+    shutil.rmtree(cwd / "pretrained")
+    run = the_run(cwd)
+    as_logged = ["fit", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "last.ckpt")]
+    assert fit(cwd, as_logged, {"call": "on_train_batch_start", "count": 12}) == -9
+    without = [*arguments(EVERY), "--data.path", "other.txt", "--ckpt_path", "last"]
+    assert fit(cwd, without) == 0, (cwd / "log").read_text()
+    same_runs(run, the_run(whole))
+    assert (cwd / "log").read_text().count("initialized from") == 1
+    assert "init_from changed" not in (cwd / "log").read_text()
+    assert recorded(run) == "pretrained"
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_initialized_when_it_is_started_again(
+    fit: ForkServer, cwd: Path
+) -> None:
+    assert fit(cwd, TUNE, {"call": "save", "count": 1}) == -9
+    assert [path.name for path in the_run(cwd).glob("*.ckpt")] == []
+    without = [*arguments(EVERY), "--data.path", "other.txt", "--ckpt_path", "last"]
+    assert fit(cwd, without) == 0, (cwd / "log").read_text()
+    assert (cwd / "log").read_text().count("initialized from") == 2
+    assert recorded(the_run(cwd)) == "pretrained"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ([*TUNE, "--ckpt_path", "pretrained"], "--init_from starts a new run, but --ckpt_path pretrained resumes one"),
+        (
+            ["test", "--config", "pretrained/config.yaml", "--init_from=pretrained"],
+            "test evaluates a checkpoint: give --ckpt_path, not --init_from",
+        ),
+        ([*TUNE, "--init_from", "nowhere"], "no checkpoint nowhere"),
+        ([*TUNE, "--model.n_layer", "3"], "has n_layer 1 (not 3): give --model.n_layer 1"),
+        ([*TUNE, "--model", "GRU"], "is a Transformer, but the options ask for a GRU"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_leaves_no_run(
+    fit: ForkServer, cwd: Path, command: list[str], message: str
+) -> None:
+    assert fit(cwd, command) == 2
+    log = (cwd / "log").read_text()
+    assert message in log.splitlines()[-1]
+    assert "Traceback" not in log
+    assert [path for path in cwd.rglob("version_*") if path.is_dir()] == []

@@ -1,0 +1,245 @@
+"""The length of a run follows from its data unless it is given."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonargparse import Namespace
+
+from sequentia.cli import main
+from sequentia.data import CharDataModule
+from sequentia.training.loop.length import default_steps, set_length, validation_interval
+from tests.training.runs import LINES, RATE, curves
+
+
+def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]]:
+    """The trainer options in a run's config.yaml, and the steps after which it was validated."""
+    common = ["--model", "Bigram", "--optimizer", "SGD", "--optimizer.lr", "1", "--data.path", path]
+    trainer = ["--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(root)]
+    assert main(["fit", *common, *trainer, *options]) == 0
+    config = yaml.safe_load((root / "version_0" / "config.yaml").read_text())
+    return config["trainer"], [step + 1 for step, _ in curves(root / "version_0")["val/loss"]]
+
+
+def unset(**options: Any) -> Namespace:
+    """Options of a Trainer whose length is not given."""
+    length: dict[str, Any] = {"max_steps": -1, "overfit_batches": 0.0}
+    length |= dict.fromkeys(("max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"))
+    length |= {"limit_train_batches": None}
+    processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
+    return Namespace(length | processes | options)
+
+
+def test_the_packaged_names_get_the_longest_run() -> None:
+    assert default_steps(182_000, 101) == 2_800
+    assert default_steps(182_000_000, 101_000) == 2_800
+
+
+def test_a_sixteenth_of_the_data_gets_half_as_many_epochs() -> None:
+    whole, sixteenth = default_steps(160_000, 80), default_steps(10_000, 5)
+    assert (whole / 80, sixteenth / 5) == (28, 14)
+
+
+def test_validations_take_at_most_a_tenth_of_the_training_unless_there_are_eight() -> None:
+    # The packaged names: 23,000 characters to validate, steps of 1,800; a fourteenth of the run is longer.
+    assert validation_interval(2_800, 23_000 / 1_800) == 200
+    # 70 times a step, at a third of the cost of training: once in 234 steps; each 20th is a point.
+    assert validation_interval(2_800, 70) == 220
+    assert validation_interval(2_800, 500) == 340 == 2_800 // 8 - 10
+
+
+def test_many_lines_to_validate_lengthen_the_interval(write: Callable[..., str]) -> None:
+    # 1,000 lines to validate, 50 to train in 4 steps: a validation is as many characters as 80 steps.
+    data = CharDataModule(write(LINES[:50]), val_path=write(LINES * 4, "val.txt"), batch_size=16)
+    trainer = unset(max_steps=800)
+    set_length(trainer, data)
+    assert trainer.val_check_interval == 800 // 8
+
+
+def test_a_run_has_the_default_length_and_logs_it(
+    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 250 lines all for training, in batches of 16.
+    characters = sum(len(line) + 1 for line in LINES)
+    held_out = ["--data.test_fraction=0", "--data.val_path", write(["ab", "ba"], "val.txt")]
+    path = write(LINES)
+    trainer, validated = run(path, tmp_path, "--data.batch_size=16", *held_out)
+    steps = default_steps(characters, 16)
+    assert trainer["max_steps"] == steps == validated[-1]
+    interval = validation_interval(steps)
+    assert validated[:-1] == list(range(interval, steps, interval))
+    assert len(validated) >= 8
+    assert trainer["log_every_n_steps"] == steps // 60
+    assert f"training for {steps} steps ({steps / 16:.3g} epochs)" in capsys.readouterr().err
+
+
+def test_a_given_length_and_interval_override_the_defaults(write: Callable[..., str], tmp_path: Path) -> None:
+    trainer, validated = run(write(LINES), tmp_path, "--trainer.max_steps=31", "--trainer.val_check_interval=7")
+    assert trainer["max_steps"] == 31
+    assert validated == [7, 14, 21, 28, 31]
+
+
+@pytest.mark.parametrize(("interval", "steps"), [("2e1", [20, 31]), ("1e5", [31])])
+def test_a_whole_number_above_one_is_an_interval_in_batches(
+    interval: str, steps: list[int], write: Callable[..., str], tmp_path: Path
+) -> None:
+    path = write(LINES)
+    _, validated = run(path, tmp_path, "--trainer.max_steps=31", f"--trainer.val_check_interval={interval}")
+    assert validated == steps
+
+
+def test_accumulated_gradients_make_fewer_steps_from_the_same_data(write: Callable[..., str], tmp_path: Path) -> None:
+    # 32 batches, 8 steps an epoch.
+    given = ["--data.batch_size=8", "--data.val_path", write(["ab"], "val.txt")]
+    trainer, validated = run(write(LINES), tmp_path, "--trainer.accumulate_grad_batches=4", *given)
+    alone, _ = run(write(LINES), tmp_path / "alone", *given)
+    assert trainer["max_steps"] == math.ceil(alone["max_steps"] / 4)
+    assert validated[0] == validation_interval(trainer["max_steps"])  # steps, not batches
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "interval"), [([], 3, 1), ([], 8, 5), (["--trainer.val_check_interval=1.0"], 3, 5)]
+)
+def test_a_run_of_eight_epochs_is_validated_after_each_a_shorter_one_more_often(
+    options: list[str],
+    epochs: int,
+    interval: int,
+    write: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It logs how to resume it in epochs."""
+    given = [f"--trainer.max_epochs={epochs}", "--data.batch_size=50", "--data.val_path", write(["ab"], "val.txt")]
+    trainer, validated = run(write(LINES), tmp_path, *given, *options)
+    assert trainer["max_steps"] == -1
+    assert validated == list(range(interval, 5 * epochs + 1, interval))
+    err = capsys.readouterr().err
+    assert f"training for {5 * epochs} steps ({epochs} epochs); --trainer.max_epochs changes the length" in err
+    assert err.rstrip().endswith(f"version_0 --trainer.max_epochs {2 * epochs}")
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ("max_steps=1", "1 step (0.0625 epochs); --trainer.max_steps changes the length"),
+        ("max_steps=16", "16 steps (1 epoch); --trainer.max_steps changes the length"),
+        ("max_steps=24 max_epochs=1", "16 steps (1 epoch); --trainer.max_epochs changes the length"),
+        ("max_steps=8 accumulate_grad_batches=4", "8 steps (2 epochs); --trainer.max_steps changes the length"),
+        ("max_epochs=2 accumulate_grad_batches=5", "8 steps (2 epochs); --trainer.max_epochs changes the length"),
+        (
+            "max_epochs=2 limit_train_batches=9",
+            "18 steps (2 epochs, each limited to 9 of 16 batches); --trainer.max_epochs changes the length",
+        ),
+        (
+            "max_steps=20 limit_train_batches=0.5",
+            "20 steps (2.5 epochs, each limited to 8 of 16 batches); --trainer.max_steps changes the length",
+        ),
+        (
+            "max_steps=120 overfit_batches=1",
+            "120 steps (120 epochs, each limited to 1 of 16 batches); --trainer.max_steps changes the length",
+        ),
+    ],
+)
+def test_the_length_is_logged_in_steps_and_in_epochs(
+    options: str, length: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data.batch_size=16", "--data.test_fraction=0", "--data.val_path", write(["ab", "ba"], "val.txt")]
+    run(write(LINES), tmp_path, *given, *(f"--trainer.{option}" for option in options.split()))
+    assert f"training for {length}" in capsys.readouterr().err.splitlines()
+
+
+def test_training_on_no_batches_is_refused(
+    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data.path", write(LINES), "--trainer.default_root_dir", str(tmp_path / "root")]
+    assert main(["fit", "--model=Bigram", "--trainer.limit_train_batches=0", "--trainer.accelerator=cpu", *given]) == 2
+    assert capsys.readouterr().err == "sequentia: trainer.limit_train_batches is 0: nothing to train on\n"
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "batches", "steps_per_epoch"),
+    [({"accumulate_grad_batches": 6}, 16, 3), ({"accumulate_grad_batches": 64}, 16, 1), ({"devices": 2}, 8, 8)],
+)
+def test_accumulation_and_more_processes_shorten_the_run_like_the_epoch(
+    options: dict[str, int], batches: int, steps_per_epoch: int, write: Callable[..., str]
+) -> None:
+    # 250 lines in batches of 16; the last accumulated batches of an epoch also make a step.
+    data = CharDataModule(write(LINES), val_path=write(["ab"], "val.txt"), batch_size=16)
+    trainer = unset(**options)
+    set_length(trainer, data)
+    assert trainer.max_steps == default_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
+    epochs, rest = divmod(validation_interval(trainer.max_steps), steps_per_epoch)
+    assert trainer.val_check_interval == epochs * batches + rest * trainer.accumulate_grad_batches
+
+
+def test_a_schedule_that_monitors_a_metric_gets_it_after_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
+    schedule = ["--lr_scheduler", "ReduceLROnPlateau", "--lr_scheduler.patience=0", "--lr_scheduler.threshold=9"]
+    given = ["--lr_scheduler.monitor=val/perplexity", "--trainer.max_steps=20", "--trainer.log_every_n_steps=1"]
+    _, validated = run(write(LINES), tmp_path, "--data.batch_size=50", *schedule, *given)
+    epoch = validated[0]
+    assert validated == list(range(epoch, 21, epoch))
+    # No perplexity improves by 900%, so each epoch lowers the rate.
+    lr = [rate for _, rate in curves(tmp_path / "version_0")[RATE]]
+    assert lr == pytest.approx([0.1 ** (i // epoch) for i in range(20)])
+
+
+STEP_LR = ["--lr_scheduler=StepLR", "--lr_scheduler.step_size=1", "--trainer.log_every_n_steps=1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "epoch", "logged"),
+    [("--trainer.max_steps=7", 5, True), ("--trainer.max_epochs=2", 5, False), ("--lr_scheduler_interval=step", 1, 0)],
+)
+def test_a_schedule_that_steps_per_epoch_says_so_if_the_run_has_no_whole_epochs(
+    options: str,
+    epoch: int,
+    logged: bool,
+    write: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(write(LINES), tmp_path, *STEP_LR, "--data.batch_size=50", options)
+    rates = [rate for _, rate in curves(tmp_path / "version_0")[RATE]]
+    assert rates[:15] == pytest.approx([0.1 ** (step // epoch) for step in range(len(rates))][:15])
+    message = "StepLR changes the learning rate once per epoch, every 5 steps; --lr_scheduler_interval step does so at "
+    assert (message in capsys.readouterr().err) == logged
+
+
+def test_a_progress_bar_of_lightning_replaces_ours(
+    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(write(LINES), tmp_path, "--trainer.max_steps=2", "--trainer.callbacks=TQDMProgressBar")
+    out, err = capsys.readouterr()
+    assert "Epoch 0:" in out + err
+    assert "step 2  train/loss" not in err  # what our own bar prints
+
+
+def test_a_run_without_logging_trains(write: Callable[..., str], tmp_path: Path) -> None:
+    run(write(LINES), tmp_path, "--trainer.max_steps=5", "--trainer.log_every_n_steps=0")
+    assert "train/loss" not in curves(tmp_path / "version_0")
+
+
+def test_overfit_batches_repeats_the_same_batches_in_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
+    given = ["--data.batch_size=10", "--trainer.overfit_batches=1", "--trainer.max_steps=3", "--optimizer.lr=1e-9"]
+    run(write(LINES), tmp_path, *given, "--lr_scheduler=null", "--trainer.log_every_n_steps=1")
+    losses = [loss for _, loss in curves(tmp_path / "version_0")["train/loss"]]
+    assert losses == pytest.approx([losses[0]] * 3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("command", "split"), [("validate", "val"), ("test", "test")])
+def test_evaluating_without_lines_is_refused(
+    command: str, split: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(LINES)
+    run(path, tmp_path, "--trainer.max_steps=1")
+    given = ["--data.path", path, f"--data.{split}_fraction=0", "--ckpt_path", str(tmp_path / "version_0")]
+    capsys.readouterr()
+    assert main([command, "--model", "Bigram", "--trainer.accelerator", "cpu", *given]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"data.txt has no {'validation' if split == 'val' else split} lines: give some with" in err
+    assert f"--data.{split}_fraction" in err.splitlines()[-1]

@@ -1,0 +1,99 @@
+"""What a resumed run may change, what it may not, and how changes are logged."""
+
+from typing import Any
+
+import pytest
+from jsonargparse import Namespace
+
+from sequentia.errors import UserError
+from sequentia.models import CNN, GRU, LSTM, BigramCounts, LanguageModel, Transformer
+from sequentia.training.loop.resume import changes, check_fits, check_unfinished
+
+
+def checkpoint(model: LanguageModel) -> dict[str, Any]:
+    """The parts of Lightning's checkpoint that describe the model."""
+    made: dict[str, Any] = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    model.on_save_checkpoint(made)
+    return made
+
+
+def test_only_changed_options_are_logged_with_their_dotted_names() -> None:
+    old = {"seed": 0, "model": {"class_path": "GRU", "init_args": {"dropout": 0.1}}, "gone": 1}
+    new = {"seed": 0, "model": {"class_path": "GRU", "init_args": {"dropout": 0.2, "n_layer": 2}}}
+    assert list(changes(old, new)) == [
+        "model.init_args.dropout changed: 0.1 -> 0.2",
+        "model.init_args.n_layer changed: None -> 2",
+    ]
+
+
+def test_a_long_value_is_shortened() -> None:
+    (change,) = changes({"a": list(range(1000))}, {"a": 1})
+    assert change == "a changed: [0, 1, 2, 3, 4, 5, ...] -> 1"
+
+
+def test_replacing_a_plain_value_by_a_class_is_logged_in_both_directions() -> None:
+    tree = {"logger": {"class_path": "CSVLogger"}}
+    for other in (None, True):
+        (there,), (back,) = (list(changes(*pair)) for pair in (({"logger": other}, tree), (tree, {"logger": other})))
+        assert there == f"logger changed: {other} -> {{'class_path': 'CSVLogger'}}"
+        assert back == f"logger changed: {{'class_path': 'CSVLogger'}} -> {other}"
+
+
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        (GRU("ab", 5, dropout=0.3), GRU("ab", 5)),
+        (GRU("ab", 9), GRU("ab", 5)),  # data with a longer line: no weight depends on a position
+        (CNN("ab", 8), CNN("ab", 5)),
+        (BigramCounts("ab", 5, smoothing=0.5), BigramCounts("ab", 5)),
+    ],
+)
+def test_changes_that_keep_the_meaning_of_the_weights_are_accepted(now: LanguageModel, before: LanguageModel) -> None:
+    check_fits(now, checkpoint(before))
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "named"),
+    [
+        (Transformer("ab", 5, n_head=2), Transformer("ab", 5), r"n_head 4 \(not 2\)"),
+        (Transformer("ab", 5, tied=False), Transformer("ab", 5), r"tied True \(not False\)"),
+        (Transformer("ab", 9), Transformer("ab", 5), r"context_length 5 \(not 9\)"),
+        (CNN("ab", 9), CNN("ab", 8), "the longest line had 7 characters and now has 8"),
+    ],
+)
+def test_weights_that_would_change_their_meaning_are_refused(
+    now: LanguageModel, before: LanguageModel, named: str
+) -> None:
+    with pytest.raises(UserError, match=named):
+        check_fits(now, checkpoint(before))
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (LSTM("ab", 5), "the checkpoint is a GRU, but the options ask for a LSTM"),
+        (GRU("ab", 5, n_hidden=8), r"n_hidden 16 \(not 8\): give the run's own config.yaml"),
+        (GRU("abc", 5, n_hidden=16), "the model's vocabulary is 'abc', not 'ab'"),
+    ],
+)
+def test_another_architecture_size_or_vocabulary_is_refused(model: LanguageModel, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        check_fits(model, checkpoint(GRU("ab", 5, n_hidden=16)))
+
+
+@pytest.mark.parametrize(
+    ("single_epoch", "epochs", "remedy"),
+    [
+        (False, 1, "extend it with --trainer.max_steps 26"),
+        (True, 0, "extend it with --trainer.max_steps 26"),
+        (True, 1, "it has counted all training lines"),
+    ],
+)
+def test_a_complete_run_can_be_extended_unless_a_second_epoch_changes_nothing(
+    single_epoch: bool, epochs: int, remedy: str
+) -> None:
+    progress = {"fit_loop": {"epoch_progress": {"current": {"processed": epochs}}}}
+    options, stored = Namespace(max_steps=13, max_epochs=None), {"global_step": 13, "loops": progress}
+    with pytest.raises(UserError, match=remedy):
+        check_unfinished(options, stored, "last.ckpt", single_epoch)
+    check_unfinished(Namespace(max_steps=14, max_epochs=None), stored, "last.ckpt", single_epoch)

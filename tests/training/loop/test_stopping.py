@@ -1,0 +1,166 @@
+"""How a run stops early.
+
+Ctrl-C, SIGTERM and SIGHUP finish the step, write last.ckpt, print how to resume, and exit with 130, 143 or 129; nohup
+ignores SIGHUP. A loss that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint.
+"""
+
+import os
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.models import Transformer
+from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.runs.directory import locked
+from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.stopping import StopWhenDiverged
+from tests.training.runs import ForkServer, Uninterrupted, arguments, default_signals, same_runs, the_run
+
+SETTING = "accumulating"  # 15 steps of three batches each
+
+
+@pytest.mark.parametrize(
+    ("signum", "hook", "count", "step"),
+    [
+        (signal.SIGINT, "on_before_optimizer_step", 4, 4),  # in a step, which is completed
+        (signal.SIGTERM, "on_train_batch_start", 11, 4),  # while gradients accumulate: the whole step is completed
+        (signal.SIGTERM, "on_validation_batch_start", 2, 6),  # in a validation, which is completed
+        (signal.SIGINT, "on_train_epoch_start", 2, 5),  # between two epochs
+        (signal.SIGHUP, "on_before_zero_grad", 3, 3),  # in a step
+        (signal.SIGTERM, "on_train_start", 1, 0),  # while Lightning's handler is still installed
+    ],
+)
+def test_a_signal_stops_after_the_step_and_the_run_resumes_bit_identically(
+    fit: ForkServer, uninterrupted: Uninterrupted, signum: int, hook: str, count: int, step: int
+) -> None:
+    cwd = uninterrupted.workdir(f"signal {signum} {hook}")
+    sent = {"hook": hook, "count": count, "signum": int(signum)}
+    assert fit(cwd, arguments(SETTING), signal=sent) == 128 + signum
+    run = the_run(cwd)
+    assert read_checkpoint(run / "last.ckpt")["global_step"] == step
+    log = (cwd / "log").read_text()
+    path = "checkpoints/transformer/version_0"
+    assert f"run {path}: step {step}" in log
+    assert f"  resume   sequentia fit --ckpt_path {path}\n" in log
+    assert "Traceback" not in log
+    resume = ["fit", "--ckpt_path", path]
+    assert fit(cwd, resume) == 0, (cwd / "log").read_text()
+    same_runs(run, uninterrupted(SETTING))
+
+
+def test_a_closed_terminal_does_not_stop_a_run_under_nohup(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("nohup")
+    sent = {"hook": "on_before_zero_grad", "count": 3, "signum": int(signal.SIGHUP)}
+    assert fit(cwd, arguments(SETTING), signal=sent, nohup=True) == 0
+    same_runs(the_run(cwd), uninterrupted(SETTING))
+
+
+def test_a_signal_in_the_last_step_leaves_a_complete_run(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("signal at the end")
+    assert fit(cwd, arguments(SETTING), signal={"hook": "on_train_end", "count": 1, "signum": int(signal.SIGINT)}) == 0
+    same_runs(the_run(cwd), uninterrupted(SETTING))
+
+
+def in_use(run: Path) -> bool:
+    try:
+        with locked(run):
+            return False
+    except UserError:
+        return True
+
+
+@pytest.mark.slow  # needs a process with a terminal of its own
+@pytest.mark.parametrize("through", ["", "2>&1 | cat"])
+def test_a_run_whose_terminal_is_closed_is_saved_and_resumes_bit_identically(
+    fit: ForkServer, uninterrupted: Uninterrupted, through: str
+) -> None:
+    """The shell and the kernel both send SIGHUP, and nothing can be printed any more."""
+    cwd = uninterrupted.workdir(f"closed {len(through)}")
+    command = f"{shlex.join([sys.executable, '-m', 'sequentia', *arguments(SETTING)])} {through}"
+    with default_signals():
+        child, terminal = os.forkpty()
+        if child == 0:
+            os.chdir(cwd)
+            os.execvp("bash", ["bash", "-i", "-c", f"{command}; true"])
+    run = cwd / "checkpoints" / "transformer" / "version_0"
+    while not (run / "best.ckpt").exists():  # written at step 2
+        os.read(terminal, 10_000)
+    os.close(terminal)
+    os.waitpid(child, 0)
+    while in_use(run):
+        time.sleep(0.05)
+    step = read_checkpoint(run / "last.ckpt")["global_step"]
+    assert 2 <= step < 15
+    assert fit(cwd, ["fit", "--ckpt_path", str(run)]) == 0, (cwd / "log").read_text()
+    assert f"resuming {run}/last.ckpt at step {step}" in (cwd / "log").read_text()
+    same_runs(run, uninterrupted(SETTING))
+
+
+def test_a_second_ctrl_c_stops_immediately(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("twice")
+    endless = ["--trainer.max_steps", "100000000", "--trainer.accumulate_grad_batches", "1000000"]
+    sent = {"hook": "on_train_batch_end", "count": 9, "signum": int(signal.SIGINT), "twice": True}
+    assert fit(cwd, [*arguments("every 5 steps"), *endless], signal=sent) == 130
+    log = (cwd / "log").read_text()
+    assert log.splitlines()[-1] == "Ctrl-C: stopping after this step; press it again to stop immediately"
+
+
+@pytest.mark.parametrize("lr", ["1e30", "1e38"])
+@pytest.mark.parametrize("every", ["1", "3"])
+def test_a_run_that_diverges_stops_and_keeps_the_last_good_weights(
+    fit: ForkServer, uninterrupted: Uninterrupted, lr: str, every: str
+) -> None:
+    cwd = uninterrupted.workdir(f"diverged {lr} {every}")
+    options = ["--optimizer.lr", lr, "--lr_scheduler.warmup", "0", "--checkpoint.every_n_train_steps", every]
+    assert fit(cwd, [*arguments("every 5 steps"), *options]) == 2
+    log = (cwd / "log").read_text()
+    last = log.splitlines()[-1]
+    assert "Traceback" not in log
+    for part in (" at step ", "learning rate ", "lower the optimizer's lr", "gradient_clip_val"):
+        assert part in last
+    assert "last.ckpt has the last good weights" in last
+    for path in the_run(cwd).glob("*.ckpt"):
+        weights = read_checkpoint(path)["state_dict"]
+        assert all(weight.isfinite().all() for weight in weights.values()), path
+
+
+def test_a_nan_loss_stops_the_run_in_the_same_step(
+    uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cwd = uninterrupted.workdir("nan")
+    data = CharDataModule(str(cwd / "lines.txt"), batch_size=16)
+    model = Transformer(data.vocabulary.characters, data.context_length, n_layer=1, n_head=1, n_embd=8)
+    loss = model.nll_sum
+    calls = 0
+
+    def poisoned(batch: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return loss(batch) * (float("nan") if calls == 6 else 1.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model, "nll_sum", poisoned)
+    checkpoint = RunCheckpoint(every_n_train_steps=1)
+    checkpoint.dirpath = str(cwd / "run")
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=20,
+        max_epochs=-1,
+        logger=False,
+        callbacks=[StopWhenDiverged(checkpoint), checkpoint],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    with pytest.raises(UserError, match="the training loss is nan at step 6"):
+        trainer.fit(model, data)
+    saved = read_checkpoint(cwd / "run" / "last.ckpt")
+    assert saved["global_step"] == 5
+    assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
