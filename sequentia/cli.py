@@ -27,7 +27,6 @@ COMMANDS = {
     "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
     "report": ("compare runs", "sequentia.commands.report"),
     "export": ("convert a trained model for Hugging Face, ONNX or the browser", "sequentia.commands.export"),
-    "import": ("make a checkpoint of an exported GPT-2", "sequentia.commands.import_"),
     "plot": ("draw a trained model's character pairs, or the curves of its run", "sequentia.commands.plot"),
 }
 """Subcommand -> its help text, and the module whose `run(name, arguments)` runs it and returns the exit code."""

@@ -17,11 +17,10 @@ def parser() -> Parser:
         "--format",
         required=True,
         choices=["gpt2", "onnx", "html"],
-        help="gpt2: a directory with weights, tokenizer and model card for Hugging Face transformers (only for a "
-        "Transformer; `sequentia import` reads it); "
+        help="gpt2: weights, tokenizer and model card in a directory for Hugging Face transformers (Transformer only); "
         "onnx: a graph that maps context (batch, time) to logits (batch, time, vocabulary), OUT.step.onnx for one step "
         "at a time, and OUT.json with the vocabulary and all names; "
-        "html: a page that generates lines in the browser, without a network (only for a Transformer)",
+        "html: a page that generates lines in the browser, without a network (Transformer only)",
     )
     return parser
 

@@ -1,8 +1,7 @@
-"""Vocabulary <-> tokenizer.json, the file format of Hugging Face tokenizers: one token per character."""
+"""Vocabulary -> tokenizer.json, the file format of Hugging Face tokenizers: one token per character."""
 
 from typing import Any
 
-from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY
 
 UNKNOWN = "<unknown character>"
@@ -67,37 +66,3 @@ def tokenizer_config(characters: str, context_length: int) -> dict[str, Any]:
         "padding_side": "left",
         "clean_up_tokenization_spaces": False,
     } | dict.fromkeys(("bos_token", "eos_token", "pad_token"), boundary_name(characters))
-
-
-def read_vocabulary(tokenizer: Any) -> tuple[dict[str, int], int]:
-    """The ids of the characters and of the boundary token, from the contents of an untrusted tokenizer.json.
-
-    Any order of ids is accepted, and a model of single tokens of any kind: WordLevel, or BPE without merges.
-
-    Raises:
-        UserError: It is not a tokenizer of that form; the message is the reason.
-    """
-    model = tokenizer.get("model") if isinstance(tokenizer, dict) else None
-    vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or not isinstance(vocabulary, dict):
-        raise UserError("its tokenizer has no vocabulary")
-    if model.get("type") not in ("BPE", "WordLevel") or model.get("merges"):
-        raise UserError("its tokens are not single characters")
-    if any(model.get(key) for key in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")):
-        raise UserError("its tokenizer is not a plain table of characters")
-    if tokenizer.get("normalizer") is not None:
-        raise UserError("its tokenizer normalizes texts")
-    ids = list(vocabulary.values())
-    if not all(type(i) is int for i in ids) or sorted(ids) != list(range(len(ids))):
-        raise UserError(f"the ids of its tokens are not 0 to {len(ids) - 1}")
-    special = [name for name in vocabulary if len(name) != 1]
-    if len(special) != 1:
-        raise UserError(f"its vocabulary must have one token that is not a character, the boundary; got {len(special)}")
-    boundary = vocabulary[special[0]]
-    added = tokenizer.get("added_tokens")
-    if not isinstance(added, list | None):
-        raise UserError("its added tokens are not a list")
-    names = [token.get("content") if isinstance(token, dict) else None for token in added or []]
-    if not all(name == special[0] for name in names):
-        raise UserError("its tokenizer adds tokens to the vocabulary")
-    return {character: i for character, i in vocabulary.items() if len(character) == 1}, boundary

@@ -32,4 +32,4 @@ def test_the_guide_to_exporting_runs(
             exec(program, {})
             assert len(capsys.readouterr().out.splitlines()) == 10
         ran += 1
-    assert ran == 6
+    assert ran == 5

@@ -219,14 +219,12 @@ OPTIONS: dict[str, dict[str, list[str]]] = {
     "plot": CKPT | {"what": ["pairs", "curves", *TEXTS]},
     "report": {"format": FORMATS, "out": OUTPUTS, "help": [""]},
     "export": CKPT | {"format": ["gpt2", "onnx", "html", *TEXTS]},
-    "import": {"nothing": TEXTS, "help": [""]},
 }
 FLAGS = {"novel", "unique", "nll", "raw", "per_char", "help"}
 POSITIONAL = {
     "score": TEXTS + PATHS,
     "plot": OUTPUTS,
     "export": OUTPUTS,
-    "import": PATHS + OUTPUTS,
     "report": ["run", *PATHS],
 }
 ALWAYS = {
@@ -248,7 +246,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if command in ALWAYS:
         name = random.choice(["bigram", "bigram", "bigram_counts", "ngram", "bow", "mlp", "gru", "cnn", "transformer"])
         arguments += ["--config", str(CONFIGS / f"{name}.yaml"), *ALWAYS[command]]
-    elif command not in ("import", "report") and random.random() < 0.8:
+    elif command != "report" and random.random() < 0.8:
         arguments += ["--ckpt_path", "run"]
     if command == "export" and random.random() < 0.8:
         arguments += ["--format", random.choice(["gpt2", "onnx", "html"])]
