@@ -1,21 +1,15 @@
 """The model card: README.md of an exported directory, in the form of the Hugging Face Hub."""
 
-import logging
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from sequentia.errors import UserError
 from sequentia.export.tokenizer import UNKNOWN, boundary_name
 from sequentia.models import LanguageModel
-from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.runs.directory import BEST, TEST, read_config
-from sequentia.runs.history import read_history, read_test_result
+from sequentia.runs.directory import read_config
 from sequentia.text import printable, shorten
 
 _SAMPLES = 10
-
-log = logging.getLogger("sequentia")
 
 _CARD = """\
 ---
@@ -55,13 +49,6 @@ tokenizer adds it at the start.
 
 {data}
 
-## Metrics
-
-`loss` is the NLL: the mean negative log-likelihood in nats per predicted character, the end of the line included. Lower
-is better. `baseline_*` are the NLLs of simpler models on the same lines.
-
-{metrics}
-
 ## License
 
 Not stated. Before you publish the model, add `license:` to the header of this file. Consider the license of the
@@ -75,8 +62,7 @@ def model_card(model: LanguageModel, title: str, checkpoint: Path | None) -> str
     Args:
         model: The exported model.
         title: Name of the model.
-        checkpoint: Where the model was loaded from. If it is in a run directory, the card has the name of the data and
-            the metrics that the run recorded.
+        checkpoint: Where the model was loaded from. If it is in a run directory, the card has the name of the data.
     """
     characters = model.vocabulary.characters
     return _CARD.format(
@@ -86,7 +72,6 @@ def model_card(model: LanguageModel, title: str, checkpoint: Path | None) -> str
         unknown=UNKNOWN,
         boundary=boundary_name(characters),
         data="\n".join(_data(model, checkpoint)),
-        metrics="\n".join(_metrics(model, checkpoint)),
     )
 
 
@@ -116,40 +101,3 @@ def _data_name(checkpoint: Path | None) -> str | None:
     path = data.get("path") if isinstance(data, dict) else None
     paths = path if isinstance(path, list) else [path]
     return ", ".join(Path(p).name for p in paths if isinstance(p, str)) or None
-
-
-def _metrics(model: LanguageModel, checkpoint: Path | None) -> Iterator[str]:
-    """The lines of a table of metrics."""
-    yield "| lines | metric | value |"
-    yield "|---|---|---|"
-    yield f"| any | NLL of guessing among {len(model.vocabulary)} tokens | {math.log(len(model.vocabulary)):.4f} |"
-    if checkpoint is None:
-        return
-    for name, value in (_validation(checkpoint) | _test(checkpoint)).items():
-        split, _, metric = name.partition("/")
-        shown = f"{value:,.0f}" if metric in ("lines", "samples_drawn") else f"{value:.4f}"
-        yield f"| {split} | {printable(metric)[:80].replace('|', '/')} | {shown} |"
-
-
-def _validation(checkpoint: Path) -> dict[str, float]:
-    """The metrics of the validation lines that the run logged when it wrote this checkpoint."""
-    history = read_history(checkpoint.parent)
-    step = int(read_checkpoint(checkpoint)["global_step"]) - 1  # metrics.csv counts from 0
-    return {
-        name: values[step]
-        for name, values in history.items()
-        if name.startswith("val/") and step in values and math.isfinite(values[step])
-    }
-
-
-def _test(checkpoint: Path) -> dict[str, float]:
-    """The metrics of the test lines, if the run has a result of this checkpoint."""
-    if checkpoint.name != BEST:
-        return {}
-    result = read_test_result(checkpoint.parent)
-    if result is None:
-        log.warning(
-            f"{checkpoint.parent / TEST} is damaged or of an earlier checkpoint: the model card has no metrics of the "
-            "test lines; run `sequentia test` again"
-        )
-    return result or {}

@@ -13,7 +13,15 @@ from sequentia.export.tokenizer import tokenizer_config, tokenizer_json
 from sequentia.models import LanguageModel, Transformer
 from sequentia.vocabulary import BOUNDARY
 
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+_BLOCK = {
+    "norm1": "ln_1",
+    "attention.qkv": "attn.c_attn",
+    "attention.proj": "attn.c_proj",
+    "norm2": "ln_2",
+    "expand": "mlp.c_fc",
+    "proj": "mlp.c_proj",
+}
+"""Layers of a block, in the order in which they are used -> GPT-2's names."""
 
 
 def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None) -> None:
@@ -23,73 +31,56 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
 
     Args:
         model: A Transformer.
-        out: The directory; it must not exist yet, or be empty.
-        checkpoint: Where the model was loaded from: the model card takes metrics and data from its run.
+        out: The directory; it must not exist yet.
+        checkpoint: Where the model was loaded from: the model card names the data of its run.
 
     Raises:
         UserError: The model is not a Transformer, `out` exists or cannot be written, or safetensors is not installed.
     """
     if not isinstance(model, Transformer):
-        remedy = "use --format onnx" if model.exports_onnx else "train a Transformer"
-        raise UserError(
-            f"only a Transformer can be exported as gpt2, and this model is a {type(model).__name__}: {remedy}"
-        )
+        raise UserError(f"this model is a {type(model).__name__}, and gpt2 needs a Transformer: choose another format")
     save = optional_module("safetensors.torch").save
+    weights = {
+        # Theirs are layers of the class Conv1D, which stores the matrix of a linear layer transposed.
+        name: (weight.T if ".c_" in name and weight.ndim == 2 else weight).contiguous()
+        for name, weight in gpt2_weights(model).items()
+    }
     characters = model.vocabulary.characters
     contents = {
-        CONFIG: _config(model),
+        "config.json": _config(model),
         # The end can be predicted from the last position but is never read, so it needs no position of its own.
         "generation_config.json": {"do_sample": True, "max_length": model.context_length + 1}
         | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), BOUNDARY),
-        TOKENIZER: tokenizer_json(characters),
+        "tokenizer.json": tokenizer_json(characters),
         "tokenizer_config.json": tokenizer_config(characters, model.context_length),
     }
     card = model_card(model, out.name, checkpoint)
     with creating(out) as directory:
         directory.mkdir()
         # As bytes: safetensors itself creates files that only their owner can read.
-        (directory / WEIGHTS).write_bytes(save(_weights(model), metadata={"format": "pt"}))
+        (directory / "model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
         for name, content in contents.items():
             (directory / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (directory / "README.md").write_text(card, encoding="utf-8")
 
 
-def weight_names(n_layer: int) -> dict[str, tuple[str, bool]]:
-    """GPT-2's name of each weight but the head's -> ours, and whether GPT-2 stores the matrix transposed.
+def gpt2_weights(model: Transformer) -> dict[str, Tensor]:
+    """The weights under GPT-2's names, in the order in which they are used; matrices have a row per output.
 
-    Its `Conv1D` does so with the matrix of a linear layer.
+    A tied head is left out.
     """
-    names = {
-        "wte.weight": ("token_embedding.weight", False),
-        "wpe.weight": ("position_embedding.weight", False),
-        "ln_f.weight": ("norm.weight", False),
-        "ln_f.bias": ("norm.bias", False),
-    }
-    layers = {
-        "ln_1": "norm1",
-        "ln_2": "norm2",
-        "attn.c_attn": "attention.qkv",
-        "attn.c_proj": "attention.proj",
-        "mlp.c_fc": "expand",
-        "mlp.c_proj": "proj",
-    }
-    for i in range(n_layer):
-        for theirs, ours in layers.items():
-            names[f"h.{i}.{theirs}.weight"] = (f"blocks.{i}.{ours}.weight", not theirs.startswith("ln"))
-            names[f"h.{i}.{theirs}.bias"] = (f"blocks.{i}.{ours}.bias", False)
-    return names
-
-
-def _weights(model: Transformer) -> dict[str, Tensor]:
-    """The weights under GPT-2's names."""
-    ours = model.state_dict()
-    theirs = {
-        f"transformer.{name}": ours[our_name].T if transposed else ours[our_name]
-        for name, (our_name, transposed) in weight_names(len(model.blocks)).items()
+    names = {"token_embedding": "wte", "position_embedding": "wpe"}
+    for i in range(len(model.blocks)):
+        names |= {f"blocks.{i}.{ours}": f"h.{i}.{theirs}" for ours, theirs in _BLOCK.items()}
+    names["norm"] = "ln_f"
+    weights = {
+        f"transformer.{theirs}.{name}": weight
+        for ours, theirs in names.items()
+        for name, weight in model.get_submodule(ours).named_parameters()
     }
     if not model.hparams["tied"]:
-        theirs["lm_head.weight"] = ours["head.weight"]
-    return {name: weight.detach().float().cpu().contiguous() for name, weight in theirs.items()}
+        weights["lm_head.weight"] = model.head.weight
+    return {name: weight.detach().float().cpu() for name, weight in weights.items()}
 
 
 def _config(model: Transformer) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.export.output import creating_file, optional_module
+from sequentia.export.output import creating, optional_module
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
 from sequentia.vocabulary import BOUNDARY
@@ -23,13 +23,12 @@ _LINES = 2  # of the traced example; 1 might be taken for a dimension of fixed s
 def export_onnx(model: LanguageModel, out: Path) -> None:
     """Write `OUT.onnx`, `OUT.step.onnx` and `OUT.json`.
 
-    - `OUT.onnx` is `forward`: `context` (batch, time) int64 -> `logits` (batch, time, V) float32. Its metadata has the
-      keys `architecture`, `characters` (the vocabulary; ids start at 1), `boundary` (the id of the boundary token) and
-      `context_length`.
+    - `OUT.onnx` is `forward`: `context` (batch, time) int64 -> `logits` (batch, time, V) float32.
     - `OUT.step.onnx` is `step`: `token` (batch,) int64 and the tensors `state_0`, ... -> `logits` (batch, V) and the
       tensors `next_state_0`, ..., which are the state of the next step.
-    - `OUT.json` has the same values as the metadata and the names of the files, inputs and outputs. Every line starts
-      with the boundary token, so the first step always has the same result, and `start` has it.
+    - `OUT.json` has `architecture`, `characters` (the vocabulary; ids start at 1), `boundary` (the id of the boundary
+      token), `context_length`, `max_positions`, and the names of the files, inputs and outputs. Every line starts with
+      the boundary token, so the first step always has the same result, and `start` has it.
 
     PyTorch's tracing exporter is used because the one built on `torch.export` unrolls recurrent layers over the length
     of the example input (as of PyTorch 2.13).
@@ -42,33 +41,40 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
         UserError: The architecture cannot be exported, a file exists or cannot be written, or onnx is not installed.
     """
     if not model.exports_onnx:
-        raise UserError(
-            f"an {type(model).__name__} cannot be exported as onnx, which has no search in tables: train a network"
-        )
-    onnx = optional_module("onnx")
+        raise UserError(f"this {type(model).__name__} searches in tables, which onnx cannot: export a network")
+    optional_module("onnx")  # the exporter needs it
     stem = out.name.removesuffix(".onnx")
     names = out.name, f"{stem}.step.onnx", f"{stem}.json"
-    facts = {
-        "architecture": type(model).__name__,
-        "characters": model.vocabulary.characters,
-        "boundary": BOUNDARY,
-        "context_length": model.context_length,
-    }
     with ExitStack() as stack:
-        forward, step, description = (stack.enter_context(creating_file(out.with_name(name))) for name in names)
+        forward, step, description = (stack.enter_context(creating(out.with_name(name))) for name in names)
         stack.enter_context(evaluating(model))
         stack.enter_context(torch.no_grad())
         context = torch.zeros(_LINES, 3, dtype=torch.long, device=model.device)
         both = {0: "batch", 1: "time"}
         _trace(model, (context,), forward, {"context": both}, {"logits": both})
-        proto = onnx.load(forward)
-        onnx.helper.set_model_props(proto, {key: str(value) for key, value in facts.items()})
-        onnx.save(proto, forward)
-        content = facts | {
+
+        token = torch.full((_LINES,), BOUNDARY, device=model.device)
+        logits, first = model.step(token)  # of every line
+        _, second = model.step(token, first)
+        inputs, outputs = {"token": {0: "batch"}}, {"logits": {0: "batch"}}
+        for i, (before, after) in enumerate(zip(first, second, strict=True)):
+            grows = [dim for dim in range(1, after.ndim) if before.shape[dim] != after.shape[dim]]
+            inputs[f"state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"time_{i}")
+            outputs[f"next_state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"next_time_{i}")
+        _trace(_Step(model).eval(), (token, *second), step, inputs, outputs)
+
+        content = {
+            "architecture": type(model).__name__,
+            "characters": model.vocabulary.characters,
+            "boundary": BOUNDARY,
+            "context_length": model.context_length,
             "max_positions": model.max_positions,
             "forward": {"file": names[0], "inputs": ["context"], "outputs": ["logits"]},
-            "step": {"file": names[1]} | _export_step(model, step),
-            "start": _start(model),
+            "step": {"file": names[1], "inputs": list(inputs), "outputs": list(outputs)},
+            "start": {
+                "logits": logits[0].tolist(),
+                "state": {f"state_{i}": _plain(tensor[:1]) for i, tensor in enumerate(first)},
+            },
         }
         description.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -85,34 +91,10 @@ class _Step(nn.Module):
         return logits, *after
 
 
-def _export_step(model: LanguageModel, file: Path) -> dict[str, list[str]]:
-    """Write the graph of `step` after the first; returns the names of its inputs and outputs."""
-    token = torch.full((_LINES,), BOUNDARY, device=model.device)
-    _, earlier = model.step(token)
-    _, state = model.step(token, earlier)
-    inputs, outputs = {"token": {0: "batch"}}, {"logits": {0: "batch"}}
-    for i, (before, after) in enumerate(zip(earlier, state, strict=True)):
-        grows = [dim for dim in range(1, after.ndim) if before.shape[dim] != after.shape[dim]]
-        inputs[f"state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"time_{i}")
-        outputs[f"next_state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"next_time_{i}")
-    _trace(_Step(model).eval(), (token, *state), file, inputs, outputs)
-    return {"inputs": list(inputs), "outputs": list(outputs)}
-
-
-def _start(model: LanguageModel) -> dict[str, Any]:
-    """What the first step of one line returns, as plain values: logits, and the inputs of the next step."""
-    logits, state = model.step(torch.tensor([BOUNDARY], device=model.device))
-    return {
-        "logits": logits[0].tolist(),
-        "state": {
-            f"state_{i}": {
-                "type": str(tensor.dtype).removeprefix("torch."),
-                "shape": list(tensor.shape),
-                "data": tensor.flatten().tolist(),
-            }
-            for i, tensor in enumerate(state)
-        },
-    }
+def _plain(tensor: Tensor) -> dict[str, Any]:
+    """A tensor as plain values."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return {"type": dtype, "shape": list(tensor.shape), "data": tensor.flatten().tolist()}
 
 
 def _trace(
@@ -129,7 +111,7 @@ def _trace(
         example: Its arguments.
         file: Where to write.
         inputs: Names of the arguments, each with the names of the dimensions that may have other sizes.
-        outputs: Likewise for the results.
+        outputs: Names of the results, with their dimensions.
     """
     with warnings.catch_warnings():
         # The tracer warns wherever it might bake in the example's sizes; tests compare other sizes too.

@@ -1,7 +1,7 @@
-"""What all formats share: new files that overwrite nothing, and optional packages."""
+"""New files that overwrite nothing, and optional packages: the part that all formats share."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,43 +11,22 @@ from sequentia.files import replacing
 from sequentia.version import DISTRIBUTION
 
 
-@contextmanager
-def creating(out: Path) -> Iterator[Path]:
-    """A temporary path that is moved to `out` when the block succeeds; `out` must not exist yet, or be empty.
+def creating(out: Path) -> AbstractContextManager[Path]:
+    """A temporary path that is moved to `out` when the block succeeds.
 
     Raises:
-        UserError: `out` is a file or a directory with files in it, its parent directory does not exist, or it cannot
-            be written.
+        UserError: `out` exists, or cannot be written.
     """
-    if out.is_symlink() or out.exists():
-        if not out.is_dir():
-            raise UserError(f"{out} exists already: give another name")
-        if any(out.iterdir()):
-            raise UserError(f"the directory {out} is not empty: give another name")
-    if not out.parent.is_dir():
-        raise UserError(f"no directory {out.parent} to write {out.name} to: create it, or give another name")
-    with replacing(out) as temporary:
-        yield temporary
-
-
-@contextmanager
-def creating_file(out: Path) -> Iterator[Path]:
-    """Like `creating`, for a file.
-
-    Raises:
-        UserError: See `creating`; or `out` is a directory.
-    """
-    if out.is_dir():
-        raise UserError(f"{out} is a directory: give the name of a new file")
-    with creating(out) as temporary:
-        yield temporary
+    if os.path.lexists(out):
+        raise UserError(f"{out} exists already: give another name")
+    return replacing(out)
 
 
 def optional_module(name: str) -> Any:
     """Import a module of the optional dependencies.
 
     Raises:
-        UserError: It is not installed.
+        UserError: The package is not installed.
     """
     try:
         return import_module(name)

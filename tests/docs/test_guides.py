@@ -1,4 +1,4 @@
-"""The commands and the Python code of the guides run, in the order of the page, on small data and with few steps."""
+"""The commands and code of the guides and of docs/export.md run, in their order, on small data with few steps."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ GUIDES = sorted(path for path in (DOCS / "guides").glob("*.md") if path.stem != 
 OTHER_PROGRAMS = {"tensorboard"}
 """Programs in the commands that are not sequentia's: not run, because they would not end."""
 
-NEEDS_RUN = {"sampling.md", "scoring.md", "sharing.md"}
+NEEDS_RUN = {"sampling.md", "scoring.md", "sharing.md", "export.md"}
 """Guides that begin when a Transformer has been trained."""
 
 BRANDS = [
@@ -55,11 +55,12 @@ def shortened(arguments: list[str]) -> list[str]:
     return [*arguments, *more]
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [*GUIDES, DOCS / "export.md"], ids=lambda path: path.stem)
 def test_the_commands_of_a_guide_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., CommandResult]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name, lines in DATA.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

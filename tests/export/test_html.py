@@ -229,10 +229,3 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path: Path) -> 
         model.norm.weight[0] = 70_000
     with pytest.raises(UserError, match="exceeds 65504"):
         export_html(model, tmp_path / "page.html")
-
-
-def test_a_model_that_is_too_large_for_a_page_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequentia.export.html._LARGEST", 1000)
-    with pytest.raises(UserError, match="at most 1,000 parameters"):
-        export_html(trained(), tmp_path / "page.html")
-    assert list(tmp_path.iterdir()) == []
