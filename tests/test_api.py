@@ -18,8 +18,8 @@ import yaml
 
 import sequentia
 from sequentia.errors import UserError
+from sequentia.inference.batch import Batch
 from sequentia.models import GRU, Bigram
-from sequentia.models.base import Batch
 from tests.conftest import NAMES, CommandResult
 
 LINES = NAMES * 3

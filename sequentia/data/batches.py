@@ -9,38 +9,18 @@ Dimensions:
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sequentia.data.corpus import Corpus
 from sequentia.data.split import Lines
+from sequentia.inference.batch import IGNORE, Batch
 from sequentia.vocabulary import BOUNDARY
 
-IGNORE = -100
-"""Target of a padded position: PyTorch's `ignore_index`."""
-
 _ROW = 48  # desired positions per row: long enough to pack tightly, short enough to keep attention cheap
-
-
-class Batch(NamedTuple):
-    """Lines packed into rows.
-
-    Attributes:
-        context: Token to read at each position, `(B, T)` long; 0 at padding.
-        target: Token to predict at each position, `(B, T)` long; -100 at padding.
-        position: Index of each token in its own line, `(B, T)` long: a 0 starts a line. 0 at padding.
-        total: Number of predicted characters that the summed loss is divided by. In distributed training it is the
-            mean over all processes, so that the average of their gradients is the gradient of the global batch.
-    """
-
-    context: Tensor
-    target: Tensor
-    position: Tensor
-    total: float
 
 
 def pack(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:

@@ -13,10 +13,10 @@ from sequentia.errors import UserError
 from sequentia.evaluation.baselines import baselines, rank_and_processes
 from sequentia.evaluation.samples import SampleQuality
 from sequentia.evaluation.validity import share_valid
+from sequentia.inference.batch import Batch
 from sequentia.inference.likelihood import CharacterAccuracy, bits_per_char, perplexity
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
-from sequentia.models.base import Batch
 from sequentia.runs.directory import training_data
 from sequentia.vocabulary import BOUNDARY
 

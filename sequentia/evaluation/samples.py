@@ -16,7 +16,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from sequentia.data import CharDataModule, EvalBatches
 from sequentia.data.hashing import hash_texts
-from sequentia.vocabulary import BOUNDARY
+from sequentia.inference.batch import encode
 
 _SPLITS = ("new", "train", "val", "test")
 _LINES = 10_000  # held-out lines that are counted together, which bounds the memory
@@ -114,13 +114,13 @@ class SampleQuality(Metric):
         if self._max_edits is not None:
             edits = np.cumsum([membership.num_edits(text) for text in novel])
             novel = novel[: int(np.searchsorted(edits, self._max_edits, side="right"))]
-        ids, lengths = _encode(texts, self._data)
+        ids, lengths = encode(self._data.vocabulary, texts)
         hashes = hash_texts([f".{text}" for text in texts])  # an empty text has no hash
         self._add("keys", hashes.view(np.int64))
         self._add("splits", np.array([_SPLITS.index(split) for split in splits]))
         self._add("near", np.array(membership.near_training(novel), bool))
-        self._add("lengths", lengths)
-        self._add("bigrams", ids[:-1] * len(self._data.vocabulary) + ids[1:])
+        self._add("lengths", lengths - 1)
+        self._add("bigrams", np.roll(ids, 1) * len(self._data.vocabulary) + ids)
 
     def _add(self, state: str, values: NDArray[np.generic]) -> None:
         getattr(self, state).append(torch.from_numpy(values).to(self.device))
@@ -141,16 +141,6 @@ class SampleQuality(Metric):
             ):
                 values[name] = distance(dim_zero_cat(state).cpu().unique(return_counts=True), lines)
         return values
-
-
-def _encode(texts: list[str], data: CharDataModule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids of all texts with a boundary before, between and after them, and the length of each text."""
-    lengths = np.array([len(text) for text in texts], np.int64)
-    ids = np.full(int(lengths.sum()) + len(texts) + 1, BOUNDARY, np.int64)
-    inside = np.ones(len(ids), bool)
-    inside[np.cumsum(lengths + 1)] = inside[0] = False
-    ids[inside] = data.vocabulary.encode("".join(texts))
-    return ids, lengths
 
 
 def _count_bigrams(data: CharDataModule, lines: NDArray[np.integer]) -> Counts:

@@ -1,10 +1,26 @@
-"""Metrics of a model's predictions, per predicted character, the end of the line included."""
+"""The log probability of what is predicted, and metrics of it per predicted character, the end of the line included."""
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
+
+
+def target_log_probs(logits: Tensor, target: Tensor) -> Tensor:
+    """Log probability of each target; 0 at padding.
+
+    Args:
+        logits: `(B, T, V)`.
+        target: `(B, T)` long; -100 at padding.
+
+    Returns:
+        `(B, T)` float.
+    """
+    # Mixed precision gives bfloat16 logits, which are too coarse to normalize.
+    nll = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none")
+    return -nll.view_as(target)
 
 
 def bits_per_char(nll: Tensor) -> Tensor:
@@ -15,19 +31,6 @@ def bits_per_char(nll: Tensor) -> Tensor:
 def perplexity(nll: Tensor) -> Tensor:
     """Perplexity from nats per character: the number of equally likely characters that would be as hard to predict."""
     return nll.exp()
-
-
-def num_correct(logits: Tensor, target: Tensor) -> Tensor:
-    """Number of targets that are the most probable token (top-1); of equally probable ones the first counts.
-
-    Args:
-        logits: `(B, T, V)`.
-        target: `(B, T)` long; -100 at padding, which is never correct.
-
-    Returns:
-        A scalar, long.
-    """
-    return (logits.argmax(-1) == target).sum()
 
 
 class _PerCharacter(Metric):
@@ -64,8 +67,13 @@ class CharacterNLL(_PerCharacter):
 
 
 class CharacterAccuracy(_PerCharacter):
-    """Share of the predicted characters that are the model's most probable ones (top-1)."""
+    """Fraction of the predicted characters that are the model's most probable ones (top-1)."""
 
     def update(self, logits: Tensor, target: Tensor) -> None:
-        """Add a batch; see `num_correct`."""
-        self._add(num_correct(logits, target), (target >= 0).sum())
+        """Add a batch; of equally probable characters the first counts.
+
+        Args:
+            logits: `(B, T, V)`.
+            target: `(B, T)` long; -100 at padding, which is never correct.
+        """
+        self._add((logits.argmax(-1) == target).sum(), (target >= 0).sum())

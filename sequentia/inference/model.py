@@ -1,4 +1,4 @@
-"""The protocol of a trained model, and what all of inference shares: evaluation mode, batch size, a check for NaN."""
+"""The protocol of a trained model; evaluation mode, batch size and a check for NaN, which all of inference shares."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
+from sequentia.inference.batch import Batch
 from sequentia.vocabulary import Vocabulary
 
 _POSITIONS = 16_384
@@ -24,7 +25,7 @@ def batch_positions(size: int) -> int:
 
 
 class Module(Protocol):
-    """What is needed of a model: `torch.nn.Module` has it."""
+    """The part of `torch.nn.Module` that switches the mode."""
 
     training: bool
 
@@ -33,7 +34,7 @@ class Module(Protocol):
 
 
 class Model(Module, Protocol):
-    """What sampling needs from a model; `sequentia.models.LanguageModel` satisfies it."""
+    """The part of `sequentia.models.LanguageModel` that sampling and scoring need."""
 
     vocabulary: Vocabulary
     context_length: int
@@ -48,6 +49,9 @@ class Model(Module, Protocol):
 
     def step(self, token: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Logits `(B, V)` after `token` `(B,)`, and the state for the next step: tensors whose first dimension is B."""
+
+    def target_log_probs(self, batch: Batch) -> Tensor:
+        """Log probability of each target of a batch; 0 at padding; `(B, T)`."""
 
 
 @contextmanager
@@ -65,7 +69,7 @@ def check_probabilities(values: Tensor) -> Tensor:
     """Probabilities or their logarithms, returned if none is NaN.
 
     Raises:
-        UserError: One is NaN, because finite weights can be so large that their products are not.
+        UserError: A value is NaN: finite weights can be so large that their products are not finite.
     """
     if values.isnan().any():
         raise UserError("the model's probabilities are NaN: its weights are too large; give another checkpoint")

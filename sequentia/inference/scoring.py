@@ -3,19 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from sequentia.inference.model import batch_positions, check_probabilities, evaluating
+from sequentia.inference.batch import IGNORE, Batch, encode
+from sequentia.inference.model import Model, batch_positions, check_probabilities, evaluating
 from sequentia.text import strings
-from sequentia.vocabulary import BOUNDARY, code_points
-
-if TYPE_CHECKING:
-    from sequentia.models.base import LanguageModel
+from sequentia.vocabulary import BOUNDARY
 
 _CHUNK = 10_000  # texts in memory at a time: enough to find many of similar length
 
@@ -42,7 +38,7 @@ class Score:
         return f"Score({self.text!r}, nll={self.nll:.4f})"
 
 
-def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
+def score(model: Model, texts: Iterable[str]) -> Iterator[Score]:
     """Score texts in the order given, in memory that does not grow with their number.
 
     A character outside the vocabulary has probability 0, and so has a character beyond the model's position limit.
@@ -75,7 +71,7 @@ def score(model: "LanguageModel", texts: Iterable[str]) -> Iterator[Score]:
 
 
 @torch.inference_mode()
-def _log_probs(model: "LanguageModel", texts: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _log_probs(model: Model, texts: list[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Score texts in batches of similar length.
 
     Args:
@@ -86,18 +82,16 @@ def _log_probs(model: "LanguageModel", texts: list[str]) -> tuple[NDArray[np.flo
         Log probabilities of the predicted characters of all texts, concatenated, `(N,)`; and the index of each text's
         first, `(L,)`.
     """
-    lengths = np.array([len(text) + 1 for text in texts], np.int64)  # predicted characters of each text
+    target, lengths = encode(model.vocabulary, texts)
     ends = np.cumsum(lengths) - 1
     starts = ends - lengths + 1
-    target = model.vocabulary.lookup(code_points("\0".join([*texts, ""])))  # (N,), with a \0 where each text ends
-    target[ends] = BOUNDARY
     # Characters that the model can produce: those before the first unknown one and within the position limit.
     limit = np.iinfo(np.int64).max if model.max_positions is None else model.max_positions
     producible = np.minimum(lengths, limit)  # (L,)
     unknown = np.flatnonzero(target < 0)
     owner = np.searchsorted(ends, unknown)  # index of the text that each unknown character is in
     np.minimum.at(producible, owner, unknown - starts[owner])
-    target[unknown] = BOUNDARY  # their logits are discarded, but `gather` needs a valid index
+    target[unknown] = BOUNDARY  # a valid index; what it gives is discarded
     context = np.roll(target, 1)  # the boundary that ends a text is the one that starts the next
 
     log_probs = np.full(len(target), -np.inf, np.float32)
@@ -109,24 +103,14 @@ def _log_probs(model: "LanguageModel", texts: list[str]) -> tuple[NDArray[np.flo
         rows = order[done : done + max(1, budget // T)]  # (B,)
         index = starts[rows, None] + np.arange(T)  # (B, T), of each character in `target`
         valid = index < (starts + producible)[rows, None]
-        index[~valid] = 0  # padding, discarded below
-        logits = model(torch.from_numpy(context[index]).to(model.device))  # (B, T, V)
-        chosen = chosen_log_probs(logits, torch.from_numpy(target[index]).to(model.device))  # (B, T)
-        log_probs[index[valid]] = check_probabilities(chosen).cpu().numpy()[valid]
+        index[~valid] = 0  # padding
+        batch = Batch(
+            torch.from_numpy(context[index]).to(model.device),
+            torch.from_numpy(np.where(valid, target[index], IGNORE)).to(model.device),
+            torch.arange(T, device=model.device).expand(len(rows), T),
+            int(valid.sum()),
+        )
+        found = check_probabilities(model.target_log_probs(batch))  # (B, T)
+        log_probs[index[valid]] = found.cpu().numpy()[valid]
         done += len(rows)
     return log_probs, starts
-
-
-def chosen_log_probs(logits: Tensor, target: Tensor) -> Tensor:
-    """Log probability of each target under the logits; a logit of -inf gives -inf even if its whole row is -inf.
-
-    Args:
-        logits: `(B, T, V)`.
-        target: `(B, T)` long.
-
-    Returns:
-        `(B, T)`.
-    """
-    logits = logits.float()
-    chosen = logits.gather(2, target[:, :, None])[:, :, 0]
-    return chosen.where(chosen.isneginf(), chosen - logits.logsumexp(2))

@@ -1,22 +1,13 @@
-"""The architectures, one per file, all on one base class."""
+"""What is an architecture? One per file, all on one base class; defining one registers it."""
 
-from sequentia.models.base import LanguageModel
-from sequentia.models.bigram import Bigram
-from sequentia.models.bigram_counts import BigramCounts
-from sequentia.models.bow import BagOfWords
-from sequentia.models.cnn import CNN
-from sequentia.models.gru import GRU
-from sequentia.models.lstm import LSTM
-from sequentia.models.mixture import Mixture
-from sequentia.models.mlp import MLP
-from sequentia.models.ngram import NGram
-from sequentia.models.rnn import RNN
-from sequentia.models.transformer import Transformer
+from importlib import import_module
+from pkgutil import iter_modules
 
-ARCHITECTURES: dict[str, type[LanguageModel]] = {
-    cls.__name__: cls
-    for cls in (Bigram, BigramCounts, NGram, BagOfWords, MLP, RNN, GRU, LSTM, CNN, Transformer, Mixture)
-}
-"""Every architecture by name: what a checkpoint may name, and what the shared tests run on."""
+from sequentia.models.base import ARCHITECTURES, LanguageModel
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+globals().update(ARCHITECTURES)
 
 __all__ = ["ARCHITECTURES", "LanguageModel", *ARCHITECTURES]

@@ -12,50 +12,32 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError
-from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity
+from sequentia.inference.batch import Batch
+from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity, target_log_probs
 from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
 from sequentia.models.parts.options import check_sizes
-from sequentia.models.parts.saving import mark
+from sequentia.models.parts.saving import architecture_name, mark
 from sequentia.optim import try_step
-from sequentia.reporting.notebook import Texts, model_html
 from sequentia.schedule import WarmupDecay
 from sequentia.text import shorten
 from sequentia.vocabulary import Vocabulary
 
 State = tuple[Tensor, ...]
-"""What `step` remembers of each line; the first dimension of every tensor is the batch."""
+"""The tensors that `step` carries along each line; the first dimension of every tensor is the batch."""
 
-
-class Batch(Protocol):
-    """What a training or evaluation step reads from a batch; `sequentia.data.Batch` is one."""
-
-    @property
-    def context(self) -> Tensor:
-        """Tokens to read, `(B, T)` long."""
-
-    @property
-    def target(self) -> Tensor:
-        """Tokens to predict, `(B, T)` long; -100 at padding."""
-
-    @property
-    def position(self) -> Tensor | None:
-        """Index of each token in its line, `(B, T)` long; None if each row is one line."""
-
-    @property
-    def total(self) -> float:
-        """Number of predicted characters that the summed loss is divided by."""
+ARCHITECTURES: dict[str, type["LanguageModel"]] = {}
+"""Every architecture that has been defined, by the name that its checkpoints have: see `architecture_name`."""
 
 
 class Data(Protocol):
-    """What an architecture needs to know of the data; `sequentia.CharDataModule` is one."""
+    """The properties of the data that determine an architecture's sizes; `sequentia.CharDataModule` has them."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -72,7 +54,7 @@ class LanguageModel(LightningModule, ABC):
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
     `vocabulary_dims`, `position_dims`, `data_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`,
-    `plots_bigrams`, `pair_counts`, `input_embedding`, `attention` and `exports_onnx`.
+    `allows_zero_probability`, `pair_counts`, `input_embedding`, `attention` and `exports_onnx`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -93,7 +75,7 @@ class LanguageModel(LightningModule, ABC):
         logs_train_loss: Whether the model logs its training loss itself, as it does under a plain Trainer.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
-        plots_bigrams: Whether the model is a table of bigrams: its logits depend on the last token only.
+        allows_zero_probability: Whether a weight may be minus infinity, as the logit of a probability of 0.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
@@ -101,7 +83,13 @@ class LanguageModel(LightningModule, ABC):
     lr_scheduler_interval: Literal["step", "epoch"] | None
     may_change: ClassVar[frozenset[str]] = frozenset()
     single_epoch: ClassVar[bool] = False
-    plots_bigrams: ClassVar[bool] = False
+    allows_zero_probability: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Register an architecture when it is defined, unless it is abstract."""
+        super().__init_subclass__(**options)
+        if not inspect.isabstract(cls):
+            ARCHITECTURES[architecture_name(cls)] = cls
 
     def __init__(self, vocabulary: str, context_length: int) -> None:
         super().__init__()
@@ -239,10 +227,7 @@ class LanguageModel(LightningModule, ABC):
 
     def target_log_probs(self, batch: Batch) -> Tensor:
         """Log probability of each target; 0 at padding; `(B, T)`."""
-        logits = self(batch.context, batch.position)
-        # Mixed precision gives bfloat16 logits, which are too coarse to normalize.
-        nll = F.cross_entropy(logits.flatten(0, 1).float(), batch.target.flatten(), reduction="none")
-        return -nll.view_as(batch.target)
+        return target_log_probs(self(batch.context, batch.position), batch.target)
 
     def nll_sum(self, batch: Batch) -> Tensor:
         """Summed softmax cross-entropy of all targets except padding, in nats; a scalar."""
@@ -366,11 +351,8 @@ class LanguageModel(LightningModule, ABC):
         """
 
     def sample(self, num_samples: int, **options: Any) -> list[str]:
-        """A list of new lines; `options` are those of `sequentia.generate`."""
-        return Texts(sample.text for sample in generate(self, num_samples, **options))
-
-    def _repr_html_(self) -> str:
-        return model_html(self)
+        """New lines; `options` are those of `sequentia.generate`."""
+        return [sample.text for sample in generate(self, num_samples, **options)]
 
     def score(self, texts: Iterable[str]) -> list[Score]:
         """The likelihood of each text: see `sequentia.score`.

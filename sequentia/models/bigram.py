@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.models.base import Batch, LanguageModel, State
+from sequentia.inference.batch import Batch
+from sequentia.models.base import LanguageModel, State
 
 
 class Bigram(LanguageModel):
@@ -24,7 +25,7 @@ class Bigram(LanguageModel):
     """
 
     may_change: ClassVar = frozenset({"context_length", "init_seed", "regularization"})
-    plots_bigrams: ClassVar = True
+    allows_zero_probability: ClassVar = True
 
     def __init__(
         self, vocabulary: str, context_length: int, init_seed: int | None = None, regularization: float = 0.0

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.models.base import Batch, State
+from sequentia.inference.batch import Batch
+from sequentia.models.base import State
 from sequentia.models.counting import Counting, of_all_processes
 
 
@@ -27,7 +28,6 @@ class BigramCounts(Counting):
     """
 
     may_change: ClassVar = frozenset({"context_length", "smoothing"})
-    plots_bigrams: ClassVar = True
 
     def __init__(self, vocabulary: str, context_length: int, smoothing: float = 1.0) -> None:
         super().__init__(vocabulary, context_length)

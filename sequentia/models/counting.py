@@ -1,8 +1,8 @@
-"""What the architectures that count have in common: one pass over the training lines, without an optimizer."""
+"""The common part of the architectures that count: one pass over the training lines, without an optimizer."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.distributed as dist
@@ -10,9 +10,9 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.models.base import Batch, LanguageModel
+from sequentia.inference.batch import Batch, encode, row
+from sequentia.models.base import LanguageModel
 from sequentia.text import strings
-from sequentia.vocabulary import BOUNDARY, Vocabulary
 
 _CHUNK = 10_000  # lines per batch of `from_lines`, which bounds the memory
 
@@ -54,7 +54,7 @@ class Counting(LanguageModel):
             raise UserError("there are no lines to count: give at least one line with a character")
         model = cls(characters, max(map(len, kept)) + 1, **options)
         for start in range(0, len(kept), _CHUNK):
-            model.count(_row(kept[start : start + _CHUNK], model.vocabulary))
+            model.count(row(*encode(model.vocabulary, kept[start : start + _CHUNK])))
         model.on_counted()
         return model.eval()
 
@@ -67,7 +67,7 @@ class Counting(LanguageModel):
         """NLL of the lines counted so far, in nats per character; a scalar."""
 
     def on_counted(self) -> None:
-        """Do what is due when all lines have been counted."""
+        """Called when all lines have been counted."""
 
     def setup(self, stage: str) -> None:
         """Bypass DistributedDataParallel, which refuses a model without gradients."""
@@ -93,26 +93,6 @@ class Counting(LanguageModel):
         self.on_counted()
         self.log("train/loss", self.mean_nll().float(), sync_dist=True)
         self.trainer.should_stop = True
-
-
-class _Row(NamedTuple):
-    """Lines in a single row; see `Batch`."""
-
-    context: Tensor
-    target: Tensor
-    position: Tensor
-    total: float
-
-
-def _row(lines: list[str], vocabulary: Vocabulary) -> _Row:
-    lengths = torch.tensor([len(line) + 1 for line in lines])
-    ends = lengths.cumsum(0) - 1
-    target = torch.zeros(int(lengths.sum()), dtype=torch.long)  # (T,)
-    target[ends] = -1
-    target[target == 0] = torch.from_numpy(vocabulary.encode("".join(lines)))
-    target[ends] = BOUNDARY
-    position = torch.arange(len(target)) - (ends + 1 - lengths).repeat_interleave(lengths)
-    return _Row(target.roll(1)[None], target[None], position[None], len(target))
 
 
 def counts(model: LanguageModel) -> bool:

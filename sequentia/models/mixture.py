@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.errors import UserError
-from sequentia.models.base import Batch, LanguageModel, State
+from sequentia.inference.batch import Batch
+from sequentia.models.base import ARCHITECTURES, LanguageModel, State
 from sequentia.models.counting import Counting
 from sequentia.models.parts.options import check_options, check_sizes
 from sequentia.text import brief
@@ -233,8 +234,6 @@ def _options(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _architecture(name: str) -> type[LanguageModel]:
-    from sequentia.models import ARCHITECTURES  # at the top, the two modules would import each other
-
     if name not in ARCHITECTURES or issubclass(ARCHITECTURES[name], Mixture):
         possible = ", ".join(n for n, a in ARCHITECTURES.items() if not issubclass(a, Mixture))
         raise UserError(f"model.members: the architecture can be {possible}, got {brief(name)}")

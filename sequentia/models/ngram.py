@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.models.base import Batch, State
+from sequentia.inference.batch import Batch
+from sequentia.models.base import State
 from sequentia.models.counting import Counting, of_all_processes
 from sequentia.models.parts.kneser_ney import KneserNey, shortest_sufficient
 from sequentia.models.parts.ngram_levels import by_order, distinct

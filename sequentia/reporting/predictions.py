@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from sequentia.data import Batch, CharDataModule
+from sequentia.data import CharDataModule
 from sequentia.data.split import Lines
+from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
 from sequentia.reporting.heatmap import label

@@ -83,7 +83,7 @@ def build_model(checkpoint: dict[str, Any], path: Path, trust: Sequence[str] = (
         reason = "" if architecture in ARCHITECTURES.values() else f" ({type(error).__name__}: {error})"
         raise refused(path, f"its hyperparameters are not those of a {architecture.__name__}{reason}") from error
     for key, weight in model.state_dict().items():  # after conversion to the model's precision
-        invalid = weight.isnan() | weight.isposinf() if model.plots_bigrams else ~weight.isfinite()
+        invalid = weight.isnan() | weight.isposinf() if model.allows_zero_probability else ~weight.isfinite()
         if invalid.any():  # in a table of bigrams, a logit of -inf is a probability of zero
             raise refused(path, f"its weights {key} are infinite or NaN")
     model.eval()

@@ -12,8 +12,8 @@ from sequentia.errors import UserError
 from sequentia.evaluation.evaluate import NUM_SAMPLES, Quality, Split
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import replacing
+from sequentia.inference.batch import Batch
 from sequentia.models import LanguageModel
-from sequentia.models.base import Batch
 from sequentia.reporting.tables import as_csv, as_json, as_table
 from sequentia.runs.directory import BEST, CONFIG
 from sequentia.training.logs.overview import hparams_files, write_hparams

@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from sequentia.data.batches import Batch, EvalBatches, TrainBatches, make_batch
+from sequentia.data.batches import EvalBatches, TrainBatches, make_batch
 from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.inference.batch import Batch
 
 
 def unpack(corpus: Corpus, batches: list[Batch]) -> Counter[str]:

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,8 @@ from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
 from sequentia.models import Bigram
+from sequentia.runs.loading import load
+from tests.conftest import bigram
 
 
 def train(model: Bigram, corpus: Corpus, steps: int, lr: float) -> float:
@@ -65,6 +70,11 @@ def test_the_initial_table_is_zero_or_determined_by_init_seed() -> None:
         torch.manual_seed(seed + 1)
         table = Bigram("abcdefghijklmnopqrstuvwxyz", 16, init_seed=seed).logits.weight
         assert torch.equal(table, expected)
+
+
+def test_a_logit_of_minus_infinity_is_a_probability_of_0_that_a_checkpoint_keeps(save_run: Callable[..., Path]) -> None:
+    model = bigram([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], "ab")
+    assert set(load(save_run(model)).sample(50, seed=1)) == {"", "a"}
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from sequentia.data.batches import Batch, make_batch
+from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.inference import sampling
+from sequentia.inference.batch import Batch
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
@@ -311,13 +312,6 @@ class TestDeclarations:
                 assert (id(parameter) in hidden) == group["hidden"]
                 # Matrices have the optimizer's weight decay.
                 assert group.get("weight_decay") == (0 if parameter.ndim < 2 else None)
-
-    @torch.no_grad()
-    def test_plots_bigrams_is_true_if_the_logits_depend_on_the_last_token_only(self, model: LanguageModel) -> None:
-        context = torch.randint(1, len(model.vocabulary), (4, model.context_length))
-        changed = context.flip(0)
-        changed[:, -1] = context[:, -1]
-        assert torch.equal(model(changed)[:, -1], model(context)[:, -1]) == model.plots_bigrams
 
     def test_pair_counts_are_those_of_the_model_that_counts(self, model: LanguageModel) -> None:
         counts = model.pair_counts()

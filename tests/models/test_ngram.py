@@ -13,10 +13,11 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from sequentia.cli import main
-from sequentia.data.batches import Batch, make_batch
+from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.export import export_gpt2, export_onnx
+from sequentia.inference.batch import Batch
 from sequentia.models import NGram
 from sequentia.runs.loading import load
 from tests.conftest import NAMES

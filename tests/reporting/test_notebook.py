@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 from sequentia.models import Bigram
 from sequentia.reporting.heatmap import next_probabilities
-from sequentia.reporting.notebook import Texts
+from sequentia.reporting.notebook import Texts, model_html
 from sequentia.runs.loading import load
 from tests.conftest import NAMES, bigram
 
@@ -44,7 +44,7 @@ def test_samples_are_a_list_of_strings_that_a_notebook_shows_escaped() -> None:
 
 def test_a_model_is_shown_with_its_size_its_options_and_the_probability_of_each_pair() -> None:
     model = bigram(TABLE, "<b")
-    html = model._repr_html_()
+    html = model_html(model)
     assert Text(html).found[:5] == [
         "Bigram with 9 parameters",
         "vocabulary",
@@ -62,17 +62,17 @@ def test_a_model_is_shown_with_its_size_its_options_and_the_probability_of_each_
 
 
 def test_a_large_vocabulary_has_no_labels_and_a_larger_one_no_image() -> None:
-    assert "<text" not in Bigram("".join(map(chr, range(1000, 1100))), 4)._repr_html_()
-    assert "<svg" not in Bigram("".join(map(chr, range(1000, 1600))), 4)._repr_html_()
+    assert "<text" not in model_html(Bigram("".join(map(chr, range(1000, 1100))), 4))
+    assert "<svg" not in model_html(Bigram("".join(map(chr, range(1000, 1600))), 4))
 
 
 def test_a_model_of_a_run_is_shown_with_the_curves_of_the_run(trained: Path, tmp_path: Path) -> None:
-    html = load(trained)._repr_html_()
+    html = model_html(load(trained))
     assert html.count("<svg") == 2
     assert "training" in re.sub("<!-- (.*?) -->", r"\1", html[html.rindex("<svg") :])
     copy = tmp_path / "best.ckpt"
     copy.write_bytes((trained / "best.ckpt").read_bytes())
-    assert load(copy)._repr_html_().count("<svg") == 1
+    assert model_html(load(copy)).count("<svg") == 1
 
 
 @pytest.mark.slow

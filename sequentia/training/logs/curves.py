@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import grad_norm
 from torch import Tensor
 
+from sequentia.inference.batch import Batch
 from sequentia.models import LanguageModel
-from sequentia.models.base import Batch
 from sequentia.runs.history import read_history
 from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.loop.length import planned_steps

@@ -11,9 +11,9 @@ from sequentia.errors import UserError
 from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import BIGRAM_CHARACTERS, update_accuracy
 from sequentia.evaluation.samples import SampleQuality
+from sequentia.inference.batch import Batch
 from sequentia.inference.likelihood import CharacterAccuracy
 from sequentia.models import LanguageModel
-from sequentia.models.base import Batch
 
 _ACCURACY_CHARACTERS = 4_096  # evaluated for the accuracy: standard error below 0.008
 _EDITS = 500_000  # edited samples that are looked up at each validation: about 0.1 seconds
