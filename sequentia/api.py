@@ -1,22 +1,29 @@
 """`sequentia.fit`: the command `fit` as a function."""
 
+import hashlib
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from inspect import signature
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from sequentia.commands.fit import run_training
+from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.keywords import command_options
-from sequentia.lines import save_lines
+from sequentia.files import replacing
 from sequentia.models import LanguageModel
 from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.runs.loading import load
 from sequentia.runs.trust import trusted_modules
-
-if TYPE_CHECKING:
-    from sequentia.training.fit import FitCLI
+from sequentia.text import strings
+from sequentia.training.fit import FitCLI
+from sequentia.training.loop.stopping import Interrupted
 
 
 def fit(
@@ -32,9 +39,10 @@ def fit(
 
     Options have the names of the command's, with a double underscore for the dot: `model__n_layer=2`,
     `data__batch_size=64`, `optimizer__lr=0.01`. Those of the Trainer need no prefix: `max_steps=300`,
-    `default_root_dir="runs"`. `sequentia fit --help` lists the most useful ones.
+    `default_root_dir="runs"`, `callbacks=[EarlyStopping("val/loss")]`. `sequentia fit --help` lists the most useful
+    ones.
 
-    Logging, warnings, signal handlers and random numbers of the calling program are as before when the function ends.
+    Random numbers, signal handlers, logging and warnings of the program are as before when the function returns.
 
     Args:
         data: A file, a URL or a packaged dataset's name; or the lines themselves: a list, a generator, a column of a
@@ -47,7 +55,8 @@ def fit(
         init_from: A checkpoint or run directory to start a new run from (fine-tuning).
         trust: Modules of your own architectures, which a checkpoint or run to start from may name.
         options: Any other option of the command: a number, a string, None, a list or a mapping; for `model`,
-            `optimizer` and `lr_scheduler` also a class.
+            `optimizer` and `lr_scheduler` also a class. Options of the Trainer may be objects, such as callbacks and
+            loggers; config.yaml does not record those, so give them again to resume.
 
     Returns:
         The model with the lowest validation NLL, on the CPU, in evaluation mode; the last one if no line is held out.
@@ -72,38 +81,84 @@ def fit(
         2
     """
     started = monotonic()
-    from sequentia.commands.fit import run_training
-    from sequentia.training.isolation import isolated
-    from sequentia.training.loop.stopping import Interrupted
-
-    given = command_options(options)
     configs = [config] if isinstance(config, str | os.PathLike) else config or []
+    arguments, objects = [f"--config={os.fspath(path)}" for path in configs], {}
     if data is not None:
-        if "data.path" in given:
+        if "data__path" in options:
             raise UserError("the data is given twice: omit the first argument, or data__path")
-        given["data.path"] = _path(data, Path(given.get("trainer.default_root_dir", ROOT)))
-    paths = {"ckpt_path": ckpt_path, "init_from": init_from}
-    given |= {name: os.fspath(path) for name, path in paths.items() if path is not None}
-    arguments = [f"--config={os.fspath(path)}" for path in configs] + [f"--{k}={v}" for k, v in given.items()]
-    with isolated():
+        options["data__path"] = _path(data, Path(options.get("default_root_dir", ROOT)))
+    options |= {"ckpt_path": ckpt_path} if ckpt_path is not None else {}
+    options |= {"init_from": init_from} if init_from is not None else {}
+    of_trainer = signature(Trainer).parameters
+    for name, value in sorted(options.items(), key=lambda option: "__" in option[0]):  # a class before its own options
+        dotted = f"trainer.{name}" if name in of_trainer else name.replace("__", ".")
         try:
-            return _best(cast("FitCLI", run_training("fit", arguments, started, trusted_modules(trust))))
+            arguments.append(f"--{dotted}={_text(value)}")
+        except TypeError as error:
+            if not dotted.startswith("trainer."):
+                kind = type(value).__name__
+                raise UserError(f"{name} must be a number, a string, a list or a mapping, got a {kind}") from error
+            objects[dotted.removeprefix("trainer.")] = value
+    with isolate_rng():
+        try:
+            return _best(cast(FitCLI, run_training("fit", arguments, started, trusted_modules(trust), objects)))
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
 
 
-def _path(data: Any, root: Path) -> str:
-    """The path of the data; lines are saved below `root` first."""
-    from sequentia.data import CharDataModule
+def _text(value: Any) -> str:
+    """An option's value as on the command line.
 
+    Raises:
+        TypeError: The value is an object.
+    """
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return json.dumps(value, default=lambda item: item.item() if hasattr(item, "item") else os.fspath(item))
+
+
+def _path(data: Any, root: Path) -> str:
+    """The path of the data; lines are saved first."""
     if isinstance(data, CharDataModule):
         raise UserError("give the data's path: a CharDataModule is for a Trainer, Trainer(...).fit(model, data)")
-    if isinstance(data, str | os.PathLike):
-        return os.fspath(data)
-    return str(save_lines(data, root))
+    return os.fspath(data if isinstance(data, str | os.PathLike) else save_lines(data, root))
 
 
-def _best(cli: "FitCLI") -> LanguageModel:
+def save_lines(lines: Iterable[str], root: Path) -> Path:
+    """Write lines to a text file below a directory of runs, named after its content; the same lines are saved once.
+
+    A run's configuration can then name them as its data.
+
+    Args:
+        lines: A list, a column of a table, a generator, ...; those of a set are sorted.
+        root: The directory of runs.
+
+    Raises:
+        UserError: An item is not a string or not one line, there are none, or the file cannot be written.
+    """
+    items = list(strings(sorted(lines, key=str) if isinstance(lines, Set) else lines, "the data"))
+    if not items:
+        raise UserError("the data has no items: give at least two lines")
+    for index, line in enumerate(items):
+        if broken := {"\n", "\r", "\0"}.intersection(line):
+            raise UserError(f"item {index:,} of the data has the character {min(broken)!r}: each item must be one line")
+    text = "".join(f"{line}\n" for line in items)
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        index = text.count("\n", 0, error.start)
+        raise UserError(f"item {index:,} of the data has half a surrogate pair: each item must be text") from error
+    path = root / "lines" / f"{hashlib.blake2b(content, digest_size=8).hexdigest()}.txt"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    return path
+
+
+def _best(cli: FitCLI) -> LanguageModel:
     """The best model of a run that has ended."""
     saver = cli.saver
     run = Path(saver.dirpath or "")

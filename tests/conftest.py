@@ -15,7 +15,6 @@ from selenium.webdriver import Chrome
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
-from sequentia.training.isolation import isolated
 from sequentia.training.logs.overview import Overview
 from sequentia.training.logs.pictures import Pictures
 from tests.browser import chromium
@@ -37,13 +36,6 @@ def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
     with torch.no_grad():
         logits.copy_(torch.tensor(table).log())
     return model
-
-
-@pytest.fixture(autouse=True)
-def _isolated() -> Iterator[None]:
-    """The next test must not inherit what a command changes in its process, such as logging."""
-    with isolated():
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -169,8 +161,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Path(__file__).parents[1] / "configs" / "bigram.yaml"
     options = ["--data.path", f"{home}/names.txt", "--data.val_fraction", "0", "--data.test_fraction", "0"]
     options += ["--trainer.max_steps", "20", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(home)]
-    with isolated():
-        assert main(["fit", "--config", str(config), *options]) == 0
+    assert main(["fit", "--config", str(config), *options]) == 0
     return home / "version_0"
 
 

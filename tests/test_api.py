@@ -1,13 +1,11 @@
 """`sequentia.fit` is the command `fit` inside a program, which it leaves as it was."""
 
 import logging
-import os
 import random
 import signal
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import CSVLogger
 
 import sequentia
+from sequentia.api import save_lines
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models import GRU, Bigram
 from tests.conftest import NAMES, CommandResult
 
 LINES = NAMES * 3
+UNUSUAL = ["a b", "emma", "zoë", "李"]  # sorted
 TINY: dict[str, Any] = {"model": "Bigram", "max_steps": 4, "accelerator": "cpu", "data__batch_size": 4}
 
 
@@ -103,21 +105,53 @@ def host() -> list[Any]:
         warnings.showwarning,
         list(warnings.filters),
         [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
-        dict(os.environ),
         random.getstate(),
         np.random.get_state()[1].tolist(),  # type: ignore[index]
         torch.get_rng_state().tolist(),
     ]
 
 
-@pytest.mark.parametrize("options", [TINY, TINY | {"max_steps": 0}], ids=["trained", "refused"])
-def test_the_program_is_left_as_it_was(options: dict[str, Any]) -> None:
-    import sequentia.training.cli  # an import may set variables
-
+def test_the_program_is_left_as_it_was() -> None:
     before = host()
-    with pytest.raises(UserError, match="max_steps") if options["max_steps"] == 0 else nullcontext():
-        sequentia.fit(LINES, **options)
+    sequentia.fit(LINES, **TINY)
     assert host() == before
+    with pytest.raises(UserError, match="max_steps"):
+        sequentia.fit(LINES, **TINY | {"max_steps": 0})
+    assert host()[:5] == before[:5]
+
+
+def test_a_program_that_has_set_up_the_logger_gets_the_lines(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = logging.getLogger("sequentia")
+    monkeypatch.setattr(log, "handlers", [caplog.handler])
+    with caplog.at_level("INFO", "sequentia"):
+        sequentia.fit(LINES, **TINY)
+    assert "starting run checkpoints/bigram/version_0" in caplog.text
+    assert "starting run" not in capsys.readouterr().err
+
+
+def test_callbacks_and_loggers_are_objects_as_in_lightning() -> None:
+    stop = EarlyStopping("val/loss", divergence_threshold=0.1)
+    logger = CSVLogger("curves")
+    options = TINY | {"data__val_path": "names.txt", "val_check_interval": 1}
+    sequentia.fit(LINES, **options, callbacks=[stop], logger=logger)
+    assert stop.stopped_epoch == 0
+    assert stop.stopping_reason_message
+    assert Path(logger.log_dir, "metrics.csv").is_file()
+    assert torch.load("checkpoints/bigram/version_0/last.ckpt", weights_only=True)["global_step"] == 1
+    assert recorded("checkpoints/bigram/version_0")["trainer"]["callbacks"] is None
+
+
+def test_options_are_any_plain_values_and_classes() -> None:
+    options = TINY | {"model": GRU, "max_steps": np.int64(2), "model__n_hidden": np.int32(8), "lr_scheduler": None}
+    sequentia.fit(Path("names.txt"), **options, data__val_fraction=np.float32(0.25), extra_metrics=False)
+    config = recorded("checkpoints/gru/version_0")
+    assert config["trainer"]["max_steps"] == 2
+    assert config["model"]["init_args"]["n_hidden"] == 8
+    assert (config["lr_scheduler"], config["data"]["val_fraction"]) == (None, 0.25)
+    with pytest.raises(UserError, match="data__seed must be a number, a string, a list or a mapping, got a object"):
+        sequentia.fit(LINES, data__seed=object())
 
 
 def test_fit_runs_in_another_thread() -> None:
@@ -146,6 +180,8 @@ def test_ctrl_c_saves_the_run_and_raises_keyboard_interrupt(monkeypatch: pytest.
     [
         ("nowhere.txt", "no data file 'nowhere.txt': give a file"),
         (["emma", 3], "item 1 of the data is 3, not a string"),
+        (["emma", "a\nb"], r"item 1 of the data has the character '\\n': each item must be one line"),
+        (["a", "\ud800"], "item 1 of the data has half a surrogate pair"),
         ([], "the data has no items"),
         (5, "must be a list or another iterable of strings, got 5"),
     ],
@@ -153,7 +189,16 @@ def test_ctrl_c_saves_the_run_and_raises_keyboard_interrupt(monkeypatch: pytest.
 def test_invalid_data_is_refused(data: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         sequentia.fit(data, **TINY)
-    assert not list(Path("checkpoints").glob("**/version_*"))
+    assert not Path("checkpoints").exists()
+
+
+@pytest.mark.parametrize("lines", [tuple(UNUSUAL), iter(UNUSUAL), dict.fromkeys(UNUSUAL).keys()])
+def test_any_iterable_of_the_same_lines_gives_the_same_file(lines: Iterable[str]) -> None:
+    path = save_lines(lines, Path("runs"))
+    assert path.parent == Path("runs/lines")
+    assert path == save_lines(set(UNUSUAL), Path("runs")) == save_lines(UNUSUAL, Path("runs"))
+    assert path.read_text(encoding="utf-8").split("\n") == [*UNUSUAL, ""]
+    assert path != save_lines(["".join(UNUSUAL)], Path("runs"))
 
 
 def test_data_is_given_once_and_not_as_a_data_module() -> None:

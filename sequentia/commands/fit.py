@@ -4,7 +4,7 @@ import errno
 from collections.abc import Sequence
 from contextlib import ExitStack
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sequentia.commands.parser import split_trust
 from sequentia.errors import UserError
@@ -38,7 +38,9 @@ def run(name: str, arguments: list[str]) -> int:
     return 0
 
 
-def run_training(name: str, arguments: list[str], started: float, trust: Sequence[str]) -> "TrainingCLI":
+def run_training(
+    name: str, arguments: list[str], started: float, trust: Sequence[str], objects: dict[str, Any] | None = None
+) -> "TrainingCLI":
     """Run the subcommand; `sequentia.fit` calls it too.
 
     Args:
@@ -46,6 +48,7 @@ def run_training(name: str, arguments: list[str], started: float, trust: Sequenc
         arguments: The arguments after it.
         started: When the command started, by `time.monotonic`.
         trust: Modules that a checkpoint and a run's own config.yaml may name.
+        objects: Options of the Trainer that are no plain values.
 
     Raises:
         UserError: Of any mistake in the arguments.
@@ -57,10 +60,9 @@ def run_training(name: str, arguments: list[str], started: float, trust: Sequenc
 
     from sequentia.training.logs.messages import parser_message, plain_messages
 
-    plain_messages()
     try:
-        with ExitStack() as held:
-            return _run(name, with_shipped_configs(name, arguments), held, started, trust)
+        with plain_messages(), ExitStack() as held:
+            return _run(name, with_shipped_configs(name, arguments), held, started, trust, objects or {})
     except ArgumentError as error:
         raise UserError(parser_message(error)) from error
     except MisconfigurationException as error:
@@ -75,7 +77,7 @@ def run_training(name: str, arguments: list[str], started: float, trust: Sequenc
         raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; free some space") from error
 
 
-def _run(name: str, arguments: list[str], held: ExitStack, started: float, trust: Sequence[str]) -> "TrainingCLI":
+def _run(name: str, arguments: list[str], held: ExitStack, *more: Any) -> "TrainingCLI":
     from sequentia.data import CharDataModule
     from sequentia.models import LanguageModel
     from sequentia.training.evaluate import EvaluationCLI
@@ -86,8 +88,7 @@ def _run(name: str, arguments: list[str], held: ExitStack, started: float, trust
     return command(
         held,
         name,
-        started,
-        trust,
+        *more,
         LanguageModel,
         CharDataModule,
         subclass_mode_model=True,

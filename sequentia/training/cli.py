@@ -45,6 +45,7 @@ class TrainingCLI(LightningCLI, ABC):
         subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
         started: When the command started, by `time.monotonic`.
         trust: Modules that a checkpoint and a run's own config.yaml may name.
+        objects: Options of the Trainer that are no plain values; config.yaml does not record them.
 
     Attributes:
         given: What the arguments say about runs and data.
@@ -60,9 +61,16 @@ class TrainingCLI(LightningCLI, ABC):
     """Arguments of the trainer's method that are not options of the command."""
 
     def __init__(
-        self, held: ExitStack, subcommand: str, started: float, trust: Sequence[str], *args: Any, **kwargs: Any
+        self,
+        held: ExitStack,
+        subcommand: str,
+        started: float,
+        trust: Sequence[str],
+        objects: dict[str, Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        self.held, self.subcommand, self.started, self.trust = held, subcommand, started, trust
+        self.held, self.subcommand, self.started, self.trust, self.objects = held, subcommand, started, trust, objects
         self.checkpoint: Path | None = None
         self.loaded: dict[str, Any] | None = None
         self.architecture: type[LanguageModel] | None = None
@@ -226,6 +234,8 @@ class TrainingCLI(LightningCLI, ABC):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of the command."""
         config = self.instances["trainer"]
+        for name, value in self.objects.items():
+            config[name] = value
         if config["max_time"] is not None:
             config["max_time"] = parse_time(str(config["max_time"]))
         curves, samples = Curves(vitals=self.instances["extra_metrics"]), Samples()

@@ -13,7 +13,6 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sequentia.cli import main
-from sequentia.training.isolation import isolated
 from tests.conftest import CommandResult
 
 Command = Callable[..., CommandResult]
@@ -58,7 +57,7 @@ def config() -> str:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, config: str) -> Path:
     """A directory with a run that was never interrupted."""
     directory = tmp_path_factory.mktemp("uninterrupted")
-    with chdir(directory), isolated():
+    with chdir(directory):
         assert main(["fit", "--config", config, *SMALL]) == 0
     return directory
 

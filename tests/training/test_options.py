@@ -12,7 +12,6 @@ import yaml
 
 from sequentia.cli import main
 from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.training.isolation import isolated
 from sequentia.training.options import Given, restricted
 from tests.conftest import CommandResult
 from tests.training.runs import LINES
@@ -29,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with brands.txt, and a run on it with options of its own."""
     home = tmp_path_factory.mktemp("brands")
     (home / "brands.txt").write_text("".join(f"{line}\n" for line in LINES))
-    with chdir(home), isolated():
+    with chdir(home):
         assert main(["fit", *GRU, *OPTIONS, *TRAINER]) == 0
     return home
 

@@ -8,7 +8,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -31,25 +31,40 @@ from sequentia.training.shipped import shipped_configs
 log = logging.getLogger("sequentia")
 
 
-def plain_messages() -> None:
-    """Log plain lines on stderr, and silence Lightning's tips."""
+@contextmanager
+def plain_messages() -> Iterator[None]:
+    """Log plain lines on stderr and silence Lightning's tips until the block ends.
+
+    If the program has given the logger `sequentia` handlers of its own, they are used instead.
+    """
     handler = _AboveBar()
     handler.setFormatter(_Plain("%(message)s"))
-    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
-    logging.captureWarnings(True)
-    for logger in (log, logging.getLogger("py.warnings")):
-        logger.handlers = [handler]
-        logger.propagate = False
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of --trainer.profiler
+    loggers = [logging.getLogger(name) for name in ("py.warnings", "lightning.pytorch", "lightning.fabric")]
+    before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in (log, *loggers)]
+    captured = getattr(warnings.showwarning, "__module__", None) == "logging"
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # caused by Lightning
-    # By the time of this check the run directory has config.yaml, and last.ckpt if the run is resumed.
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
-    # An empty validation split may be intended, and steps are logged by number, however many make an epoch.
-    warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
-    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # caused by Lightning
+    with warnings.catch_warnings():
+        logging.captureWarnings(True)
+        for logger in (log, loggers[0]):
+            if not logger.handlers:
+                logger.handlers, logger.propagate = [handler], False
+                logger.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
+        for logger in loggers[1:]:
+            logger.setLevel(logging.WARNING)
+        logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of --trainer.profiler
+        # By the time of this check the run directory has config.yaml, and last.ckpt if the run is resumed.
+        warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+        # An empty validation split may be intended, and steps are logged by number, however many make an epoch.
+        warnings.filterwarnings("ignore", "Total length of `list` across ranks is zero")
+        warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
+        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # caused by Lightning
+        try:
+            yield
+        finally:
+            logging.captureWarnings(captured)
+            for logger, level, propagate, handlers in before:
+                logger.setLevel(level)
+                logger.propagate, logger.handlers = propagate, handlers
 
 
 class _AboveBar(logging.Handler):

@@ -14,7 +14,6 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
 from sequentia.cli import main
-from sequentia.training.isolation import isolated
 from tests.conftest import DRAWING, NAMES
 
 TEXT = """
@@ -51,13 +50,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "val.txt").write_text("mila\nlia\n")
     common = [f"--data.path={home}/names.txt", f"--data.val_path={home}/val.txt", f"--data.test_path={home}/val.txt"]
     common += ["--trainer.accelerator=cpu", "--trainer.max_steps=4"]
-    with isolated(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for callback, hook in DRAWING.items():
             patch.setattr(callback, "on_fit_end", hook)
         for name, model in (("large", "Transformer"), ("small", "BigramCounts")):
             assert main(["fit", "--model", model, *common, f"--trainer.default_root_dir={home}/runs/{name}"]) == 0
-    with isolated():
-        assert main(["test", f"--ckpt_path={home}/runs/small/version_0"]) == 0
+    assert main(["test", f"--ckpt_path={home}/runs/small/version_0"]) == 0
     return home / "runs"
 
 
