@@ -88,7 +88,7 @@ class _Texts:
         self.blank = 0
 
     def __iter__(self) -> Iterator[str]:
-        from sequentia.data.corpus import open_data, read_lines
+        from sequentia.data.source import open_data, read_lines
 
         yield from self.arguments
         if self.path is not None:
@@ -99,8 +99,8 @@ class _Texts:
 
     def _skip_blank(self, lines: Iterator[str]) -> Iterator[str]:
         for line in lines:
-            if line:
-                yield line
+            if text := line.strip():
+                yield text
             else:
                 self.blank += 1
 

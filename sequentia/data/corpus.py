@@ -1,17 +1,14 @@
 """Text file -> Corpus: all lines of the data as one flat array of ids, and offsets into it."""
 
-import io
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines
-from sequentia.data.source import Opener, open_data, text_blocks
-from sequentia.data.tables import Cells, Column
+from sequentia.data.source import open_data, text_blocks
+from sequentia.data.tables import Column, cell_blocks
 from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, smallest_unsigned
 
@@ -94,7 +91,6 @@ def read_corpus(
     column: Column | None = None,
     max_length: int | None = None,
     nfc: bool = False,
-    open_file: Opener = open_data,
 ) -> Corpus:
     r"""Read text files with one example per line, or tables with one example per row.
 
@@ -108,7 +104,6 @@ def read_corpus(
         max_length: Maximum number of characters per line; longer lines are dropped and counted. By default the
             `default_max_length` of the first block of lines.
         nfc: Whether to normalize the text to Unicode NFC, which makes "e" + combining acute equal to "é".
-        open_file: Opens each path.
 
     Raises:
         UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
@@ -116,29 +111,14 @@ def read_corpus(
     builder = _CorpusBuilder(max_length)
     for path in paths:
         counts = builder.start_file()
-        with open_file(path) as file:
-            cells = None if column is None else Cells(file, path, column)
-            for block in text_blocks(file, path) if cells is None else cells:
+        with open_data(path) as file:
+            text = ((block, 0) for block in text_blocks(file, path))
+            for block, joined in text if column is None else cell_blocks(file, path, column):
                 builder.add(unicodedata.normalize("NFC", block) if nfc else block)
-            counts.joined = 0 if cells is None else cells.num_joined
+                counts.joined += joined
         if counts.kept == 0:
             raise UserError(_nothing_kept(path, column, counts, builder.max_length))
     return builder.build()
-
-
-def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
-    """The lines of an open text file, split and stripped as `read_corpus` does; blank lines are empty.
-
-    Args:
-        file: The open file.
-        name: Its name in error messages.
-
-    Raises:
-        UserError: The file cannot be read, or is not UTF-8 text.
-    """
-    for block in text_blocks(file, name):
-        for line in io.StringIO(block, newline=None):  # None: a line ends in \n, \r\n or \r
-            yield line.strip()
 
 
 @dataclass
@@ -155,8 +135,8 @@ class _Counts:
 def _nothing_kept(path: str, column: Column | None, counts: _Counts, max_length: int) -> str:
     if counts.long:
         return (
-            f"all {counts.long:,} lines of {path} are longer than data.max_length {max_length}: "
-            f"raise --data.max_length (the longest line has {counts.longest:,} characters)"
+            f"all {counts.long:,} lines of {path} are longer than max_length {max_length}: "
+            f"raise max_length (the longest line has {counts.longest:,} characters)"
         )
     if column is not None:
         return f"{path} has no text in column {str(column)!r}: choose another column"
@@ -191,15 +171,8 @@ class _CorpusBuilder:
         return self._files[-1]
 
     def add(self, text: str) -> None:
-        """Add a block of whole lines."""
+        r"""Add a block of lines that end in `\n`."""
         counts = self._files[-1]
-        line = _only_line(text)
-        if line is not None and not 0 < len(line) <= (_MAX_LENGTHS[-1] if self._choose_max_length else self.max_length):
-            # Dropped here, because encoding a long line would take many times the memory of an ordinary block.
-            counts.blank += line == ""
-            counts.long += line != ""
-            counts.longest = max(counts.longest, len(line))
-            return
         codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         first, length, blank = _find_lines(codes)
         counts.blank += blank
@@ -262,17 +235,8 @@ class _CorpusBuilder:
         )
 
 
-def _only_line(text: str) -> str | None:
-    """The line of a block of a single line, without the whitespace around it; None if the block has several or none."""
-    if not text:
-        return None
-    end = len(text) - (2 if text.endswith("\r\n") else text.endswith(("\n", "\r")))
-    several = text.find("\n", 0, end) >= 0 or text.find("\r", 0, end) >= 0
-    return None if several else text[:end].strip()
-
-
 def _find_lines(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Find the lines of a block of whole lines, without the whitespace around them.
+    r"""Find the lines of a block of lines that end in `\n`, without the whitespace around them.
 
     Args:
         codes: Code points of the block, shape `(N,)`.
@@ -281,14 +245,8 @@ def _find_lines(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[n
         Index in `codes` of the first character of each line that is not blank, shape `(L,)`; its number of characters,
         shape `(L,)`; and the number of blank lines.
     """
-    newline = codes == ord("\n")
-    breaks = newline | (codes == ord("\r"))
-    ends = np.flatnonzero(breaks)
-    begins = np.concatenate([[0], ends + 1])
-    ends = np.append(ends, len(codes))
-    # "\r\n" is one line end, not two, and no line follows the last line end.
-    pairs = int(np.count_nonzero(newline[1:] & (codes[:-1] == ord("\r"))))
-    lines = len(begins) - pairs - int(begins[-1] == len(codes))
+    ends = np.flatnonzero(codes == ord("\n"))
+    begins = np.concatenate([[0], ends[:-1] + 1])
     is_text = ~_SPACE[np.minimum(codes, len(_SPACE) - 1)]
     text = np.flatnonzero(is_text)
     # Number of non-space characters before each index, which turns an index into `codes` into one into `text`.
@@ -296,4 +254,4 @@ def _find_lines(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[n
     begins, ends = before[begins], before[ends]
     has_text = begins < ends
     first, last = text[begins[has_text]], text[ends[has_text] - 1]
-    return first, last - first + 1, lines - len(first)
+    return first, last - first + 1, len(has_text) - len(first)

@@ -12,11 +12,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from sequentia.data.batches import EvalBatches, TrainBatches
-from sequentia.data.cache import cached
-from sequentia.data.corpus import Corpus
+from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.data.hashing import distinct
 from sequentia.data.membership import Membership
-from sequentia.data.paths import expand, shown
+from sequentia.data.source import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.data.tables import check_column, table_format
 from sequentia.errors import UserError
@@ -58,10 +57,10 @@ class CharDataModule(LightningDataModule):
         val_path: File or files with the validation lines. If `val_path` or `test_path` is given, all lines of `path`
             are training lines.
         test_path: File or files with the test lines; see `val_path`.
-        column: The column of the examples, if all files are tables (.csv, .tsv, .json, .jsonl, also compressed): the
-            name of a column in the header line, or the number of a column, from 1, in a table without a header (its
-            first line is an example too). For JSON objects it is a key. Line breaks in a cell become spaces, empty
-            cells are blank lines. By default, tables are read as raw lines.
+        column: The column of the examples, if all files are tables (.csv, .tsv, .json, .jsonl, also compressed, or
+            .parquet): the name of a column in the header line, or the number of a column, from 1, in a table without a
+            header (its first line is an example too). For JSON objects it is a key. Line breaks in a cell become
+            spaces, empty cells are blank lines. By default, tables are read as raw lines.
         batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters
             (fewer if the vocabulary has more than 3,000), but at most an eighth of the training lines.
         seed: Seed of the split and of the order of the training lines.
@@ -94,10 +93,10 @@ class CharDataModule(LightningDataModule):
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("max_length", max_length, 1), ("seed", seed, 0)):
             if value is not None and value < least:
-                raise UserError(f"data.{name} must be at least {least}, got {value}")
+                raise UserError(f"{name} must be at least {least}, got {value}")
         if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1 and val_fraction + test_fraction < 1):
             raise UserError(
-                "data.val_fraction and data.test_fraction must be in [0, 1) and sum to less than 1, "
+                "val_fraction and test_fraction must be in [0, 1) and sum to less than 1, "
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
@@ -125,7 +124,7 @@ class CharDataModule(LightningDataModule):
         if self.column is None:
             self._warn_of_tables()
         paths = [path for paths in self._files for path in paths]
-        corpus = cached(paths, column=self.column, max_length=self.max_length, nfc=self.nfc)
+        corpus = read_corpus(paths, column=self.column, max_length=self.max_length, nfc=self.nfc)
         if len(corpus) == 1:
             raise UserError(f"{self.shown_path} has only one line: give at least two")
         return corpus
@@ -147,7 +146,7 @@ class CharDataModule(LightningDataModule):
         if len(split.train) == 0:
             raise UserError(
                 f"the training split is empty: {self.shown_path} has only {len(self.corpus)} lines; "
-                "add lines, or hold out none with --data.val_fraction 0 --data.test_fraction 0"
+                "add lines, or hold out none with val_fraction 0 and test_fraction 0"
             )
         return split
 
@@ -210,8 +209,8 @@ class CharDataModule(LightningDataModule):
         tables = [path for paths in self._files for path in paths if table_format(path) is not None]
         if tables:
             log.warning(
-                f"{shown(tables)}: read as raw lines; if the examples are one column of a table, choose it with "
-                "--data.column NAME_OR_NUMBER"
+                f"{shown(tables)}: read as raw lines; if the examples are one column of a table, give its "
+                "name or number as column"
             )
 
     @cached_property
@@ -235,7 +234,7 @@ class CharDataModule(LightningDataModule):
         if corpus.num_blank or corpus.num_long:
             log.info(
                 f"lines dropped: {corpus.num_blank:,} blank, "
-                f"{corpus.num_long:,} longer than data.max_length {corpus.max_length}"
+                f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
             )
         if corpus.num_joined:
             log.warning(f"line breaks in {corpus.num_joined:,} cells were replaced by spaces")

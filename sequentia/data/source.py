@@ -1,10 +1,11 @@
-"""Where data comes from: a packaged dataset, a local file or a URL, compressed or not, as bytes and as text."""
+"""Where lines come from: the files that a path means, and the text of each, whatever its compression."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+import codecs
+import glob
+import io
+import os
+from collections.abc import Iterator, Sequence
 from importlib import resources
-from tempfile import TemporaryFile
 from typing import IO, Any
 from zipfile import ZipFile
 
@@ -18,11 +19,53 @@ PACKAGED = {"names": "us-first-names-2018.txt"}
 """Datasets that come with the package: name -> file in sequentia/datasets."""
 
 _BLOCK = 1 << 22  # bytes per read, which bounds the memory of the temporary arrays
-_LONG_LINE = 1 << 16  # bytes of a line from which on it is not worth a larger block
-_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+_SHOWN = 3  # paths of a list that messages name
 
-Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
-"""Opens the data file at a path for reading bytes."""
+
+def expand(path: str | Sequence[str]) -> list[str]:
+    """The data files that a path or a list of paths means.
+
+    A pattern (`*`, `?`, `[...]`; `**` for directories of any depth) stands for the local files that match it, sorted by
+    code point. Directories and names that begin with a dot do not match. A path to an existing file is never a
+    pattern, and neither is a URL, where `?` starts a query.
+
+    Args:
+        path: One or several paths, each as `open_data` takes it, or a pattern.
+
+    Raises:
+        UserError: There is no path, a path is not a string, or a pattern matches no file.
+    """
+    paths = [path] if isinstance(path, str) else path
+    if not isinstance(paths, Sequence) or not all(isinstance(each, str) for each in paths):
+        raise UserError(f"a data path must be a string or a list of strings, got {str(path)[:40]!r}")
+    if not paths:
+        raise UserError("the list of data files is empty: give at least one file")
+    return [file for each in paths for file in _matches(each)]
+
+
+def _matches(path: str) -> list[str]:
+    pattern = os.path.expanduser(path.removeprefix("file://"))
+    is_url = get_protocol(path) not in ("file", "local")
+    if is_url or not glob.has_magic(pattern) or os.path.exists(pattern):
+        return [path]
+    files = sorted(file for file in glob.glob(pattern, recursive=True) if not os.path.isdir(file))
+    if not files:
+        in_list = "; a pattern in a list must be in quotes" if path.startswith("[") else ""
+        raise UserError(f"no data file matches {path!r}: give a pattern of existing files, a file, or a URL{in_list}")
+    return files
+
+
+def shown(path: str | Sequence[str]) -> str:
+    """One or several paths as given, for a message; a long list is shortened.
+
+    Example:
+        >>> shown(["a.txt", "b.txt"])
+        'a.txt, b.txt'
+    """
+    if isinstance(path, str):
+        return path
+    rest = f" and {len(path) - _SHOWN:,} more" if len(path) > _SHOWN else ""
+    return ", ".join(path[:_SHOWN]) + rest
 
 
 def open_data(path: str) -> Any:
@@ -47,54 +90,7 @@ def open_data(path: str) -> Any:
     except IsADirectoryError as error:
         raise UserError(f"{path} is a directory: give a file with one example per line") from error
     except Exception as error:  # fsspec's filesystems raise errors of their own libraries
-        raise UserError(f"cannot open {path}: {_reason(error)}") from error
-
-
-@contextmanager
-def download(paths: Iterable[str]) -> Iterator[Opener]:
-    """Copy every remote file among `paths` to disk, so that it can be read repeatedly but is downloaded once.
-
-    The copies are decompressed, and are deleted when the block ends. Local files and packaged datasets are not copied.
-
-    Args:
-        paths: Data files, as `open_data` takes them.
-
-    Yields:
-        A function like `open_data` that reads the copy if there is one.
-
-    Raises:
-        UserError: A file cannot be downloaded.
-    """
-    with ExitStack() as stack:
-        copies: dict[str, IO[bytes]] = {}
-        for path in paths:
-            if path not in copies and not is_local(path):
-                copies[path] = stack.enter_context(TemporaryFile())
-                _copy(path, copies[path])
-
-        def open_copy(path: str) -> AbstractContextManager[IO[bytes]]:
-            if path not in copies:
-                return open_data(path)
-            copies[path].seek(0)
-            return nullcontext(copies[path])  # stays open for the next reader
-
-        yield open_copy
-
-
-def is_local(path: str) -> bool:
-    """Whether a path is a packaged dataset or a local file, rather than a URL."""
-    return path in PACKAGED or get_protocol(path) in ("file", "local")
-
-
-def _copy(path: str, copy: IO[bytes]) -> None:
-    with open_data(path) as file:
-        while block := read_block(file, path):
-            try:
-                copy.write(block)
-            except OSError as error:
-                raise UserError(
-                    f"cannot download {path}: {error.strerror}; set TMPDIR to a directory with more free space"
-                ) from error
+        raise UserError(f"cannot open {path}: {reason(error)}") from error
 
 
 def _only_member(archive: ZipFile, path: str) -> IO[bytes]:
@@ -106,92 +102,61 @@ def _only_member(archive: ZipFile, path: str) -> IO[bytes]:
     return archive.open(names[0])
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: Exception) -> str:
+    """The message of another library's error, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def read_block(file: IO[bytes], name: str) -> bytes:
-    """Read the next bytes of an open file; empty at its end.
+def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
+    r"""Read an open UTF-8 file in blocks of whole lines, each of which ends in `\n`.
+
+    In the file, lines end in `\n`, `\r\n` or `\r`, and the last line may have no end. A byte order mark is dropped.
 
     Args:
         file: The open file.
         name: Its name in error messages.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    try:
-        return file.read(_BLOCK)
-    except Exception as error:  # a damaged archive, a broken connection
-        raise UserError(f"cannot read {name}: {_reason(error)}") from error
-
-
-def text_blocks(file: IO[bytes], name: str, *, whole_lines: bool = True) -> Iterator[str]:
-    r"""Read an open text file in blocks that end at the end of a line or of the file.
-
-    Lines end in `\n`, `\r\n` or `\r`. A line that does not end in the part of the file in which it begins may be a
-    block of its own, so that a long line does not make its neighbors' block longer.
-
-    Args:
-        file: The open file.
-        name: Its name in error messages.
-        whole_lines: Without it, blocks end anywhere, so a file of a single line is several blocks.
 
     Raises:
         UserError: The file cannot be read, or is not UTF-8 text.
     """
-    rest = bytearray()
-    offset = 0  # of `rest` in the file, in bytes
+    # An invalid byte becomes a lone surrogate, so that `_check_text` knows in which line it is.
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
+    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+    rest, line = "", 1
     while True:
-        read = read_block(file, name)
-        begun = len(rest)
-        rest += read
-        ends = [_last_character(rest)] if not whole_lines else _line_ends(rest, begun)
-        if not read:
-            ends = [len(rest)]
-        start = 0
-        for end in ends:
-            if end > start:
-                text = _decode(rest[start:end], name, offset + start)
-                yield text.removeprefix("\ufeff") if offset + start == 0 else text
-                start = end
-        del rest[:start]
-        offset += start
-        if not read:
+        try:
+            data = file.read(_BLOCK)
+        except Exception as error:  # a damaged archive, a broken connection
+            raise UserError(f"cannot read {name}: {reason(error)}") from error
+        text = rest + decoder.decode(data, final=not data)
+        if not data and text:
+            text = text.removesuffix("\n") + "\n"
+        end = text.rfind("\n") + 1
+        block, rest = text[:end], text[end:]
+        if block:
+            _check_text(block, name, line)
+            yield block
+            line += block.count("\n")
+        if not data:
             return
 
 
-def _line_ends(data: bytearray, begun: int) -> list[int]:
-    """Where to cut data after its last line end, and after its first line if that is long.
-
-    Args:
-        data: Bytes of the file.
-        begun: Number of bytes before which no line ends, except that the last of them may be a carriage return.
-    """
-    # A carriage return at the end of the data may be the first half of a line end.
-    last = max(data.rfind(b"\n", begun), data.rfind(b"\r", max(0, begun - 1), len(data) - 1)) + 1
-    first = _LINE_END.search(data, begun - 1) if begun > _LONG_LINE else None
-    return [last] if first is None else [first.end(), last]
-
-
-def _last_character(data: bytes | bytearray) -> int:
-    """A position that cuts no character of UTF-8 text in two: the end, or before a last character of several bytes."""
-    for i in range(len(data) - 1, max(-1, len(data) - 5), -1):
-        if data[i] < 0x80:  # one byte
-            break
-        if data[i] >= 0xC0:  # the first of several bytes
-            return i
-    return len(data)
-
-
-def _decode(data: bytes | bytearray, name: str, offset: int) -> str:
+def _check_text(block: str, name: str, line: int) -> None:
+    """Refuse invalid bytes and NUL characters; `line` is the number of the block's first line."""
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        hint = " (it looks like gzip: name it .gz)" if offset == 0 and data.startswith(b"\x1f\x8b") else ""
-        raise UserError(f"{name} is not UTF-8 text: byte {offset + error.start:,} is invalid{hint}") from error
-    nul = text.find("\0")
-    if nul >= 0:
-        offset += len(text[:nul].encode("utf-8"))
-        raise UserError(f"{name} is not a text file: byte {offset:,} is NUL (binary data, or UTF-16: save it as UTF-8)")
-    return text
+        block.encode("utf-8")
+    except UnicodeEncodeError as error:
+        hint = " (it looks like gzip: name it .gz)" if line == 1 and block.startswith("\x1f\udc8b") else ""
+        line += block.count("\n", 0, error.start)
+        raise UserError(f"{name} is not UTF-8 text: line {line:,} has an invalid byte{hint}") from error
+    if "\0" in block:
+        line += block.count("\n", 0, block.index("\0"))
+        raise UserError(
+            f"{name} is not a text file: line {line:,} has a NUL (binary data, or UTF-16: save it as UTF-8)"
+        )
+
+
+def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
+    r"""The lines of an open text file, each with its `\n`; see `text_blocks`."""
+    for block in text_blocks(file, name):
+        yield from io.StringIO(block)

@@ -1,10 +1,6 @@
-"""Tables (CSV, TSV, JSON and JSON lines) -> the cells of one column, as text with one cell per line.
-
-A table is read in blocks, as other data is, so memory does not grow with the number of rows.
-"""
+"""Tables (CSV, TSV, JSON, JSON lines and Parquet) -> the cells of one column, as text with one cell per line."""
 
 import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -13,22 +9,22 @@ from typing import IO, Any
 
 from fsspec.utils import infer_compression
 
-from sequentia.data.json_array import decoder, json_array
-from sequentia.data.source import text_blocks
+from sequentia.data.source import read_lines, reason, text_blocks
 from sequentia.errors import UserError
 from sequentia.text import shorten
 
-FORMATS = ("csv", "tsv", "json", "jsonl")
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 """Suffixes of tables."""
 
 _BLOCK = 1 << 20  # characters of the cells that are held at a time
 _MAX_CELL = 1 << 22  # characters; a cell that is longer is almost certainly an unclosed quote
-_MAX_LISTED = 100  # characters of a list of column names in a message
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # JSON can escape them, a UTF-8 text file cannot have them
+# A number becomes its text in the file, and NaN, which many programs write for a missing one, null.
+_decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None)
 
 Column = str | int
-"""A name in the header line or a key of JSON objects, or the number of a column of a table without header, from 1."""
+"""A name in the header line or a key of JSON objects, or the number of a column, from 1, of a table without header."""
 
 
 def table_format(path: str) -> str | None:
@@ -51,32 +47,17 @@ def check_column(column: str | int | None) -> Column | None:
     """The column that the option means; digits are a number.
 
     Raises:
-        UserError: It is neither a name nor a number, or the number is less than 1.
+        UserError: The number is less than 1.
     """
-    if isinstance(column, bool) or not isinstance(column, str | int | None):
-        raise UserError(f"data.column must be a name or a number, got {str(column)[:40]!r}")
     if isinstance(column, str) and column.isascii() and column.isdigit():
         column = int(column)
     if isinstance(column, int) and column < 1:
-        raise UserError(f"data.column counts from 1, got {column}")
+        raise UserError(f"column counts from 1, got {column}")
     return column
 
 
-def check_table(path: str) -> str:
-    """The format of a file in which a column has been chosen.
-
-    Raises:
-        UserError: The file is not a table.
-    """
-    found = table_format(path)
-    if found is None:
-        suffixes = ", ".join(f".{suffix}" for suffix in FORMATS)
-        raise UserError(f"data.column is for tables ({suffixes}), and {path} is none: omit --data.column")
-    return found
-
-
-class Cells:
-    """The cells of one column, as blocks of lines: an iterable over blocks, one cell per line.
+def cell_blocks(file: IO[bytes], name: str, column: Column) -> Iterator[tuple[str, int]]:
+    r"""Read one column of a table in blocks of lines, with one cell per line.
 
     Whitespace around a cell is removed, and a line break in it becomes a space. A cell that is missing or null is a
     blank line. A blank line of a table is a row whose cells are blank.
@@ -86,43 +67,42 @@ class Cells:
         name: Its path, which gives the format, and names the file in error messages.
         column: The column.
 
-    Attributes:
-        num_joined: Number of cells with a line break so far.
+    Yields:
+        Lines that end in `\n`, and the number of these that had a line break.
 
     Raises:
-        UserError: While iterating: the file is not a valid table, or does not have the column.
+        UserError: The file is not a valid table, or does not have the column.
     """
+    lines: list[str] = []
+    size = joined = 0
+    for cell in _cells(file, name, column):
+        text = cell.strip()
+        line = _LINE_BREAK.sub(" ", text)
+        joined += line != text
+        lines.append(line)
+        size += len(line) + 1
+        if size >= _BLOCK:
+            yield "\n".join(lines) + "\n", joined
+            lines, size, joined = [], 0, 0
+    if lines:
+        yield "\n".join(lines) + "\n", joined
 
-    def __init__(self, file: IO[bytes], name: str, column: Column) -> None:
-        self.file, self.name, self.column = file, name, column
-        self.num_joined = 0
 
-    def __iter__(self) -> Iterator[str]:
-        block: list[str] = []
-        size = 0
-        for cell in self._cells():
-            text = cell.strip()
-            if "\n" in text or "\r" in text:
-                text = _LINE_BREAK.sub(" ", text)
-                self.num_joined += 1
-            block.append(text)
-            size += len(text) + 1
-            if size >= _BLOCK:
-                yield "\n".join(block) + "\n"
-                block, size = [], 0
-        if block:
-            yield "\n".join(block) + "\n"
-
-    def _cells(self) -> Iterator[str]:
-        match check_table(self.name):
-            case "csv":
-                return _csv_cells(self.file, self.name, self.column, ",")
-            case "tsv":
-                return _csv_cells(self.file, self.name, self.column, "\t")
-            case "json":
-                return _json_cells(json_array(self.file, self.name), self.name, self.column)
-            case _:
-                return _json_cells(_json_lines(self.file, self.name), self.name, self.column)
+def _cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
+    match table_format(name):
+        case "csv":
+            return _csv_cells(file, name, column, ",")
+        case "tsv":
+            return _csv_cells(file, name, column, "\t")
+        case "json":
+            return _json_cells(_json_array(file, name), name, column, "item")
+        case "jsonl":
+            return _json_cells(_json_lines(file, name), name, column, "line")
+        case "parquet":
+            return _parquet_cells(file, name, column)
+        case _:
+            suffixes = ", ".join(f".{suffix}" for suffix in FORMATS)
+            raise UserError(f"column is for tables ({suffixes}), and {name} is not a table: omit column")
 
 
 def _csv_cells(file: IO[bytes], name: str, column: Column, delimiter: str) -> Iterator[str]:
@@ -131,7 +111,7 @@ def _csv_cells(file: IO[bytes], name: str, column: Column, delimiter: str) -> It
         if not row:
             yield ""
         elif width == 0:
-            width, index = len(row), _csv_index(row, name, column)
+            width, index = len(row), _index([cell.strip() for cell in row], name, column)
             if isinstance(column, int):  # otherwise this row is the header
                 yield row[index]
         elif len(row) == width:
@@ -143,23 +123,9 @@ def _csv_cells(file: IO[bytes], name: str, column: Column, delimiter: str) -> It
             )
 
 
-def _csv_index(row: list[str], name: str, column: Column) -> int:
-    """Index of the column in the first row."""
-    if isinstance(column, int):
-        if column > len(row):
-            raise UserError(f"{name} has no column {column}: it has {len(row):,}")
-        return column - 1
-    names = [cell.strip() for cell in row]
-    if (found := names.count(column.strip())) > 1:
-        raise UserError(f"{name} has {found:,} columns with the name {shorten(column, 40)!r}: rename all but one")
-    if found == 0:
-        raise _no_column(name, column, names)
-    return names.index(column.strip())
-
-
 def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line; a blank line is an empty row."""
-    reader = csv.reader(_lines(file, name), delimiter=delimiter, strict=True)
+    reader = csv.reader(read_lines(file, name), delimiter=delimiter, strict=True)
     limit = csv.field_size_limit(_MAX_CELL)  # global, so it is restored
     line = 1
     try:
@@ -167,93 +133,114 @@ def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int,
             yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        if "field larger than" in str(error):
-            raise UserError(
-                f"line {line:,} of {name} has a cell of more than {_MAX_CELL:,} characters: "
-                "close its quote, or shorten it"
-            ) from error
-        kind = "CSV" if delimiter == "," else "TSV"
         raise UserError(
-            f"line {line:,} of {name} is not valid {kind} ({error}): a cell that contains a double quote must be in "
-            'double quotes, with each quote in it doubled ("")'
+            f"line {line:,} of {name} is not valid {'CSV' if delimiter == ',' else 'TSV'} ({error}): a cell that "
+            'contains a double quote must be in double quotes, with each quote in it doubled ("")'
         ) from error
     finally:
         csv.field_size_limit(limit)
 
 
-def _lines(file: IO[bytes], name: str) -> Iterator[str]:
-    """The lines with their ends."""
-    for block in text_blocks(file, name):
-        yield from io.StringIO(block, newline="")  # "": a line ends in \n, \r\n or \r, which is kept
+def _index(names: list[str], name: str, column: Column) -> int:
+    """Index of a column, given the names of all columns."""
+    if isinstance(column, int):
+        if column > len(names):
+            raise UserError(f"{name} has no column {column}: it has {len(names):,}")
+        return column - 1
+    column = column.strip()
+    if (found := names.count(column)) > 1:
+        raise UserError(f"{name} has {found:,} columns with the name {shorten(column, 40)!r}: rename all but one")
+    if found == 0:
+        raise _no_column(name, column, names)
+    return names.index(column)
 
 
-def _json_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, Any]]:
-    """The values of a file with one JSON value per line, and their line numbers; None for a blank line."""
-    for number, line in enumerate(_lines(file, name), start=1):
-        try:
-            yield number, None if line.isspace() else decoder.decode(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"line {number:,} of {name} is not valid JSON ({error.msg} at column {error.colno:,}): "
-                "give one JSON object per line, or name a file with one JSON array .json"
-            ) from error
-        except RecursionError as error:
-            raise UserError(f"line {number:,} of {name} is nested too deeply: give one flat object per line") from error
+def _json_array(file: IO[bytes], name: str) -> Iterator[Any]:
+    """The elements of a file that is one JSON array."""
+    rows = _decoded("".join(text_blocks(file, name)), name)
+    if not isinstance(rows, list):
+        raise UserError(f"{name} is not a JSON array: give one array, or name a file with one object per line .jsonl")
+    yield from rows
 
 
-def _json_cells(rows: Iterable[tuple[int, Any]], name: str, column: Column) -> Iterator[str]:
+def _json_lines(file: IO[bytes], name: str) -> Iterator[Any]:
+    """The values of a file with one JSON value per line; None for a blank line."""
+    for number, line in enumerate(read_lines(file, name), start=1):
+        yield None if line.isspace() else _decoded(line, f"line {number:,} of {name}")
+
+
+def _decoded(text: str, name: str) -> Any:
+    try:
+        return _decoder.decode(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(
+            f"{name} is not valid JSON ({reason(error)}): a .json file is one array, and a .jsonl file has one object "
+            "per line"
+        ) from error
+
+
+def _json_cells(rows: Iterable[Any], name: str, column: Column, unit: str) -> Iterator[str]:
     """The cells of one column of JSON values.
 
     An object has the columns that its keys name, an array is a row of columns, and any other value is the only column.
     """
     keys: list[str] = []  # of the first object
     found = False
-    for line, row in rows:
-        where = f"line {line:,} of {name}"
+    for number, row in enumerate(rows, start=1):
+        where = f"{unit} {number:,} of {name}"
         if isinstance(row, dict):
             keys = keys or list(row)
             found = found or str(column) in row
-            yield _json_text(row.get(str(column)), where, column)
+            yield _text(row.get(str(column)), where, column)
         elif row is None:
             yield ""
         elif isinstance(column, str):
-            raise UserError(f"{where} is {_kind(row)}, which has no keys: give the number of a column as --data.column")
+            raise UserError(f"{where} is {_kind(row)}, which has no keys: give the number of a column")
         else:
             cells = row if isinstance(row, list) else [row]
-            if column > len(cells):
-                raise UserError(f"{where} has no column {column}: it has {len(cells):,}")
-            yield _json_text(cells[column - 1], where, column)
+            yield _text(cells[_index(cells, where, column)], where, column)
     if keys and not found:
         raise _no_column(name, column, keys)
 
 
-def _json_text(cell: Any, where: str, column: Column) -> str:
-    """The text of a JSON value; empty for null."""
+def _parquet_cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise UserError(f"{name} cannot be read without pyarrow: pip install pyarrow") from error
+    try:
+        table = ParquetFile(file)
+        names = table.schema_arrow.names
+        index = _index(names, name, column)
+        for batch in table.iter_batches(columns=[names[index]]):
+            for cell in batch.column(0).to_pylist():
+                yield _text(cell, name, column)
+    except (ArrowException, OSError) as error:
+        raise UserError(f"cannot read {name}: {reason(error)}") from error
+
+
+def _text(cell: Any, where: str, column: Column) -> str:
+    """The text of a JSON or Parquet value; empty for null."""
     if cell is None:
         return ""
-    if not isinstance(cell, str):
+    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
         raise UserError(
             f"{where} has {_kind(cell)} in column {shorten(str(column), 40)!r}: an example is a string or a number; "
             "choose another column"
         )
-    if _NOT_TEXT.search(cell):
-        raise UserError(
-            f"{where} has an escaped NUL or lone surrogate in column {shorten(str(column), 40)!r}: remove it"
-        )
-    return cell
+    text = str(cell)
+    if _NOT_TEXT.search(text):
+        raise UserError(f"{where} has a NUL or half a surrogate pair in column {shorten(str(column), 40)!r}: remove it")
+    return text
 
 
 def _kind(value: Any) -> str:
-    names = {bool: "true or false", list: "an array", dict: "an object"}
-    return names.get(type(value), "a string or number")
+    names = {bool: "true or false", list: "an array", dict: "an object", str: "a string or number"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _no_column(name: str, column: Column, names: list[str]) -> UserError:
     """The error for a column that a table does not have."""
-    listed = ""
-    for i, each in enumerate(names):
-        listed += (", " if i else "") + shorten(each, 40)
-        if len(listed) > _MAX_LISTED and i + 1 < len(names):
-            listed += f", and {len(names) - i - 1:,} more"
-            break
-    return UserError(f"{name} has no column {shorten(str(column), 40)!r}: choose one of {listed}")
+    known = shorten(", ".join(names), 100)
+    return UserError(f"{name} has no column {shorten(str(column), 40)!r}: choose one of {known}")

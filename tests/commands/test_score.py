@@ -148,7 +148,7 @@ class TestErrors:
     def test_a_file_must_be_utf_8_text(self, command: Command, run: Path) -> None:
         ended = command("score", "--ckpt_path", run, stdin=b"a\n\xff\n")
         assert ended.code == 2
-        assert ended.err == "sequentia: stdin is not UTF-8 text: byte 2 is invalid\n"
+        assert ended.err == "sequentia: stdin is not UTF-8 text: line 2 has an invalid byte\n"
 
     def test_without_any_run_the_error_says_how_to_train_a_model(
         self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

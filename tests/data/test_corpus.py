@@ -1,5 +1,6 @@
 """Any file is read exactly as by an independent reader in plain Python, or refused with a message."""
 
+import io
 import re
 import tempfile
 import tracemalloc
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from sequentia.data import source
 from sequentia.data.corpus import Corpus, default_max_length, read_corpus
+from sequentia.data.source import read_lines
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
@@ -60,7 +62,6 @@ def check(content: bytes, max_length: int, block: int) -> None:
         file.write(content)
         file.flush()
         patch.setattr(source, "_BLOCK", block)
-        patch.setattr(source, "_LONG_LINE", block // 2)
         if expected is None:
             with pytest.raises(UserError):
                 read_corpus([file.name], max_length=max_length)
@@ -71,6 +72,9 @@ def check(content: bytes, max_length: int, block: int) -> None:
             file.flush()
             assert same(read_corpus([file.name], max_length=max_length), corpus)
     kept, blank, long = expected
+    stripped = [line.strip() for line in read_lines(io.BytesIO(content), "file")]
+    assert [line for line in stripped if 0 < len(line) <= max_length] == kept
+    assert stripped.count("") == blank
     assert lines(corpus) == kept
     assert (corpus.num_blank, corpus.num_long) == (blank, long)
     assert corpus.vocabulary.characters == "".join(sorted(set("".join(kept))))
@@ -117,29 +121,21 @@ def test_a_line_of_a_million_characters_is_dropped_by_default_and_kept_on_reques
     assert read_corpus([path], max_length=1_000_000).longest == 1_000_000
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"emma\rava\r" * 200_000, id="carriage returns"),
-        pytest.param(b"emma\n" + b"x" * 700_000 + b"\n" + b"emma\nava\n" * 200_000, id="a long line"),
-        pytest.param(b"emma\n" + b" " * 700_000 + b"\n" + b"emma\nava\n" * 200_000, id="a long blank line"),
-        pytest.param(b"emma\n" + b"x\n" * 10 + b"x" * 700_000, id="a long line without an end"),
-    ],
-)
-def test_long_lines_and_other_line_ends_take_no_more_memory(
-    content: bytes, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+def test_temporary_memory_does_not_grow_with_the_number_of_lines(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, end: bytes
 ) -> None:
-    """Scaled down: a line is 2.7 times as long as a block, as one of 10 MB is in blocks of 4 MB."""
-    monkeypatch.setattr(source, "_BLOCK", 1 << 18)
-    monkeypatch.setattr(source, "_LONG_LINE", 1 << 12)
-    ordinary = write(b"emma\nava\n" * 200_000)
-    peaks = []
-    for path in (ordinary, ordinary, write(content, "other")):
+    """Only the arrays grow, which are in memory twice when their blocks are joined."""
+    monkeypatch.setattr(source, "_BLOCK", 1 << 16)
+    temporary = []
+    for repeats in (1_000, 1_000, 400_000):  # the first call also fills caches
+        path = write((b"emma" + end + b"ava" + end) * repeats)
         tracemalloc.start()
-        read_corpus([path])
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        corpus = read_corpus([path])
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peaks[2] <= 1.05 * peaks[1]
+        temporary.append(peak - 2 * (corpus.ids.nbytes + corpus.offsets.nbytes + corpus.hashes.nbytes))
+    assert temporary[2] <= temporary[1]
 
 
 def test_nfc_makes_composed_and_decomposed_characters_equal(write: Callable[..., str]) -> None:
@@ -182,7 +178,7 @@ def test_lines_are_counted_per_file(write: Callable[..., str]) -> None:
         (["", " "], "bad has only blank lines: give a file with one example per line"),
         (
             ["y" * 11, "", "z" * 10],
-            r"all 2 lines of .*bad are longer than data\.max_length 8: raise --data\.max_length "
+            r"all 2 lines of .*bad are longer than max_length 8: raise max_length "
             r"\(the longest line has 11 characters\)",
         ),
     ],

@@ -1,7 +1,8 @@
 """The data module's options: the default batch size, the ranges, and the log line that reports the data."""
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,45 @@ def test_the_packaged_names_are_reported_with_their_documented_size(caplog: pyte
     assert "batches of 256 lines" in caplog.messages[0]
 
 
+def checksum(arrays: Iterable[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.astype("<i8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def test_fingerprint_split_and_batches_of_a_file_never_change(write: Callable[..., str]) -> None:
+    """Checkpoints record the fingerprint; another split would mix the training and test lines of earlier runs."""
+    csv = write('id,name\r\n1,"zoë\r\nx"\r\n2,\r\n3,emma\r\n4, 李 \r\n5,a.b\r\n'.encode("utf-8-sig"), "a.csv")
+    jsonl = write(b'{"name": "ava"}\n{"name": 1.50}\n\n{"name": null}\n{"id":2}\n{"name":"mi\\na"}\n', "b.jsonl")
+    text = write("\ufeffzoë\r\n  emma \r\rava\n\u3000\n李".encode(), "c.txt")
+    nothing_held_out: dict[str, Any] = {"val_fraction": 0, "test_fraction": 0}
+    for data, *expected in (
+        (CharDataModule(), "ea538524fafaee158e8db43267d08052", "9466e9662632844d", "057bdcfd590d95aa"),
+        (
+            CharDataModule([csv, jsonl], column="name", **nothing_held_out),
+            *("2278ea8c9559d34015c49c2ce2b6c684", "81845a01dafa45c9", "1eeda7085bade202"),
+        ),
+        (
+            CharDataModule(text, **nothing_held_out),
+            *("e67f510a28dd84edcb9605c4a81eaf4e", "a1e03200f1f82ad2", "64557aef5540c40c"),
+        ),
+    ):
+        context, target, position, _ = next(iter(data.train_dataloader()))
+        batch = checksum(tensor.numpy() for tensor in (context, target, position))
+        assert [
+            data.state_dict()["fingerprint"],
+            checksum((data.split.train, data.split.val, data.split.test)),
+            batch,
+        ] == expected
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "data.batch_size must be at least 1, got 0"),
-        ({"max_length": 0}, "data.max_length must be at least 1, got 0"),
-        ({"seed": -1}, "data.seed must be at least 0, got -1"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"max_length": 0}, "max_length must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"val_fraction": -0.1}, "must be in [0, 1) and sum to less than 1, got -0.1 and 0.1"),
         ({"val_fraction": 0.5, "test_fraction": 0.5}, "must be in [0, 1) and sum to less than 1, got 0.5 and 0.5"),
     ],

@@ -1,13 +1,13 @@
-"""Files, URLs and archives give the same corpus; a URL is downloaded once; unreadable data is refused by name."""
+"""Any way to give a file gives the same corpus: a pattern, a list, a URL, an archive; others are refused by name."""
 
 import bz2
-import errno
 import gzip
 import io
+import logging
 import lzma
 import os
+import random
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from sequentia.data import CharDataModule, cache, source
+from sequentia.data import CharDataModule, source
 from sequentia.data.corpus import read_corpus
+from sequentia.data.source import expand, shown
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
 CONTENT = "zoë\nemma\n\nava\n".encode()
+WORDS = [a + b + c for a in "bcdfghjklm" for b in "aeiou" for c in ("n", "la", "rin", "tte", "")]
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -58,145 +60,154 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_a_compressed_file_is_read_as_the_plain_file_is(write: Callable[..., str], name: str) -> None:
-    assert same(read_corpus([write(ARCHIVES[name], name)]), read_corpus([write(CONTENT, "plain.txt")]))
-
-
-@pytest.mark.parametrize("min_bytes", [1, 1 << 30], ids=["cached", "uncached"])
-@pytest.mark.parametrize("name", ARCHIVES)
-def test_a_url_is_downloaded_once_and_read_as_the_local_file_is(
-    write: Callable[..., str],
-    opened: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    min_bytes: int,
+def test_a_compressed_file_and_a_url_that_is_read_once_give_the_corpus_of_the_plain_file(
+    write: Callable[..., str], opened: list[str], name: str
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_MIN_BYTES", min_bytes)
+    plain = read_corpus([write(CONTENT, "plain.txt")])
+    assert same(read_corpus([write(ARCHIVES[name], name)]), plain)
     MemoryFileSystem().pipe_file(f"/{name}", ARCHIVES[name])
     opened.clear()
-    corpus = CharDataModule(f"memory://{name}").corpus
+    assert same(CharDataModule(f"memory://{name}").corpus, plain)
     assert opened == [f"/{name}"]
-    assert same(corpus, read_corpus([write(CONTENT)]))
-
-
-def test_a_url_given_twice_is_downloaded_once(write: Callable[..., str], opened: list[str]) -> None:
-    MemoryFileSystem().pipe_file("/data.txt", CONTENT)
-    opened.clear()
-    corpus = CharDataModule("memory://data.txt", val_path="memory://data.txt").corpus
-    assert opened == ["/data.txt"]
-    assert same(corpus, read_corpus([write(CONTENT)] * 2))
-
-
-def test_local_files_and_packaged_datasets_are_not_copied(
-    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_copy() -> None:
-        raise AssertionError("a local file was copied")
-
-    monkeypatch.setattr(source, "TemporaryFile", no_copy)
-    path = write(CONTENT)
-    for local in (path, f"file://{path}"):
-        assert len(CharDataModule(local).corpus) == 3
-    assert len(CharDataModule("names").corpus) == 32_257
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("junk.txt", b"ab\n\xff\n", "memory://junk.txt is not UTF-8 text: byte 3 is invalid"),
-        ("zeros.txt", b"a\0b\n", "memory://zeros.txt is not a text file: byte 1 is NUL"),
+        ("junk.txt", b"ab\n\xff\n", "memory://junk.txt is not UTF-8 text: line 2 has an invalid byte"),
+        ("zeros.txt", b"a\0b\n", "memory://zeros.txt is not a text file: line 1 has a NUL"),
         ("empty.txt", b"", "memory://empty.txt is empty: give a file with one example per line"),
-        ("broken.gz", gzip.compress(CONTENT, mtime=0)[:-9], "cannot read memory://broken.gz"),
-        ("two.zip", zipped({"a": CONTENT, "b": CONTENT}), "memory://two.zip contains 2 files"),
+        ("broken.gz", gzip.compress(CONTENT, mtime=0)[:-9], "cannot read memory://broken.gz: "),
+        ("two.zip", zipped({"a": CONTENT, "b": CONTENT}), "memory://two.zip contains 2 files: give an archive with"),
+        (
+            "data.txt",
+            gzip.compress(CONTENT, mtime=0),
+            "memory://data.txt is not UTF-8 text: line 1 has an invalid byte (it looks like gzip: name it .gz)",
+        ),
+        ("utf-16", "emma\n".encode("utf-16"), "memory://utf-16 is not UTF-8 text: line 1"),
+        ("utf-16-le", "emma\n".encode("utf-16-le"), "memory://utf-16-le is not a text file: line 1 has a NUL"),
     ],
 )
 @pytest.mark.usefixtures("opened")
-def test_a_url_that_cannot_be_read_is_refused_by_its_own_name(name: str, content: bytes, message: str) -> None:
+def test_a_file_that_cannot_be_read_is_refused_by_its_name(name: str, content: bytes, message: str) -> None:
     MemoryFileSystem().pipe_file(f"/{name}", content)
     with pytest.raises(UserError, match=f"^{re.escape(message)}"):
         CharDataModule(f"memory://{name}").corpus  # noqa: B018
 
 
 @pytest.mark.usefixtures("opened")
-def test_a_missing_url_and_an_unknown_protocol_are_refused() -> None:
-    with pytest.raises(UserError, match=r"^no data file 'memory://nowhere\.txt': give a file, a URL, or a packaged"):
-        CharDataModule("memory://nowhere.txt").corpus  # noqa: B018
-    with pytest.raises(UserError, match=r"^cannot open nonsense://data\.txt: .*nonsense"):
-        CharDataModule("nonsense://data.txt").corpus  # noqa: B018
-
-
-@pytest.mark.usefixtures("opened")
-def test_a_download_that_does_not_fit_on_the_disk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    class FullDisk(io.BytesIO):
-        def write(self, _: Any) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(source, "TemporaryFile", FullDisk)
-    MemoryFileSystem().pipe_file("/data.txt", CONTENT)
-    with pytest.raises(UserError, match=r"^cannot download memory://data\.txt: No space left on device; set TMPDIR"):
-        CharDataModule("memory://data.txt").corpus  # noqa: B018
-
-
-def test_no_copy_is_left_after_reading(opened: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    MemoryFileSystem().pipe_file("/data.txt", CONTENT)
-    opened.clear()
-    with source.download(["memory://data.txt"]) as open_file:
-        for _ in range(2):
-            with open_file("memory://data.txt") as file:
-                assert file.read() == CONTENT
-        copy = file
-    assert copy.closed
-    assert list(tmp_path.iterdir()) == []
-    assert opened == ["/data.txt"]
-
-
-@pytest.mark.parametrize("cut", [5, 20, -1])
-def test_a_truncated_archive_is_refused_by_name(write: Callable[..., str], cut: int) -> None:
-    path = write(gzip.compress(b"emma\nava\n" * 50)[:cut], "data.gz")
-    with pytest.raises(UserError, match=r"^cannot read .*data\.gz: "):
-        read_corpus([path])
-
-
-def test_gzip_without_its_extension_is_refused_with_the_remedy(write: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match=r"is not UTF-8 text: byte 1 is invalid \(it looks like gzip: name it \.gz\)"):
-        read_corpus([write(gzip.compress(CONTENT), "data.txt")])
-
-
-@pytest.mark.parametrize("number", [0, 2])
-def test_a_zip_archive_without_exactly_one_file_is_refused(number: int, write: Callable[..., str]) -> None:
-    path = write(zipped({f"{i}.txt": CONTENT for i in range(number)}), "data.zip")
-    with pytest.raises(UserError, match=rf"data\.zip contains {number} files: give an archive with one file"):
-        read_corpus([path])
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_other_encodings_are_refused(write: Callable[..., str], encoding: str) -> None:
-    with pytest.raises(UserError, match=r"not UTF-8|NUL"):
-        read_corpus([write("emma\nava\n".encode(encoding))])
-
-
-def test_a_directory_a_missing_file_and_an_empty_device_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is a directory: give a file with one example per line"):
-        read_corpus([str(tmp_path)])
-    missing = str(tmp_path / "nowhere.txt")
-    with pytest.raises(
-        UserError, match=re.escape(f"no data file {missing!r}: give a file, a URL, or a packaged dataset")
+def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    for path, message in (
+        ("memory://nowhere.txt", "no data file 'memory://nowhere.txt': give a file, a URL, or a packaged dataset"),
+        ("nowhere.txt", "no data file 'nowhere.txt': give a file, a URL, or a packaged dataset (names)"),
+        ("nonsense://data.txt", "cannot open nonsense://data.txt: "),
+        (str(tmp_path), f"{tmp_path} is a directory: give a file with one example per line"),
+        (os.devnull, "/dev/null is empty: give a file with one example per line"),
     ):
-        read_corpus([missing])
-    with pytest.raises(UserError, match="/dev/null is empty: give a file with one example per line"):
-        read_corpus([os.devnull])
+        with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+            read_corpus([path])
 
 
-def test_the_error_gives_the_offset_of_the_bad_byte_across_blocks(
-    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("block", [1, 4, 1 << 22])
+def test_the_error_names_the_line_of_the_bad_byte_across_blocks(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    invalid, nul = write(b"emma\nava\n\xffmia\n", "invalid"), write("zoë\nava\n\0mia\n".encode(), "nul")
-    for block in (1, 4, 1 << 22):
-        monkeypatch.setattr(source, "_BLOCK", block)
-        with pytest.raises(UserError, match="byte 9 is invalid"):
-            read_corpus([invalid])
-        with pytest.raises(UserError, match="byte 9 is NUL"):
-            read_corpus([nul])
+    monkeypatch.setattr(source, "_BLOCK", block)
+    for content, message in (
+        (b"emma\r\nava\r\rli\xff\nmia\n", "line 4 has an invalid byte"),
+        ("zoë\nava\nx\0mia".encode(), "line 3 has a NUL"),
+        ("zoë\nava".encode()[:-4] + b"\xc3", "line 1 has an invalid byte"),
+    ):
+        with pytest.raises(UserError, match=message):
+            read_corpus([write(content)])
+
+
+def lines_of(data: CharDataModule) -> list[str]:
+    return [data.corpus.line(i) for i in range(len(data.corpus))]
+
+
+def test_a_list_and_a_pattern_equal_the_concatenation_and_split_alike(
+    write: Callable[..., str], tmp_path: Path
+) -> None:
+    whole = CharDataModule(write(WORDS * 2, "whole"))
+    write(WORDS[100:] + WORDS, "b.txt")
+    write(WORDS[:100], "a.txt")
+    for path in ([str(tmp_path / "a.txt"), str(tmp_path / "b.txt")], str(tmp_path / "?.txt"), [f"{tmp_path}/*.txt"]):
+        data = CharDataModule(path)
+        assert lines_of(data) == lines_of(whole)
+        assert data.vocabulary == whole.vocabulary
+        for name in ("train", "val", "test"):
+            assert getattr(data.split, name).tolist() == getattr(whole.split, name).tolist()
+
+
+def test_matches_are_sorted_and_neither_directories_nor_dotfiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["B.txt", "a10.txt", "a2.txt", "z.txt", "é.txt"]
+    for name in random.Random(0).sample([*names, ".hidden.txt", "a.gz"], 7):
+        Path(name).write_text("emma\n")
+    Path("dir.txt").mkdir()
+    Path("dir.txt/deep.txt").write_text("ava\n")
+    assert expand("*.txt") == names
+    assert expand(["z.txt", "a*.txt"]) == ["z.txt", "a10.txt", "a2.txt"]
+    assert expand("**/deep.*") == ["dir.txt/deep.txt"]
+    assert expand("*.gz") == ["a.gz"]
+    assert expand(f"file://{tmp_path}/z.*") == [f"{tmp_path}/z.txt"]
+
+
+def test_an_existing_file_a_url_and_a_packaged_name_are_not_patterns(write: Callable[..., str]) -> None:
+    write(["no"], "b1.txt")
+    literal = write(["emma"], "b[1].txt")
+    assert expand(literal) == [literal]
+    for path in ("https://a.org/names.txt?raw=1", "memory://*.txt", "names", "nowhere.txt"):
+        assert expand(path) == [path]
+    corpus = CharDataModule([literal, "names"]).corpus
+    assert corpus.lines_per_file == (1, 32_257)
+    assert corpus.line(0) == "emma"
+
+
+def test_patterns_without_match_and_empty_lists_are_refused() -> None:
+    with pytest.raises(UserError, match=r"^no data file matches 'x\*\.txt': give a pattern of existing files"):
+        CharDataModule(["names", "x*.txt"]).corpus  # noqa: B018
+    with pytest.raises(UserError, match=r"^no data file matches '\[\*\.txt\]': .*in a list must be in quotes"):
+        expand("[*.txt]")
+    with pytest.raises(UserError, match="the list of data files is empty: give at least one"):
+        expand([])
+    for path in (5, ["a.txt", 5]):
+        with pytest.raises(UserError, match=r"^a data path must be a string or a list of strings, got"):
+            expand(path)  # type: ignore[arg-type]
+
+
+def test_an_error_in_a_file_of_several_names_that_file(write: Callable[..., str], tmp_path: Path) -> None:
+    write(["emma"], "a.txt")
+    for content, message in ((b"ab\n\xff", "is not UTF-8 text: line 2"), (b"\n", "has only blank lines")):
+        bad = write(content, "b.txt")
+        with pytest.raises(UserError, match=f"^{re.escape(bad)} {message}"):
+            CharDataModule(f"{tmp_path}/*.txt").corpus  # noqa: B018
+
+
+def test_ready_made_splits_may_have_several_files_each(write: Callable[..., str], tmp_path: Path) -> None:
+    for i, lines in enumerate((["a"], ["b", "c"], ["d"], ["e", "f"], ["g"])):
+        write(lines, f"{i}.txt")
+    train, val, test = f"{tmp_path}/[01].txt", [f"{tmp_path}/2.txt", f"{tmp_path}/3.txt"], f"{tmp_path}/4.txt"
+    for data, expected in (
+        (CharDataModule(train, val, test), ["abc", "def", "g"]),
+        (CharDataModule(train, val), ["abc", "def", ""]),
+        (CharDataModule(train, test_path=val), ["abc", "", "def"]),
+    ):
+        splits = (data.split.train, data.split.val, data.split.test)
+        assert ["".join(data.corpus.line(int(i)) for i in lines) for lines in splits] == expected
+
+
+def test_the_log_names_the_path_as_given_the_number_of_files_and_repeated_files(
+    write: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, _ = write(["emma"], "a.txt"), write(["ava"], "b.txt")
+    with caplog.at_level(logging.INFO, "sequentia"):
+        CharDataModule(f"{tmp_path}/*.txt", val_fraction=0, test_fraction=0).setup("fit")
+        CharDataModule([a, a], val_fraction=0, test_fraction=0).setup("fit")
+    assert caplog.messages[0].startswith(f"data {tmp_path}/*.txt (2 files): 2 lines (2 distinct)")
+    assert caplog.messages[1].startswith(f"data {a}, {a} (2 files): 2 lines (1 distinct)")
+    assert caplog.messages[2:] == [f"files given more than once, so their lines count more than once: {a}"]
+    assert shown(list("abcde")) == "a, b, c and 2 more"

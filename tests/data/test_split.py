@@ -79,7 +79,7 @@ def test_dropped_lines_are_counted_and_reported(write: Callable[..., str], caplo
     data = CharDataModule(write(["emma", "", " ", "x" * 9, "ava"]), max_length=8, val_fraction=0, test_fraction=0)
     with caplog.at_level(logging.INFO, "sequentia"):
         data.setup("fit")
-    assert "lines dropped: 2 blank, 1 longer than data.max_length 8" in caplog.text
+    assert "lines dropped: 2 blank, 1 longer than max_length 8" in caplog.text
     assert data.splits_of(["emma", "noa", "ava", ""]) == ["train", "new", "train", "new"]
 
 
