@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sequentia.errors import UserError
 from sequentia.export.output import creating, optional_module
 from sequentia.inference.model import evaluating
-from sequentia.models import LanguageModel
+from sequentia.models import LanguageModel, NGram
 from sequentia.vocabulary import BOUNDARY
 
 _OPSET = 18  # the newest ONNX opset that PyTorch's tracing exporter writes
@@ -34,13 +34,13 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
     of the example input (as of PyTorch 2.13).
 
     Args:
-        model: Any architecture that declares `exports_onnx`.
+        model: Any network.
         out: The file of `forward`; none of the three may exist yet.
 
     Raises:
         UserError: The architecture cannot be exported, a file exists or cannot be written, or onnx is not installed.
     """
-    if not model.exports_onnx:
+    if any(isinstance(module, NGram) for module in model.modules()):
         raise UserError(f"this {type(model).__name__} searches in tables, which onnx cannot: export a network")
     optional_module("onnx")  # the exporter needs it
     stem = out.name.removesuffix(".onnx")

@@ -53,8 +53,8 @@ class LanguageModel(LightningModule, ABC):
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
-    `vocabulary_dims`, `position_dims`, `data_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`,
-    `allows_zero_probability`, `pair_counts`, `input_embedding`, `attention` and `exports_onnx`.
+    `vocabulary_dims`, `position_dims`, `data_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`
+    and `allows_zero_probability`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -72,7 +72,6 @@ class LanguageModel(LightningModule, ABC):
         hidden_lr_factor: Multiplies the optimizer's learning rate of the hidden matrices.
         run: The run directory that the model was loaded from; None for a new model.
         data_state: The fingerprint of the lines that it was trained on, as its checkpoint records it; None if unknown.
-        logs_train_loss: Whether the model logs its training loss itself, as it does under a plain Trainer.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         allows_zero_probability: Whether a weight may be minus infinity, as the logit of a probability of 0.
@@ -107,7 +106,6 @@ class LanguageModel(LightningModule, ABC):
         self.hidden_lr_factor = 1.0
         self.run: Path | None = None
         self.data_state: object = None
-        self.logs_train_loss = True
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
@@ -140,11 +138,6 @@ class LanguageModel(LightningModule, ABC):
     def describe(self) -> str:
         """Architecture and number of parameters."""
         return f"{type(self).__name__} with {self.num_parameters:,} parameters"
-
-    @property
-    def exports_onnx(self) -> bool:
-        """Whether ONNX has the operations of `forward` and `step`."""
-        return True
 
     @abstractmethod
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
@@ -180,25 +173,6 @@ class LanguageModel(LightningModule, ABC):
         Muon orthogonalizes exactly these; query, key and value projections in one matrix count as 3.
         """
         return {}
-
-    def input_embedding(self) -> Tensor | None:
-        """The weight with a vector per token that the model reads, `(V, C)`; None if it has none."""
-        return None
-
-    def attention(self, context: Tensor) -> Tensor | None:
-        """Attention weights: how much each position reads from each other; None without attention.
-
-        Args:
-            context: One line per row, `(B, T)` long.
-
-        Returns:
-            `(B, layers, heads, T, T)`; each row sums to 1.
-        """
-        return None
-
-    def pair_counts(self) -> Tensor | None:
-        """Counts of character pairs `(V, V)` for the heat map; None if the model does not count pairs."""
-        return None
 
     @abstractmethod
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
@@ -238,9 +212,9 @@ class LanguageModel(LightningModule, ABC):
         return self.nll_sum(batch) / batch.total
 
     def training_step(self, batch: Batch) -> Tensor | None:
-        """The loss to minimize, a scalar."""
+        """The loss to minimize, a scalar; logged unless a callback has `logs_train_loss`."""
         loss = self.training_loss(batch)
-        if self.logs_train_loss:
+        if not any(getattr(callback, "logs_train_loss", False) for callback in self.trainer.callbacks):
             self.log("train/loss", loss.detach(), batch_size=1)
         return loss
 
@@ -321,13 +295,12 @@ class LanguageModel(LightningModule, ABC):
         mark(checkpoint, type(self))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained on another vocabulary, or for another context length if that matters.
+        """Refuse weights that were trained on another vocabulary.
 
         Raises:
-            UserError: The weights would change their meaning.
+            UserError: The vocabularies differ.
         """
         self.check_vocabulary(Vocabulary(checkpoint["hyper_parameters"]["vocabulary"]))
-        self.check_context_length(checkpoint["hyper_parameters"]["context_length"])
 
     def check_vocabulary(self, other: Vocabulary) -> None:
         """Refuse a vocabulary that is not this model's.
@@ -340,15 +313,6 @@ class LanguageModel(LightningModule, ABC):
                 f"the checkpoint does not match the data: the model's vocabulary is "
                 f"{shorten(self.vocabulary.characters)!r}, not {shorten(other.characters)!r}"
             )
-
-    def check_context_length(self, other: int) -> None:
-        """Refuse weights that were trained for a context length with which they have another meaning.
-
-        Position embeddings keep their meaning, whatever their number.
-
-        Raises:
-            UserError: They have.
-        """
 
     def sample(self, num_samples: int, **options: Any) -> list[str]:
         """New lines; `options` are those of `sequentia.generate`."""

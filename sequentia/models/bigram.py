@@ -47,9 +47,6 @@ class Bigram(LanguageModel):
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.logits.weight: (0, 1)}
 
-    def input_embedding(self) -> Tensor:
-        return self.logits.weight
-
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         return self.logits(context)
 

@@ -41,9 +41,6 @@ class BigramCounts(Counting):
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.counts: (0, 1)}
 
-    def pair_counts(self) -> Tensor:
-        return self.counts
-
     def _logits(self, counts: Tensor) -> Tensor:
         """Logits `(N, V)` from rows of counts `(N, V)`."""
         logits = (counts + self.smoothing).log()

@@ -7,17 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_dropout, check_sizes
 from sequentia.models.parts.packing import positions
 
+_CYCLE = 10  # layers until the dilations restart: WaveNet's
+
 
 class CNN(LanguageModel):
     """WaveNet: gated convolutions with two taps, now and `dilation` tokens earlier, with residuals and skips.
 
-    Dilations double from layer to layer, 1, 2, 4, ..., and restart at 1 before one would exceed the longest line.
+    Dilations double from layer to layer, 1, 2, 4, ..., 512, and then restart at 1.
     Before the start of a line every layer reads zeros.
 
     Source: van den Oord et al., "WaveNet: a generative model for raw audio", 2016.
@@ -41,7 +42,7 @@ class CNN(LanguageModel):
         check_dropout(dropout)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
-        self.dilations = _dilations(n_layer, context_length)
+        self.dilations = [2 ** (i % _CYCLE) for i in range(n_layer)]
         self.embedding = nn.Embedding(size, n_embd)
         # A convolution with two taps is one matrix product with both taps concatenated; it stacks signal and gate.
         self.gates = nn.ModuleList(nn.Linear(2 * n_embd, 2 * n_embd) for _ in range(n_layer))
@@ -55,25 +56,10 @@ class CNN(LanguageModel):
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
 
-    def input_embedding(self) -> Tensor:
-        return self.embedding.weight
-
     def hidden_matrices(self) -> dict[Tensor, int]:
         stacked = [(gates, 2) for gates in self.gates]  # signal and gate
         single = [(layer, 1) for layer in (*self.residuals, self.skip, self.mix)]
         return {cast(nn.Linear, layer).weight: n for layer, n in (*stacked, *single)}
-
-    def check_context_length(self, other: int) -> None:
-        """Refuse weights that were trained with other dilations.
-
-        Raises:
-            UserError: The dilations differ.
-        """
-        if _dilations(len(self.dilations), other) != self.dilations:
-            raise UserError(
-                f"the longest line had {other - 1} characters and now has {self.context_length - 1}, which gives a "
-                "CNN of this depth other dilations: set --data.max_length, or start a new run with new weights"
-            )
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         position = positions(context, position)
@@ -108,8 +94,3 @@ class CNN(LanguageModel):
             outputs.append(self.dropout(torch.tanh(signal) * torch.sigmoid(gate)))
         y = self.skip(torch.cat(outputs, -1))
         return self.head(F.relu(self.mix(F.relu(y))))
-
-
-def _dilations(n_layer: int, context_length: int) -> list[int]:
-    cycle = (context_length - 1).bit_length()  # layers until the whole longest line is seen
-    return [2 ** (i % cycle) for i in range(n_layer)]

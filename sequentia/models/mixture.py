@@ -84,10 +84,6 @@ class Mixture(LanguageModel):
         limits = [member.max_positions for member in self.all_members() if member.max_positions is not None]
         return min(limits, default=None)
 
-    @property
-    def exports_onnx(self) -> bool:
-        return all(member.exports_onnx for member in self.all_members())
-
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {weight: dims for member in self.all_members() for weight, dims in member.vocabulary_dims().items()}
 
@@ -99,19 +95,6 @@ class Mixture(LanguageModel):
 
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {weight: n for member in self.all_members() for weight, n in member.hidden_matrices().items()}
-
-    def input_embedding(self) -> Tensor | None:
-        """That of the first member that has one."""
-        return next((weight for member in self.all_members() if (weight := member.input_embedding()) is not None), None)
-
-    def attention(self, context: Tensor) -> Tensor | None:
-        """That of the first member that has attention."""
-        found = (member.attention(context) for member in self.all_members())
-        return next((weights for weights in found if weights is not None), None)
-
-    def check_context_length(self, other: int) -> None:
-        for member in self.all_members():
-            member.check_context_length(other)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the networks, which training calls one by one; the options are those of `torch.compile`."""

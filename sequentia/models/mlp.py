@@ -54,9 +54,6 @@ class MLP(LanguageModel):
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.embedding.weight: (0,), self.head.weight: (0,), self.head.bias: (0,)}
 
-    def input_embedding(self) -> Tensor:
-        return self.embedding.weight
-
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {self.hidden.weight: 1}
 

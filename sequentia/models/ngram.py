@@ -60,10 +60,6 @@ class NGram(Counting):
         self.register_load_state_dict_pre_hook(_resize_before_loading)
         self.register_load_state_dict_post_hook(_check_after_loading)
 
-    @property
-    def exports_onnx(self) -> bool:
-        return False
-
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {}
 

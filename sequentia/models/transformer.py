@@ -146,9 +146,6 @@ class Transformer(LanguageModel):
     def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.position_embedding.weight: (0,)}
 
-    def input_embedding(self) -> Tensor:
-        return self.token_embedding.weight
-
     def hidden_matrices(self) -> dict[Tensor, int]:
         return {
             weight: stacked

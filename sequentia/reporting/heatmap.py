@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference.model import check_probabilities, evaluating
+from sequentia.models.bigram_counts import BigramCounts
 from sequentia.reporting.curves import FONT, save_figure
 from sequentia.text import printable
 
@@ -55,7 +56,7 @@ def draw(model: "LanguageModel", small: bool = False) -> "Figure":
     size = len(model.vocabulary)
     if size > LARGEST:
         raise UserError(f"a vocabulary of {size:,} is too large to draw: the limit is {LARGEST}")
-    counts = model.pair_counts()
+    counts = model.counts if isinstance(model, BigramCounts) else None
     values = next_probabilities(model) if counts is None else counts.double()
     title, number = ("probability of the next character", "{:.3f}") if counts is None else ("pair counts", "{:.0f}")
     names = [".", *map(label, model.vocabulary.characters)]

@@ -9,7 +9,7 @@ from sequentia.data import CharDataModule
 from sequentia.data.split import Lines
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
-from sequentia.models import LanguageModel
+from sequentia.models import LanguageModel, Transformer
 from sequentia.reporting.heatmap import label
 
 if TYPE_CHECKING:
@@ -107,15 +107,16 @@ def draw_attention(model: LanguageModel, text: str) -> "Figure | None":
         text: The line, of characters of its vocabulary.
 
     Returns:
-        None if the model has no attention. Of more than 8 maps, the first heads of each layer.
+        None if no part of the model is a Transformer. Of more than 8 maps, the first heads of each layer.
     """
     from matplotlib.figure import Figure
 
     context = torch.tensor([[0, *model.vocabulary.encode(text)]], device=model.device)
-    with evaluating(model):
-        maps = model.attention(context)
-    if maps is None:
+    transformer = next((module for module in model.modules() if isinstance(module, Transformer)), None)
+    if transformer is None:
         return None
+    with evaluating(transformer):
+        maps = transformer.attention(context)
     layers, heads = maps.shape[1], max(1, min(maps.shape[2], _MAPS // maps.shape[1]))
     labels = [".", *map(label, text)]
     figure = Figure(figsize=(1.9 * heads, 2 * layers), layout="constrained")

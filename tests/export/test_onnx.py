@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from sequentia.errors import UserError
 from sequentia.export import export_onnx
 from sequentia.models import ARCHITECTURES, LanguageModel
 from tests.export.models import CHARACTERS, perturbed
@@ -145,3 +146,8 @@ def test_a_line_is_sampled_with_onnxruntime_web_alone(
     assert [found["line"]] == model.sample(1, temperature=0, max_length=6)
     context = torch.tensor([[0, *model.vocabulary.encode(found["line"]).tolist()]])
     torch.testing.assert_close(torch.Tensor(found["logits"]), model(context)[0, -1], atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_that_searches_in_tables_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="this NGram searches in tables, which onnx cannot: export a network"):
+        export_onnx(ARCHITECTURES["NGram"]("ab", 4), tmp_path / "a.onnx")

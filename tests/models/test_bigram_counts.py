@@ -28,7 +28,7 @@ def brute_force(lines: list[str]) -> dict[str, int]:
 
 def as_pairs(model: BigramCounts) -> dict[str, int]:
     """The model's counts in the form of `brute_force`."""
-    names, counts = "." + model.vocabulary.characters, model.pair_counts()
+    names, counts = "." + model.vocabulary.characters, model.counts
     return {names[i] + names[j]: int(counts[i, j]) for i, j in counts.nonzero().tolist()}
 
 

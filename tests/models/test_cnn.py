@@ -9,22 +9,14 @@ from sequentia.models import CNN, LanguageModel
 Perturb = Callable[[LanguageModel], LanguageModel]
 
 
-@pytest.mark.parametrize(
-    ("context_length", "dilations"),
-    [
-        (2, [1, 1, 1, 1]),
-        (5, [1, 2, 4, 1]),
-        (8, [1, 2, 4, 1]),
-        (9, [1, 2, 4, 8]),
-        (9, [1, 2, 4, 8, 1]),
-    ],
-)
+@pytest.mark.parametrize("n_layer", [1, 4, 12])
 @torch.no_grad()
-def test_forward_equals_a_masked_dense_computation_whose_dilations_restart_within_the_longest_line(
-    context_length: int, dilations: list[int], perturb: Perturb, line: list[int]
+def test_forward_equals_a_masked_dense_computation_whose_dilations_restart_after_ten(
+    n_layer: int, perturb: Perturb, line: list[int]
 ) -> None:
-    T, C, n_layer = len(line), 5, len(dilations)
-    model = perturb(CNN("abcd", context_length, n_layer=n_layer, n_embd=C))
+    dilations = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1, 2][:n_layer]
+    T, C = len(line), 5
+    model = perturb(CNN("abcd", 9, n_layer=n_layer, n_embd=C))
     w = model.state_dict()
     x = w["embedding.weight"][torch.tensor(line)]
     skips = w["skip.bias"].expand(T, C)
@@ -57,16 +49,6 @@ def test_n_layers_see_the_last_2_to_the_n_tokens(n_layer: int, perturb: Perturb)
         assert torch.equal(model(changed)[0, -1], logits) == (back >= 2**n_layer)
 
 
-def test_weights_of_other_dilations_are_refused() -> None:
-    def checkpoint(context_length: int) -> dict:
-        return {"hyper_parameters": {"vocabulary": "abcd", "context_length": context_length}}
-
-    model = CNN("abcd", 9, n_layer=4)  # dilations 1, 2, 4, 8
-    model.on_load_checkpoint(checkpoint(17))  # the same
-    with pytest.raises(UserError, match="the longest line had 7 characters and now has 8"):
-        model.on_load_checkpoint(checkpoint(8))  # 1, 2, 4, 1
-
-
 def test_dropout_is_active_only_in_training_mode(line: list[int]) -> None:
     model, context = CNN("abcd", 9, dropout=0.5), torch.tensor([line])
     assert not torch.equal(model(context), model(context))
@@ -90,11 +72,3 @@ def test_hidden_matrices_are_all_layers_and_gates_stack_two() -> None:
 def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
     with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
         CNN("abcd", 9, **{name: 0})
-
-
-@torch.no_grad()
-def test_dilations_beyond_the_line_take_no_memory() -> None:
-    model = CNN("ab", 2**31, n_layer=31, n_embd=2).eval()
-    context = torch.tensor([[0, 1, 2]])
-    stepped, _ = model.step(torch.tensor([0]))
-    torch.testing.assert_close(stepped, model(context)[:, 0])

@@ -19,7 +19,7 @@ from sequentia.errors import UserError
 from sequentia.inference import sampling
 from sequentia.inference.batch import Batch
 from sequentia.inference.scoring import score
-from sequentia.models import ARCHITECTURES, CNN, Bigram, BigramCounts, LanguageModel, Mixture, Transformer
+from sequentia.models import ARCHITECTURES, CNN, Bigram, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.loading import load
@@ -312,14 +312,6 @@ class TestDeclarations:
                 assert (id(parameter) in hidden) == group["hidden"]
                 # Matrices have the optimizer's weight decay.
                 assert group.get("weight_decay") == (0 if parameter.ndim < 2 else None)
-
-    def test_pair_counts_are_those_of_the_model_that_counts(self, model: LanguageModel) -> None:
-        counts = model.pair_counts()
-        if isinstance(model, BigramCounts):
-            assert counts is not None
-            assert torch.equal(counts, model.counts)
-        else:
-            assert counts is None
 
     @torch.no_grad()
     def test_options_that_may_change_keep_the_meaning_of_the_weights(self, architecture: str) -> None:

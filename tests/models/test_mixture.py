@@ -162,11 +162,6 @@ def test_compile_compiles_the_networks_that_training_calls(mixture: Mixture, cor
     assert len(compiled) == 2  # the two Transformers share one
 
 
-def test_onnx_has_a_mixture_of_networks_only(mixture: Mixture) -> None:
-    assert not mixture.exports_onnx
-    assert Mixture("ab", 5, [SMALL, {"architecture": "GRU"}]).exports_onnx
-
-
 @pytest.mark.parametrize(
     ("members", "message"),
     [

@@ -16,7 +16,6 @@ from sequentia.cli import main
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
-from sequentia.export import export_gpt2, export_onnx
 from sequentia.inference.batch import Batch
 from sequentia.models import NGram
 from sequentia.runs.loading import load
@@ -182,17 +181,6 @@ def test_order_1_ignores_the_context(corpus: Corpus) -> None:
     logits = model(torch.tensor([[0, 1, 2, 3]]))
     assert torch.equal(logits, logits[:, :1].expand_as(logits))
     assert model.step(torch.tensor([2]))[1][0].shape == (1, 0)
-
-
-def test_an_export_is_refused_with_a_remedy(corpus: Corpus, tmp_path: Path) -> None:
-    model = fitted(corpus)
-    with pytest.raises(
-        UserError, match="an NGram cannot be exported as onnx, which has no search in tables: train a network"
-    ):
-        export_onnx(model, tmp_path / "a.onnx")
-    with pytest.raises(UserError, match="this model is a NGram: train a Transformer"):
-        export_gpt2(model, tmp_path / "a")
-    assert list(tmp_path.glob("a*")) == []
 
 
 def forged(**weights: Tensor) -> dict[str, Tensor]:

@@ -5,22 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, Bigram, BigramCounts, LanguageModel
 from sequentia.reporting.heatmap import draw, next_probabilities, save
-
-
-class Counted(Bigram):
-    """A model that counts pairs."""
-
-    def __init__(self) -> None:
-        super().__init__("ab", 4)
-
-    def pair_counts(self) -> Tensor:
-        return torch.tensor([[0, 3, 1], [2, 0, 12], [4, 5, 0]])
 
 
 def cells(model: LanguageModel) -> list[str]:
@@ -43,10 +32,6 @@ def test_probabilities_equal_those_of_score(architecture: str) -> None:
             expected = found.log_probs[:2].tolist()
             assert [float(table[0, i].log()), float(table[i, j].log())] == pytest.approx(expected, abs=1e-5)
     assert table.sum(1).tolist() == pytest.approx([1, 1, 1, 1])
-
-
-def test_a_model_that_counts_pairs_is_labeled_with_its_counts() -> None:
-    assert cells(Counted()) == ["..\n0", ".a\n3", ".b\n1", "a.\n2", "aa\n0", "ab\n12", "b.\n4", "ba\n5", "bb\n0"]
 
 
 def test_the_counted_bigram_is_drawn_with_its_counts() -> None:

@@ -7,8 +7,9 @@ import torch
 
 from sequentia.data import CharDataModule
 from sequentia.evaluation.evaluate import evaluate
-from sequentia.models import ARCHITECTURES, GRU, LanguageModel, Mixture, Transformer
+from sequentia.models import ARCHITECTURES, GRU, LanguageModel, Transformer
 from sequentia.reporting.predictions import Predictions, draw_attention, draw_calibration, draw_nll_by_position, predict
+from sequentia.training.logs.overview import input_embedding
 from tests.conftest import NAMES
 
 
@@ -83,23 +84,12 @@ def test_only_a_transformer_has_attention(architecture: str) -> None:
     assert draw_attention(ARCHITECTURES[architecture]("ab", 4), "ab") is None
 
 
-def test_a_mixture_shows_the_attention_and_the_embedding_of_its_first_member_that_has_them() -> None:
-    mixture = Mixture("ab", 5, [{"architecture": "NGram"}, {"architecture": "Transformer"}, {"architecture": "GRU"}])
-    member = list(mixture.all_members())[1]
-    assert isinstance(member, Transformer)
-    assert mixture.input_embedding() is member.token_embedding.weight
-    context = torch.tensor([[0, 1, 2]])
-    found = mixture.eval().attention(context)
-    assert found is not None
-    assert torch.equal(found, member.attention(context))
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_an_input_embedding_has_a_vector_per_token(architecture: str) -> None:
     model: LanguageModel = ARCHITECTURES[architecture]("abc", 4)
-    embedding = model.input_embedding()
+    embedding = input_embedding(model)
     if embedding is None:
-        assert architecture in ("BigramCounts", "NGram", "Mixture")
+        assert architecture in ("BigramCounts", "NGram")
     else:
         assert embedding.shape[0] == 4
         assert any(embedding is weight for weight in model.parameters())

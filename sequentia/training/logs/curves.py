@@ -1,7 +1,7 @@
 """What is logged of the training steps: the loss, and what helps to understand it."""
 
 import time
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -9,7 +9,6 @@ from lightning.pytorch.utilities import grad_norm
 from torch import Tensor
 
 from sequentia.inference.batch import Batch
-from sequentia.models import LanguageModel
 from sequentia.runs.history import read_history
 from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.loop.length import planned_steps
@@ -35,6 +34,8 @@ class Curves(Callback):
         vitals: Whether to log more than the loss.
     """
 
+    logs_train_loss = True  # in the model's place
+
     def __init__(self, vitals: bool = True) -> None:
         self.vitals = vitals
         self._nll: Tensor | float = 0.0  # sum since the last point, of this process
@@ -44,10 +45,6 @@ class Curves(Callback):
         self._seconds, self._timed_characters = 0.0, 0.0  # since the last point, in this process
         self._timed_lines: Tensor | float = 0.0
         self._since: float | None = None  # when the clock was read
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Log in the model's place."""
-        cast(LanguageModel, pl_module).logs_train_loss = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue the mean of a resumed run; take it over if the number of processes has changed."""

@@ -14,11 +14,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor, nn
 
 from sequentia.data import CharDataModule
 from sequentia.files import replacing
 from sequentia.inference.model import evaluating
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES, LanguageModel, NGram
 from sequentia.reporting.heatmap import label
 from sequentia.reporting.report import Value, read_run
 from sequentia.runs.directory import CONFIG
@@ -88,14 +89,22 @@ class Overview(Callback):
         """Write the embeddings, the graph and the results: after the last checkpoint, so that no error can lose it."""
         model = cast(LanguageModel, pl_module)
         for logger in _tensorboards(trainer):
-            embedding = model.input_embedding()
+            embedding = input_embedding(model)
             if embedding is not None:
                 labels = ["boundary", *map(label, model.vocabulary.characters)]
                 vectors = embedding.detach().float().cpu()
                 logger.experiment.add_embedding(vectors, labels, tag="characters", global_step=trainer.global_step - 1)
-            if model.exports_onnx and model.num_parameters <= _LARGEST_TRACED and not self._compiled:
+            searches = any(isinstance(module, NGram) for module in model.modules())
+            if not searches and model.num_parameters <= _LARGEST_TRACED and not self._compiled:
                 _write_graph(logger, model)
             write_hparams(self._run, Path(logger.log_dir))
+
+
+def input_embedding(model: LanguageModel) -> Tensor | None:
+    """The vector of each token that the model reads, `(V, C)`; None if it reads none."""
+    declared = model.vocabulary_dims()
+    embeddings = (module.weight for module in model.modules() if isinstance(module, nn.Embedding))
+    return next((weight for weight in embeddings if weight in declared), None)
 
 
 def _tensorboards(trainer: Trainer) -> Iterator[TensorBoardLogger]:

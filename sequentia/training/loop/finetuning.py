@@ -32,7 +32,6 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
         UserError: The weights do not fit the model, or would change their meaning.
     """
     _check_options(model, trained, path)
-    model.check_context_length(trained.context_length)
     copy_weights(model, trained)
     known, characters = len(shared_tokens(model.vocabulary, trained.vocabulary)[0]) - 1, len(model.vocabulary) - 1
     text = f"initialized from {path}: {known} of {characters} characters known"

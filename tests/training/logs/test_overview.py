@@ -12,7 +12,6 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Experiment
 
 from sequentia.cli import main
-from sequentia.models import ARCHITECTURES
 from sequentia.training.logs.overview import hparams_files, write_hparams
 from tests.conftest import NAMES
 
@@ -138,7 +137,7 @@ def test_options_data_and_layout_are_written_once_and_as_they_are(fit: Fit) -> N
 @pytest.mark.parametrize("architecture", ["Transformer", "GRU", "CNN", "NGram"])
 def test_the_graph_of_a_model_is_drawn_where_it_can_be_traced(fit: Fit, architecture: str) -> None:
     run = fit(architecture, steps=2 if architecture != "NGram" else 1)
-    assert events(run).Tags()["graph"] == ARCHITECTURES[architecture]("ab", 4).exports_onnx
+    assert events(run).Tags()["graph"] == (architecture != "NGram")
 
 
 def test_labels_of_the_embedding_are_one_visible_line_each(fit: Fit, write: Callable[..., str]) -> None:

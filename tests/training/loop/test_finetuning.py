@@ -10,7 +10,7 @@ import yaml
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, CNN, GRU, Bigram, BigramCounts, LanguageModel, Mixture, NGram, Transformer
+from sequentia.models import ARCHITECTURES, GRU, Bigram, BigramCounts, LanguageModel, Mixture, NGram, Transformer
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.training.loop.finetuning import copy_weights, initialize
 from tests.models.test_laws import build, counting, options_of
@@ -154,12 +154,6 @@ def test_one_line_logs_what_is_known() -> None:
             Transformer("ab", 5, n_head=2),  # the weights would fit
             Transformer("ab", 5),
             f"the model of {PATH} has n_head 4 (not 2): give --model.n_head 4, or --init_from another checkpoint",
-        ),
-        (
-            CNN("ab", 9),
-            CNN("ab", 8),
-            "the longest line had 7 characters and now has 8, which gives a CNN of this depth other dilations: set "
-            "--data.max_length, or start a new run with new weights",
         ),
         (
             BigramCounts("ab", 5),
