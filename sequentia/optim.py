@@ -31,40 +31,6 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     return x
 
 
-def try_step(
-    make_optimizer: Callable[[Iterable[Any]], Optimizer], groups: list[dict[str, Any]], device: torch.device
-) -> None:
-    """Take one step with tiny stand-ins for the parameters, so that an unusable optimizer fails before a run starts.
-
-    Some optimizers notice only in their first step that they cannot work: with dense gradients, on this device, or with
-    a rate that no weight can hold.
-
-    Args:
-        make_optimizer: Makes the optimizer from parameter groups.
-        groups: The groups of `LanguageModel.parameter_groups`.
-        device: Device of the parameters.
-
-    Raises:
-        ValueError: The optimizer rejects its options, or its step fails.
-        TypeError: It has no such option.
-    """
-    stand_ins = []
-    for group in groups:
-        stacked = group.get("stacked") or [1] * len(group["params"])
-        shapes = [(2 * n, 2)[: p.ndim] for p, n in zip(group["params"], stacked, strict=True)]
-        parameters = [torch.nn.Parameter(torch.ones(shape, device=device)) for shape in shapes]
-        for parameter in parameters:
-            parameter.grad = torch.ones_like(parameter)
-        stand_ins.append({**group, "params": parameters})
-    optimizer = make_optimizer(stand_ins)
-    try:
-        optimizer.step(lambda: 0.0)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"{type(optimizer).__name__} cannot train this model: {error}") from error
-    if not all(parameter.isfinite().all() for group in stand_ins for parameter in group["params"]):
-        raise ValueError(f"a step of {type(optimizer).__name__} gives weights that are not finite: lower its lr")
-
-
 class Muon(Optimizer):
     """Momentum with an orthogonalized update for hidden matrices; AdamW for embeddings, head and vectors.
 

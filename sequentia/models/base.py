@@ -24,7 +24,6 @@ from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
 from sequentia.models.parts.options import check_sizes
 from sequentia.models.parts.saving import architecture_name, mark
-from sequentia.optim import try_step
 from sequentia.schedule import WarmupDecay
 from sequentia.text import shorten
 from sequentia.vocabulary import Vocabulary
@@ -69,7 +68,6 @@ class LanguageModel(LightningModule, ABC):
         lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
         lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
             means after each step if it takes `total_steps`, otherwise each epoch.
-        hidden_lr_factor: Multiplies the optimizer's learning rate of the hidden matrices.
         run: The run directory that the model was loaded from; None for a new model.
         data_state: The fingerprint of the lines that it was trained on, as its checkpoint records it; None if unknown.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
@@ -103,7 +101,6 @@ class LanguageModel(LightningModule, ABC):
         self.optimizer = torch.optim.AdamW
         self.lr_scheduler = WarmupDecay
         self.lr_scheduler_interval = None
-        self.hidden_lr_factor = 1.0
         self.run: Path | None = None
         self.data_state: object = None
         self.val_nll = CharacterNLL()
@@ -276,10 +273,7 @@ class LanguageModel(LightningModule, ABC):
         length_missing = parameter is not None and parameter.default is None
         options = {"total_steps": int(self.trainer.estimated_stepping_batches)} if length_missing else {}
         try:
-            try_step(self.optimizer, self.parameter_groups(), self.device)
             optimizer = self.optimizer(self.parameter_groups())
-            for group in optimizer.param_groups:
-                group["lr"] *= self.hidden_lr_factor if group["hidden"] else 1.0
             scheduler = None if self.lr_scheduler is None else self.lr_scheduler(optimizer, **options)
         except (ValueError, TypeError) as error:
             raise UserError(f"invalid options of the optimizer or the lr_scheduler: {error}") from error

@@ -5,6 +5,7 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
+from traceback import extract_tb
 from typing import Any, ClassVar
 
 import torch
@@ -29,12 +30,11 @@ from sequentia.training.logs.overview import Overview
 from sequentia.training.logs.pictures import Pictures
 from sequentia.training.logs.samples import Accuracy, LogBaselines, Samples
 from sequentia.training.logs.tensorboard import DropOrphans, RunTensorBoard
-from sequentia.training.loop import slurm
 from sequentia.training.loop.budget import Trial, length_within
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, RunCheckpoint
-from sequentia.training.loop.finetuning import HIDDEN_LR_FACTOR, initialize
+from sequentia.training.loop.finetuning import initialize, slower_hidden
 from sequentia.training.loop.length import LogLength, best_steps, epoch_length, set_length, steps_between_validations
-from sequentia.training.loop.processes import processes
+from sequentia.training.loop.processes import processes, slurm_without_requeue
 from sequentia.training.loop.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, obstacle
 from sequentia.training.loop.state import check_training_state
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
@@ -52,7 +52,7 @@ class FitCLI(TrainingCLI):
     initialized = ""  # what of it was copied
 
     def find_run(self) -> Path | None:
-        """The run of `--ckpt_path`, or one that SLURM has restarted; None to start a new one."""
+        """The run of `--ckpt_path`; None to start a new one."""
         given = self.given.ckpt_path
         if self.given.init_from and given is not None:
             raise UserError(
@@ -60,9 +60,6 @@ class FitCLI(TrainingCLI):
                 "the two"
             )
         root = self.given.root or ROOT
-        if given is None and (requeued := slurm.requeued_run(root, self.arguments)):
-            log.info(f"SLURM has restarted this job: resuming its run {requeued}")
-            given = str(requeued)
         self.run, self.checkpoint = run_to_fit(given, root)
         return self.run if self.checkpoint is None else self.checkpoint.parent
 
@@ -99,10 +96,7 @@ class FitCLI(TrainingCLI):
         if self.instances["extra_metrics"]:
             callbacks += [LogBaselines(), Pictures(), Overview(self.run, self.options.compile)]
         (self.resume,) = (callback for callback in callbacks if isinstance(callback, ExactResume))
-        plugins = [*as_list(config["plugins"]), AtomicCheckpointIO()]
-        if (environment := slurm.environment()) is not None:
-            callbacks.append(slurm.RecordJob(self.run, self.arguments))
-            plugins.append(environment)
+        plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
         return callbacks, {"plugins": plugins, "logger": [*self._loggers(config, self.run), MetricsFile(self.run)]}
 
     def _loggers(self, config: Namespace, run: Path) -> list[Logger]:
@@ -128,7 +122,7 @@ class FitCLI(TrainingCLI):
             StopWhenDiverged(saver),
             ExactResume(int(self.instances["seed_everything"])),
             DropOrphans(),
-            StopOnSignal(saver, slurm.SIGNALS if slurm.environment() else None),
+            StopOnSignal(saver),
             *((Accuracy(), samples) if self.instances["extra_metrics"] else ()),
         ]
 
@@ -198,11 +192,11 @@ class FitCLI(TrainingCLI):
 
     def _set_optimizer(self) -> None:
         optimizer, schedule = self.instances["optimizer"], self.instances["lr_scheduler"]
-        if self.options.init_from is not None:  # also when such a run is resumed
-            self.model.hidden_lr_factor = HIDDEN_LR_FACTOR
         self.model.lr_scheduler_interval = self.instances["lr_scheduler_interval"]
         if optimizer:
             self.model.optimizer = partial(resolve_name(optimizer.class_path), **_init_args(optimizer))
+        if self.options.init_from is not None:  # also when such a run is resumed
+            self.model.optimizer = slower_hidden(self.model.optimizer)
         self.model.lr_scheduler = (
             partial(resolve_name(schedule.class_path), **_init_args(schedule)) if schedule else None
         )
@@ -269,17 +263,19 @@ class FitCLI(TrainingCLI):
         kwargs |= {"ckpt_path": self.checkpoint, "weights_only": True}
         try:
             self.trainer.fit(**kwargs)
-        except Interrupted as stop:
+        except Interrupted:
             self._log_closing()
-            if stop.signum == slurm.REQUEUE and self.trainer.is_global_zero:
-                slurm.requeue()
             raise
         except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
             raise
         except ImportError as error:
             raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
         except Exception as error:
-            if self.checkpoint is None or self.resume.under_way:
+            if self.resume.under_way:
+                raise
+            if self.checkpoint is None:
+                if _is_of_optimizer(error):
+                    raise UserError(f"the optimizer cannot train this model: {error}; see --optimizer") from error
                 raise
             raise UserError(
                 f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
@@ -297,3 +293,9 @@ class FitCLI(TrainingCLI):
 
 def _init_args(config: Namespace) -> dict[str, Any]:
     return dict(config.get("init_args") or {})
+
+
+def _is_of_optimizer(error: Exception) -> bool:
+    """Whether the optimizer itself raised an error, not the model whose gradients it needed."""
+    names = {frame.name for frame in extract_tb(error.__traceback__)}
+    return "optimizer_step" in names and not names & {"training_step", "backward"}

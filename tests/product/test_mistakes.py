@@ -148,18 +148,6 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "the name of the other checkpoint": ([*FIT, "--checkpoint.filename", "last"], ["give another name"]),
     "a file name that is too long": ([*FIT, "--checkpoint.filename", "x" * 300], ["more than 200 bytes: give a sh"]),
-    "an optimizer for sparse gradients": (
-        [*FIT, "--optimizer", "SparseAdam"],
-        ["SparseAdam cannot train this model", "does not support dense gradients"],
-    ),
-    "a learning rate that no weight holds": (
-        [*FIT, "--optimizer.lr", "1e300"],
-        ["Muon cannot train this model", "without overflow"],
-    ),
-    "a learning rate that no weight of a fused optimizer holds": (
-        ["fit", "--model", "GRU", "--optimizer", "AdamW", "--optimizer.lr", "1e300", "--optimizer.fused", "true"],
-        ["a step of AdamW gives weights that are not finite: lower its lr"],
-    ),
     "an accelerator without its package": (
         [*FIT, "--trainer.accelerator", "tpu"],
         ["a trainer option needs a package that is not installed", "torch_xla"],

@@ -4,10 +4,13 @@ Tokens are matched by character, positions by number. Whatever the other model l
 The hidden matrices are trained at a lower learning rate than the rest.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
@@ -20,6 +23,21 @@ from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 HIDDEN_LR_FACTOR = 0.1
 """At the full rate, hidden matrices lose what they have learned within the first steps. Embeddings and head have new
 entries to learn and keep it. See `python -m benchmarks finetuning`."""
+
+MakeOptimizer = Callable[[Iterable[Any]], Optimizer]
+"""Makes an optimizer from parameter groups."""
+
+
+def slower_hidden(make_optimizer: MakeOptimizer) -> MakeOptimizer:
+    """An optimizer with which the hidden matrices learn at `HIDDEN_LR_FACTOR` times their rate."""
+
+    def make(groups: Iterable[Any]) -> Optimizer:
+        optimizer = make_optimizer(groups)
+        for group in optimizer.param_groups:
+            group["lr"] *= HIDDEN_LR_FACTOR if group["hidden"] else 1.0
+        return optimizer
+
+    return make
 
 
 def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:

@@ -1,5 +1,6 @@
 """Several processes: who started them, and decisions that they take together."""
 
+import os
 from typing import Any
 
 from jsonargparse import Namespace
@@ -43,6 +44,11 @@ def check_launcher(trainer: Namespace) -> None:
         started = environment().world_size()
     except (RuntimeError, ValueError) as error:  # SLURM's variables do not fit together
         raise UserError(f"cannot use the processes of {_LAUNCHERS[environment]}: {error}") from error
+    if environment is SLURMEnvironment and started > 1 and "SLURM_STEP_ID" not in os.environ:
+        raise UserError(
+            f"SLURM gives this job {started} tasks, but srun did not start this process, which would wait for the "
+            f"others forever: put srun before the command, or set --ntasks=1"
+        )
     if trainer.devices == "auto" and started % trainer.num_nodes == 0:
         trainer.devices = str(started // trainer.num_nodes)  # as the command line gives it
     elif processes(trainer) != started:
@@ -51,6 +57,15 @@ def check_launcher(trainer: Namespace) -> None:
             f"{trainer.devices} and trainer.num_nodes {trainer.num_nodes} ask for {processes(trainer)}: set "
             f"--trainer.devices to the number of processes per node, and --trainer.num_nodes"
         )
+
+
+def slurm_without_requeue() -> list[SLURMEnvironment]:
+    """SLURM's environment if it started this process, as a plugin of the trainer that does not requeue the job.
+
+    Lightning would save a checkpoint wherever the signal finds the training step, and resume it in a new run directory.
+    """
+    detected = next((environment for environment in _LAUNCHERS if environment.detect()), None)
+    return [SLURMEnvironment(auto_requeue=False)] if detected is SLURMEnvironment else []
 
 
 def processes(trainer: Namespace) -> int:

@@ -18,10 +18,9 @@ from sequentia.training.loop.processes import any_process
 _SIGNALS = {
     signal.SIGINT: "Ctrl-C: stopping after this step; press it again to stop immediately",
     signal.SIGTERM: "SIGTERM: stopping after this step; a second one stops immediately",
+    signal.SIGHUP: "SIGHUP: the terminal was closed; stopping after this step",
+    signal.SIGUSR1: "SIGUSR1: stopping after this step",  # SLURM's, before the time limit
 }
-_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
-if _HANGUP is not None:
-    _SIGNALS[_HANGUP] = "SIGHUP: the terminal was closed; stopping after this step"
 
 log = logging.getLogger("sequentia")
 
@@ -39,7 +38,7 @@ class Interrupted(Exception):  # noqa: N818 (not an error: the run does what it 
 
 
 class StopOnSignal(Callback):
-    """Stops after the current step on the first Ctrl-C, SIGTERM or SIGHUP, and immediately on another of the first two.
+    """Stops after the current step on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, and immediately on another of the first two.
 
     A closed terminal sends SIGHUP twice: through the shell, and when the shell ends.
 
@@ -47,12 +46,10 @@ class StopOnSignal(Callback):
 
     Args:
         checkpoint: Writes last.ckpt.
-        more: Other signals on which to stop, each with the message to log.
     """
 
-    def __init__(self, checkpoint: RunCheckpoint, more: dict[signal.Signals, str] | None = None) -> None:
+    def __init__(self, checkpoint: RunCheckpoint) -> None:
         self._checkpoint = checkpoint
-        self._messages = _SIGNALS | (more or {})
         self._signum = 0
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -61,9 +58,8 @@ class StopOnSignal(Callback):
         if trainer.received_sigterm:
             self._signum = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
-            ignored = {_HANGUP} if _HANGUP and signal.getsignal(_HANGUP) == signal.SIG_IGN else set()  # by nohup
-            numbers = self._messages.keys() - ignored
-            self._previous = {number: signal.signal(number, self._on_signal) for number in numbers}
+            ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # by nohup
+            self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS.keys() - ignored}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Stop here if a signal arrived: the last step is complete and the next has not begun.
@@ -86,12 +82,12 @@ class StopOnSignal(Callback):
         self._restore()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._signum and number == _HANGUP:
+        if self._signum and number in (signal.SIGHUP, signal.SIGUSR1):
             return
         if self._signum:
             raise KeyboardInterrupt
         self._signum = number
-        log.info(self._messages[signal.Signals(number)])
+        log.info(_SIGNALS[signal.Signals(number)])
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

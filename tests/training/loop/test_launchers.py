@@ -1,10 +1,19 @@
-"""All processes that a launcher starts train one run, or the options are refused."""
+"""All processes that a launcher starts train one run, or the options are refused.
+
+SLURM is simulated by its environment variables.
+"""
+
+import signal
+from pathlib import Path
 
 import pytest
 from jsonargparse import Namespace
 
+from sequentia.cli import main
 from sequentia.errors import UserError
+from sequentia.training.logs.progress import RunProgress
 from sequentia.training.loop.processes import check_launcher
+from tests.training.runs import LINES, same_runs
 
 
 def options(**changes: object) -> Namespace:
@@ -50,3 +59,42 @@ def test_without_a_launcher_nothing_changes() -> None:
 def test_strategies_that_start_processes_from_python_are_refused(strategy: str) -> None:
     with pytest.raises(UserError, match=f"trainer.strategy {strategy} .* set --trainer.strategy ddp"):
         check_launcher(options(strategy=strategy))
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of one task, in a directory with data."""
+    monkeypatch.chdir(tmp_path)
+    Path("lines.txt").write_text("\n".join(LINES))
+    for name in ("NTASKS", "NTASKS_PER_NODE", "NNODES"):
+        monkeypatch.setenv(f"SLURM_{name}", "1")
+    for name in ("PROCID", "LOCALID", "NODEID"):
+        monkeypatch.setenv(f"SLURM_{name}", "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+
+
+def test_a_job_stopped_before_its_time_limit_resumes_bit_identically(slurm: None) -> None:
+    """The signal arrives at the first validation."""
+    fit = ["fit", "--model=Bigram", "--data.path=lines.txt", "--trainer.accelerator=cpu", "--trainer.max_steps=40"]
+    fit += ["--trainer.val_check_interval=10", "--trainer.default_root_dir"]
+    assert main([*fit, "whole"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunProgress, "on_validation_end", lambda *_: signal.raise_signal(signal.SIGUSR1))
+        assert main([*fit, "job"]) == 128 + signal.SIGUSR1
+    assert [path.name for path in Path("job").iterdir()] == ["version_0"]  # without Lightning's checkpoint
+    assert main([*fit, "job", "--ckpt_path", "last"]) == 0
+    same_runs(Path("job/version_0"), Path("whole/version_0"))
+
+
+def test_several_tasks_without_srun_do_not_wait_for_each_other(slurm: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    with pytest.raises(UserError, match=r"4 tasks, but srun did not start this process.*put srun before the command"):
+        check_launcher(options())
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    trainer = options()
+    check_launcher(trainer)
+    assert trainer.devices == "4"
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE")
+    with pytest.raises(UserError, match="cannot use the processes of srun: "):
+        check_launcher(options())

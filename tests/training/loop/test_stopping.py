@@ -132,6 +132,24 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_weights(
         assert all(weight.isfinite().all() for weight in weights.values()), path
 
 
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        (["--optimizer", "SparseAdam"], "SparseAdam does not support dense gradients"),
+        (["--optimizer.lr", "1e300"], "cannot be converted to type float without overflow"),
+    ],
+)
+def test_an_optimizer_that_fails_in_its_first_step_is_reported_in_one_line(
+    fit: ForkServer, uninterrupted: Uninterrupted, options: list[str], cause: str
+) -> None:
+    cwd = uninterrupted.workdir(f"failed {cause[:10]}")
+    assert fit(cwd, [*arguments("every 5 steps"), *options]) == 2
+    log = (cwd / "log").read_text()
+    assert "Traceback" not in log
+    assert log.splitlines()[-1].startswith("sequentia: the optimizer cannot train this model: ")
+    assert cause in log.splitlines()[-1]
+
+
 def test_a_nan_loss_stops_the_run_in_the_same_step(
     uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
