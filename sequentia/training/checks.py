@@ -11,12 +11,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.training.loop.budget import parse_time
-from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.checkpointing import BestCheckpoint
 
 _SECTIONS: dict[str, tuple[type, ...]] = {
     "trainer": (Trainer,),
     "data": (CharDataModule,),
-    "checkpoint": (ModelCheckpoint, RunCheckpoint),
+    "checkpoint": (ModelCheckpoint, BestCheckpoint),
 }
 """Section of the options -> the classes that take them; the later one overrides."""
 

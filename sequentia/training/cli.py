@@ -29,7 +29,7 @@ from sequentia.training.logs.messages import instantiation_message
 from sequentia.training.logs.progress import RunProgress
 from sequentia.training.logs.samples import Samples
 from sequentia.training.loop.budget import parse_time
-from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.processes import check_launcher
 from sequentia.training.loop.resume import changes, has_changed
 from sequentia.training.options import Given, as_list
@@ -104,7 +104,7 @@ class TrainingCLI(LightningCLI, ABC):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the groups `checkpoint`, `optimizer` and `lr_scheduler`, and pass vocabulary and length to the model."""
-        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
         parser.add_argument(
             "--compile",
             type=bool,

@@ -31,7 +31,7 @@ from sequentia.training.logs.pictures import Pictures
 from sequentia.training.logs.samples import Accuracy, LogBaselines, Samples
 from sequentia.training.logs.tensorboard import DropOrphans, RunTensorBoard
 from sequentia.training.loop.budget import Trial, length_within
-from sequentia.training.loop.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
 from sequentia.training.loop.finetuning import initialize, slower_hidden
 from sequentia.training.loop.length import LogLength, best_steps, epoch_length, set_length, steps_between_validations
 from sequentia.training.loop.processes import processes, slurm_without_requeue
@@ -116,17 +116,18 @@ class FitCLI(TrainingCLI):
         for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
             self.options["trainer"][name] = config[name]
 
-    def _run_callbacks(self, saver: RunCheckpoint, samples: Samples) -> list[Callback]:
+    def _run_callbacks(self, saver: BestCheckpoint, samples: Samples) -> list[Callback]:
         """What surrounds the steps of every run."""
         return [
-            StopWhenDiverged(saver),
+            StopWhenDiverged(saver.last),
             ExactResume(int(self.instances["seed_everything"])),
             DropOrphans(),
-            StopOnSignal(saver),
+            StopOnSignal(saver.last),
             *((Accuracy(), samples) if self.instances["extra_metrics"] else ()),
+            saver.last,
         ]
 
-    def _trial_callbacks(self, saver: RunCheckpoint) -> list[Callback]:
+    def _trial_callbacks(self, saver: BestCheckpoint) -> list[Callback]:
         """What surrounds the steps of a trial."""
         return [Curves(vitals=self.instances["extra_metrics"]), *self._run_callbacks(saver, Samples())]
 

@@ -108,7 +108,7 @@ def test_without_smoothing_an_unseen_validation_pair_gives_an_infinite_loss_and_
 ) -> None:
     fit("--model.smoothing", "0", "--data.val_path", write(["ooze"], "val.txt"))
     best = read_checkpoint(tmp_path / "runs" / "version_0" / "best.ckpt")
-    (callback,) = (state for name, state in best["callbacks"].items() if "RunCheckpoint" in name)
+    (callback,) = (state for name, state in best["callbacks"].items() if "BestCheckpoint" in name)
     assert float(callback["best_model_score"]) == math.inf
 
 

@@ -126,7 +126,7 @@ def test_checkpoints_have_the_progress_that_exact_resume_rewrites(trainer: Train
 
 
 def test_model_checkpoint_has_the_state_that_is_restored() -> None:
-    """checkpointing.py: `RunCheckpoint.load_state_dict`."""
+    """checkpointing.py: `BestCheckpoint.load_state_dict`."""
     state = {"monitor", "best_model_score", "best_model_path", "current_score", "best_k_models", "last_model_path"}
     assert state | {"kth_best_model_path", "kth_value"} <= set(ModelCheckpoint().state_dict())
 

@@ -267,20 +267,20 @@ TRAINING_STATE: dict[str, Tamper] = {
     "no callbacks": drop("callbacks"),
     "a callback that is a list": put("callbacks", "ExactResume", value=[]),
     "options that are text": put("callbacks", "ExactResume", "options", value="x"),
-    "a best score without a file": drop("callbacks", "RunCheckpoint", "best_k_models"),
+    "a best score without a file": drop("callbacks", "BestCheckpoint", "best_k_models"),
     "an invalid version": put("pytorch-lightning_version", value="x"),
     "a counter as text": put(*FIT, "epoch_progress", "current", "processed", value="1"),
     "a counter of validation as text": put(*FIT, "epoch_loop.val_loop.batch_progress", "total", "ready", value="x"),
     "an infinite counter": put(*FIT, "epoch_progress", "current", "processed", value=math.inf),
     "moments without dimensions": put("optimizer_states", 0, "state", 0, "exp_avg", value=torch.zeros(())),
     "endless moments": put("optimizer_states", 0, "state", 0, "exp_avg", value=laughs()),
-    "a callback state that is a number": put("callbacks", "RunCheckpoint", value=5),
-    "no worst checkpoint": put("callbacks", "RunCheckpoint", "kth_best_model_path", value=None),
+    "a callback state that is a number": put("callbacks", "BestCheckpoint", value=5),
+    "no worst checkpoint": put("callbacks", "BestCheckpoint", "kth_best_model_path", value=None),
     "a name of 5,000 characters": put(
-        "callbacks", "RunCheckpoint", "best_k_models", value={"x" * 5000: torch.ones(())}
+        "callbacks", "BestCheckpoint", "best_k_models", value={"x" * 5000: torch.ones(())}
     ),
-    "a score as text": put("callbacks", "RunCheckpoint", "best_k_models", value={"best.ckpt": "x"}),
-    "a score of several numbers": put("callbacks", "RunCheckpoint", "best_model_score", value=torch.ones(3)),
+    "a score as text": put("callbacks", "BestCheckpoint", "best_k_models", value={"best.ckpt": "x"}),
+    "a score of several numbers": put("callbacks", "BestCheckpoint", "best_model_score", value=torch.ones(3)),
 }
 
 

@@ -139,7 +139,7 @@ def same_checkpoints(a: Path, b: Path) -> None:
     """Assert that two checkpoints are bit-identical: weights, optimizer, schedule, progress, best score."""
     one, other = read_checkpoint(a), read_checkpoint(b)
     for checkpoint, path in ((one, a), (other, b)):
-        state = checkpoint["callbacks"]["RunCheckpoint"]
+        state = checkpoint["callbacks"]["BestCheckpoint"]
         for name, value in state.items():  # the run directories differ
             if isinstance(value, str):
                 state[name] = value.replace(str(path.parent.resolve()), "")

@@ -23,7 +23,7 @@ from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.text import printable
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.metrics_file import MetricsFile
-from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.length import planned_steps, steps_per_epoch
 from sequentia.training.loop.resume import obstacle
 from sequentia.training.shipped import shipped_configs
@@ -82,7 +82,7 @@ class _Plain(logging.Formatter):
         return "\n".join(printable(line) for line in super().format(record).split("\n"))
 
 
-def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time: bool, trust: str) -> str:
+def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time: bool, trust: str) -> str:
     """The result of a run, and the commands to continue with.
 
     Args:
@@ -108,7 +108,7 @@ def closing_message(run: Path, trainer: Trainer, saver: RunCheckpoint, max_time:
     return "\n".join(lines)
 
 
-def _result(trainer: Trainer, saver: RunCheckpoint) -> str:
+def _result(trainer: Trainer, saver: BestCheckpoint) -> str:
     """The best validation NLL; without one, the last validation NLL or the last training NLL."""
     monitor, best, last = saver.monitor, saver.best_model_score, trainer.callback_metrics.get("val/loss")
     if best is not None and monitor != "val/loss":

@@ -25,7 +25,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
-from sequentia.training.loop.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
 from sequentia.training.loop.length import limited
 from sequentia.training.options import as_list
 
@@ -166,8 +166,8 @@ class Trial:
     model: LanguageModel
     data: CharDataModule
     options: Namespace
-    saver: RunCheckpoint
-    callbacks: Callable[[RunCheckpoint], list[Callback]]
+    saver: BestCheckpoint
+    callbacks: Callable[[BestCheckpoint], list[Callback]]
     compiled: bool = False
     drawn: bool = False
 

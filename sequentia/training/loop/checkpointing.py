@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 import yaml
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -26,7 +26,6 @@ from sequentia.training.loop.length import planned_steps
 from sequentia.training.loop.processes import any_process
 
 _INTERVAL = timedelta(minutes=1)
-_LONGEST_NAME = 200  # bytes of a checkpoint's name; file systems allow 255, and a temporary file's name is longer
 
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))  # of a Timer
 
@@ -38,10 +37,9 @@ def validates(trainer: Trainer) -> bool:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old file and replaces it when the new one is complete on disk.
+    """Writes beside the old file and replaces it when the new one is complete on disk; reads only valid checkpoints.
 
-    Lightning's own implementation writes to the system's temporary directory first. Moving from there may mean copying,
-    and a crash then leaves half a checkpoint. It also reads a checkpoint with PyTorch's reader, which trusts the file.
+    Lightning writes to the system's temporary directory first. A crash while that file is copied leaves half a one.
     """
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -65,7 +63,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes the run's config.yaml when training starts.
+    """Writes the run's config.yaml when training starts, whichever logger is used.
 
     Args:
         run: The run directory.
@@ -79,19 +77,15 @@ class SaveConfig(SaveConfigCallback):
         """Write nothing yet: a run that cannot resume with these options keeps its config.yaml."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it, whichever logger is used, with a first line for people and `sequentia report`."""
+        """Write it, with a first line for people and `sequentia report`."""
         if trainer.is_global_zero and not trainer.fast_dev_run:
             text = f"# {cast(LanguageModel, pl_module).describe()}\n" + self.parser.dump(self.config, skip_none=False)
             with replacing(self.run / CONFIG) as temporary:
                 temporary.write_text(text, encoding="utf-8")
 
 
-class RunCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, writing `best.ckpt` (lowest validation NLL) and `last.ckpt` to a run directory.
-
-    `last.ckpt` is written only between two steps, when everything that belongs to the first of them (validation, its
-    log entries, the learning-rate schedule) is complete. A run resumed from there is bit-identical to an uninterrupted
-    one.
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's ModelCheckpoint with other defaults: best.ckpt has the lowest validation NLL.
 
     Args:
         monitor: Metric by which the best checkpoint is chosen: the lowest, or the highest if `mode` is max.
@@ -104,6 +98,9 @@ class RunCheckpoint(ModelCheckpoint):
         every_n_epochs: Interval in epochs at which best.ckpt is updated.
         enable_version_counter: Whether a best checkpoint whose name is taken gets a version number instead of replacing
             the file.
+
+    Attributes:
+        last: Writes last.ckpt.
     """
 
     def __init__(
@@ -122,8 +119,7 @@ class RunCheckpoint(ModelCheckpoint):
             raise UserError(f"checkpoint.every_n_train_steps must be at least 0, got {every_n_train_steps}")
         if save_top_k not in (0, 1) and filename == Path(BEST).stem:
             filename += "-{step}"
-        kwargs["save_on_train_epoch_end"] = False
-        # Lightning's part is the best checkpoints, chosen after each validation; last.ckpt is written here.
+        kwargs["save_on_train_epoch_end"] = False  # but after each validation
         super().__init__(
             monitor=monitor,
             filename=filename,
@@ -134,81 +130,34 @@ class RunCheckpoint(ModelCheckpoint):
             **kwargs,
         )
         self._check_filename()
-        self.writes_last = save_last
-        self.interval_in_steps = every_n_train_steps
-        self.interval_in_time = train_time_interval or (None if every_n_train_steps else _INTERVAL)
-        self._last_step = -1  # at which last.ckpt was written
-        self._last_time = time.monotonic()
-        self._validated = False  # since last.ckpt was written
+        self.last = LastCheckpoint(self, bool(save_last), every_n_train_steps, train_time_interval)
 
     def _check_filename(self) -> None:
-        """Refuse a file name that is no format string, or that names a file outside of the run directory.
-
-        Raises:
-            UserError: The name is invalid.
-        """
-        option = f"checkpoint.filename {self.filename!r}"
         try:
-            name = self.format_checkpoint_name({"epoch": torch.tensor(0), "step": torch.tensor(0)})
+            name = self.format_checkpoint_name({}).removeprefix(f"{self.dirpath}{os.sep}")
         except (ValueError, LookupError, AttributeError, TypeError) as error:
-            raise UserError(f"{option} is not a format string such as 'best-{{step}}': {error}") from error
-        name = name.removeprefix(f"{self.dirpath}{os.sep}")
-        if any(separator in name for separator in ("/", "\\", "\0")):
             raise UserError(
-                f"{option} gives a path, {name!r}: give a name without a directory; for a metric whose name has a "
-                "slash, set --checkpoint.auto_insert_metric_name false"
+                f"checkpoint.filename {self.filename!r} is not a format string such as 'best-{{step}}': {error}"
+            ) from error
+        if name != Path(name).name or name == LAST:
+            raise UserError(
+                f"checkpoint.filename {self.filename!r} gives {name!r}: give the name of a file in the run directory "
+                f"other than {LAST}"
             )
-        if name == LAST:
-            raise UserError(f"{option} is the name of the last checkpoint: give another name")
-        if len(os.fsencode(name)) > _LONGEST_NAME:
-            raise UserError(f"{option} gives a name of more than {_LONGEST_NAME} bytes: give a shorter one")
 
     @property
     def state_key(self) -> str:
         """Independent of the options, unlike Lightning's: a resumed run may save at other intervals."""
         return type(self).__name__
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write last.ckpt before the first step, so that a run killed at any moment has one."""
-        self._last_time = time.monotonic()
-        self._steps = planned_steps(trainer)
-        last = Path(self.dirpath or "") / LAST
-        if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != last:  # unless this run resumes from it
-            self.write_last(trainer)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Write last.ckpt if it is due: the last step is complete and the next has not begun."""
-        if batch_idx % trainer.accumulate_grad_batches:
-            return  # a checkpoint does not hold accumulated gradients
-        if self._due(trainer):
-            self.write_last(trainer)
-
-    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        """Have the model validated after the last step, whatever the interval. Nothing is saved here."""
-        if trainer.global_step == self._steps:
-            trainer.should_stop = True  # makes Lightning validate once more
-
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write best.ckpt if the model just validated is the best so far."""
-        if trainer.fast_dev_run or trainer.state.fn != "fit" or trainer.sanity_checking:
-            return
-        self._validated = True
+        """Write the model just validated if it is among the best so far."""
         previous = self.best_model_path
         super().on_validation_end(trainer, pl_module)
         if trainer.is_global_zero and self.save_top_k not in (0, 1) and self.best_model_path != previous:
             # The same file under a second name; checkpoints are replaced, never modified.
             with replacing(Path(self.dirpath or "") / BEST) as temporary:
-                try:
-                    os.link(self.best_model_path, temporary)
-                except OSError:  # a file system without hard links
-                    shutil.copy(self.best_model_path, temporary)
-
-    def on_train_epoch_end(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: see `on_train_batch_start`."""
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write last.ckpt."""
-        self.write_last(trainer)
+                shutil.copy(self.best_model_path, temporary)
 
     def state_dict(self) -> dict[str, Any]:
         """The best checkpoints so far, and the metric that ranks them."""
@@ -218,36 +167,88 @@ class RunCheckpoint(ModelCheckpoint):
         """Restore the best checkpoints so far, also if the run directory has been moved."""
         if (state_dict["monitor"], state_dict["mode"]) != (self.monitor, self.mode):
             return  # scores of another metric are not comparable
-        directory = Path(self.dirpath or "")
-        best = {str(directory / Path(path).name): score for path, score in state_dict["best_k_models"].items()}
+
+        def here(path: str) -> str:
+            return str(Path(self.dirpath or "") / Path(path).name) if path else ""
+
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
         if not all(path.endswith(self.FILE_EXTENSION) and Path(path).is_file() for path in best):
             return  # a checkpoint of another run: its best ones are not in this directory
-        self.best_k_models = best
-        self.best_model_score = state_dict["best_model_score"]
-        self.current_score = state_dict["current_score"]
-        self.kth_value = state_dict["kth_value"]
-        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
-            path = state_dict[name]
-            setattr(self, name, str(directory / Path(path).name) if path else "")
-        if best and len(best) == self.save_top_k:  # also if the run kept more of them so far
-            worst = max if self.mode == "min" else min
-            self.kth_best_model_path = worst(best, key=lambda path: best[path])
+        paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": best})
+        if len(best) >= self.save_top_k > 0:  # also if the run kept another number of them so far
+            self.kth_best_model_path = (max if self.mode == "min" else min)(best, key=lambda path: best[path])
             self.kth_value = best[self.kth_best_model_path]
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes last.ckpt between two steps, so that a run resumed from there is bit-identical to an uninterrupted one.
+
+    Between two steps, everything that belongs to the first of them (validation, its log entries, the learning-rate
+    schedule) is complete.
+
+    Args:
+        best: Writes the best checkpoint, in the same directory.
+        enabled: Whether to write last.ckpt; if nothing is held out, best.ckpt is written anyway.
+        every_n_train_steps: Interval in steps.
+        train_time_interval: Interval in time; one minute if no interval is given.
+    """
+
+    def __init__(
+        self,
+        best: BestCheckpoint,
+        enabled: bool = True,
+        every_n_train_steps: int | None = None,
+        train_time_interval: timedelta | None = None,
+    ) -> None:
+        self._best, self._enabled, self._every = best, enabled, every_n_train_steps
+        self.interval = train_time_interval or (None if every_n_train_steps else _INTERVAL)
+        self._step = -1  # at which last.ckpt was written
+        self._time = 0.0
+        self._validated = False  # since then
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._best.dirpath or "") / LAST
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write last.ckpt before the first step, so that a run killed at any moment has one."""
+        self._time = time.monotonic()
+        if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != self.path:
+            self.write(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Write last.ckpt if it is due."""
+        # A checkpoint does not hold accumulated gradients.
+        if batch_idx % trainer.accumulate_grad_batches == 0 and self._due(trainer):
+            self.write(trainer)
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Have the model validated after the last step, whatever the interval."""
+        if trainer.global_step == planned_steps(trainer):
+            trainer.should_stop = True  # makes Lightning validate once more
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have last.ckpt written before the next step."""
+        self._validated = trainer.state.fn == "fit" and not trainer.sanity_checking
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write last.ckpt."""
+        self.write(trainer)
 
     def _due(self, trainer: Trainer) -> bool:
         step = trainer.global_step
-        if self._validated:
+        if self._validated or step == self._step:
+            return self._validated
+        if self._every and step % self._every == 0:
             return True
-        if step == self._last_step:
-            return False
-        if self.interval_in_steps and step % self.interval_in_steps == 0:
-            return True
-        if self.interval_in_time is None:
-            return False
         # The clocks of several processes differ, but all must save together.
-        return any_process(trainer, time.monotonic() - self._last_time >= self.interval_in_time.total_seconds())
+        return self.interval is not None and any_process(
+            trainer, time.monotonic() - self._time >= self.interval.total_seconds()
+        )
 
-    def write_last(self, trainer: Trainer) -> None:
+    def write(self, trainer: Trainer) -> None:
         """Write last.ckpt, and best.ckpt too if nothing is held out to tell which checkpoint is best.
 
         Must be called between two steps, without accumulated gradients.
@@ -257,18 +258,8 @@ class RunCheckpoint(ModelCheckpoint):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 logger.experiment.flush()  # a resumed run does not log again what came before its checkpoint
-        names = []
-        if self.save_top_k and not validates(trainer) and not self.best_model_path:
-            names.append(BEST)
-        if self.writes_last:
-            names.append(LAST)
-        for name in names:
-            path = str(Path(self.dirpath or "") / name)
-            if name == LAST:
-                self.last_model_path = path  # before saving: it is part of the saved state
-            trainer.save_checkpoint(path, self.save_weights_only)
-            for logger in trainer.loggers:
-                logger.after_save_checkpoint(self)
-        self._last_step = trainer.global_step
-        self._last_time = time.monotonic()
-        self._validated = False
+        if self._best.save_top_k and not self._best.best_model_path and not validates(trainer):
+            trainer.save_checkpoint(self.path.with_name(BEST), self._best.save_weights_only)
+        if self._enabled:
+            trainer.save_checkpoint(self.path, self._best.save_weights_only)
+        self._step, self._time, self._validated = trainer.global_step, time.monotonic(), False

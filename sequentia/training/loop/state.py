@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from sequentia.runs.checkpoint import refused
-from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.checkpointing import BestCheckpoint
 
 _COUNT_LIMIT = 2**53  # as for the step count
 _NAME_LIMIT = 255  # bytes of a file's name: the system raises an error if asked for a longer one
@@ -29,7 +29,7 @@ def check_training_state(checkpoint: dict[str, Any], path: Path) -> None:
     callbacks = checkpoint.get("callbacks", {})
     if not isinstance(callbacks, dict):
         raise refused(path, "the state of its callbacks is damaged")
-    best = callbacks.get(RunCheckpoint.__name__)
+    best = callbacks.get(BestCheckpoint.__name__)
     if best is not None and not _are_best_scores(best):
         raise refused(path, "its record of the best checkpoints is damaged")
 
@@ -42,7 +42,7 @@ def _are_counters(value: object) -> bool:
 
 
 def _are_best_scores(state: object) -> bool:
-    """Whether the state of a `RunCheckpoint` is consistent."""
+    """Whether the state of a `BestCheckpoint` is consistent."""
     if not isinstance(state, dict):
         return False
     best = state.get("best_k_models")

@@ -4,15 +4,13 @@ import logging
 import math
 import signal
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sequentia.errors import UserError
-from sequentia.runs.directory import LAST
-from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.checkpointing import LastCheckpoint
 from sequentia.training.loop.processes import any_process
 
 _SIGNALS = {
@@ -48,7 +46,7 @@ class StopOnSignal(Callback):
         checkpoint: Writes last.ckpt.
     """
 
-    def __init__(self, checkpoint: RunCheckpoint) -> None:
+    def __init__(self, checkpoint: LastCheckpoint) -> None:
         self._checkpoint = checkpoint
         self._signum = 0
         self._previous: dict[signal.Signals, Any] = {}
@@ -70,7 +68,7 @@ class StopOnSignal(Callback):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         if any_process(trainer, self._signum > 0):  # the signal may have reached only one process
-            self._checkpoint.write_last(trainer)
+            self._checkpoint.write(trainer)
             raise Interrupted(self._signum or signal.SIGTERM)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -105,7 +103,7 @@ class StopWhenDiverged(Callback):
         checkpoint: Has written last.ckpt, which the error message names.
     """
 
-    def __init__(self, checkpoint: RunCheckpoint) -> None:
+    def __init__(self, checkpoint: LastCheckpoint) -> None:
         self._checkpoint = checkpoint
 
     def on_train_batch_end(
@@ -145,7 +143,7 @@ class StopWhenDiverged(Callback):
 
     def _diverged(self, trainer: Trainer, what: str) -> UserError:
         lr = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else 0.0
-        last = Path(self._checkpoint.dirpath or "") / LAST
+        last = self._checkpoint.path
         return UserError(
             f"{what} at step {trainer.global_step} with learning rate {float(lr):g}: lower the optimizer's lr, or set "
             f"--trainer.gradient_clip_val 1.0" + (f"; {last} has the last good weights" if last.is_file() else "")

@@ -13,7 +13,7 @@ import torch
 from sequentia.errors import UserError
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import locked
-from sequentia.training.loop.checkpointing import AtomicCheckpointIO, RunCheckpoint
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
 from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
 
 EVERY = "every 5 steps"
@@ -94,15 +94,15 @@ def test_a_second_model_checkpoint_does_not_affect_the_run(fit: ForkServer, unin
 
 def test_without_intervals_last_ckpt_is_written_every_minute_also_if_best_is_updated_by_epochs() -> None:
     for every_n_epochs in (None, 2):
-        interval = RunCheckpoint(every_n_epochs=every_n_epochs).interval_in_time
+        interval = BestCheckpoint(every_n_epochs=every_n_epochs).last.interval
         assert interval is not None
         assert interval.total_seconds() == 60
-    assert RunCheckpoint(every_n_train_steps=5).interval_in_time is None
+    assert BestCheckpoint(every_n_train_steps=5).last.interval is None
 
 
 def test_a_negative_interval_is_refused() -> None:
     with pytest.raises(UserError, match=r"checkpoint.every_n_train_steps must be at least 0, got -1"):
-        RunCheckpoint(every_n_train_steps=-1)
+        BestCheckpoint(every_n_train_steps=-1)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EIO])

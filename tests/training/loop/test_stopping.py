@@ -20,7 +20,7 @@ from sequentia.errors import UserError
 from sequentia.models import Transformer
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import locked
-from sequentia.training.loop.checkpointing import RunCheckpoint
+from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.stopping import StopWhenDiverged
 from tests.training.runs import ForkServer, Uninterrupted, arguments, default_signals, same_runs, the_run
 
@@ -165,14 +165,14 @@ def test_a_nan_loss_stops_the_run_in_the_same_step(
         return loss(batch) * (float("nan") if calls == 6 else 1.0)  # type: ignore[arg-type]
 
     monkeypatch.setattr(model, "nll_sum", poisoned)
-    checkpoint = RunCheckpoint(every_n_train_steps=1)
+    checkpoint = BestCheckpoint(every_n_train_steps=1)
     checkpoint.dirpath = str(cwd / "run")
     trainer = Trainer(
         accelerator="cpu",
         max_steps=20,
         max_epochs=-1,
         logger=False,
-        callbacks=[StopWhenDiverged(checkpoint), checkpoint],
+        callbacks=[StopWhenDiverged(checkpoint.last), checkpoint, checkpoint.last],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
