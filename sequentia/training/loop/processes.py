@@ -65,7 +65,7 @@ def slurm_without_requeue() -> list[SLURMEnvironment]:
     Lightning would save a checkpoint wherever the signal finds the training step, and resume it in a new run directory.
     """
     detected = next((environment for environment in _LAUNCHERS if environment.detect()), None)
-    return [SLURMEnvironment(auto_requeue=False)] if detected is SLURMEnvironment else []
+    return [SLURMEnvironment(auto_requeue=False)] if detected == SLURMEnvironment else []
 
 
 def processes(trainer: Namespace) -> int:
