@@ -20,7 +20,6 @@ from sequentia.models import LanguageModel
 from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.runs.loading import load
-from sequentia.runs.trust import trusted_modules
 from sequentia.text import strings
 from sequentia.training.fit import FitCLI
 from sequentia.training.loop.stopping import Interrupted
@@ -82,7 +81,9 @@ def fit(
     """
     started = monotonic()
     configs = [config] if isinstance(config, str | os.PathLike) else config or []
-    arguments, objects = [f"--config={os.fspath(path)}" for path in configs], {}
+    modules = [trust] if isinstance(trust, str) else trust
+    arguments = [*(f"--config={os.fspath(path)}" for path in configs), *(f"--trust={module}" for module in modules)]
+    objects = {}
     if data is not None:
         if "data__path" in options:
             raise UserError("the data is given twice: omit the first argument, or data__path")
@@ -101,7 +102,7 @@ def fit(
             objects[dotted.removeprefix("trainer.")] = value
     with isolate_rng():
         try:
-            return _best(cast(FitCLI, run_training("fit", arguments, started, trusted_modules(trust), objects)))
+            return _best(cast(FitCLI, run_training("fit", arguments, started, objects)))
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
 

@@ -1,15 +1,12 @@
 """`sequentia fit`, `validate` and `test`: training and evaluation on LightningCLI."""
 
 import errno
-from collections.abc import Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sequentia.commands.parser import split_trust
 from sequentia.errors import UserError
 from sequentia.training.help import short_help
-from sequentia.training.shipped import with_shipped_configs
 
 if TYPE_CHECKING:
     from sequentia.training.cli import TrainingCLI
@@ -30,8 +27,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.training.loop.stopping import Interrupted
 
     try:
-        trust, arguments = split_trust(arguments)
-        run_training(name, arguments, started, trust)
+        run_training(name, arguments, started)
     except Interrupted as stop:
         # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
         return 0 if rank_zero_only.rank else 128 + stop.signum
@@ -39,7 +35,7 @@ def run(name: str, arguments: list[str]) -> int:
 
 
 def run_training(
-    name: str, arguments: list[str], started: float, trust: Sequence[str], objects: dict[str, Any] | None = None
+    name: str, arguments: list[str], started: float, objects: dict[str, Any] | None = None
 ) -> "TrainingCLI":
     """Run the subcommand; `sequentia.fit` calls it too.
 
@@ -47,7 +43,6 @@ def run_training(
         name: The subcommand.
         arguments: The arguments after it.
         started: When the command started, by `time.monotonic`.
-        trust: Modules that a checkpoint and a run's own config.yaml may name.
         objects: Options of the Trainer that are no plain values.
 
     Raises:
@@ -62,7 +57,7 @@ def run_training(
 
     try:
         with plain_messages(), ExitStack() as held:
-            return _run(name, with_shipped_configs(name, arguments), held, started, trust, objects or {})
+            return _run(name, arguments, held, started, objects or {})
     except ArgumentError as error:
         raise UserError(parser_message(error)) from error
     except MisconfigurationException as error:

@@ -49,24 +49,3 @@ class _Trust(argparse.Action):
         modules = (*getattr(namespace, self.dest), *trusted_modules(str(value)))
         setattr(namespace, self.dest, modules)
         search_working_directory()
-
-
-def split_trust(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The modules that arguments trust, and the other arguments.
-
-    `--trust` is no option of LightningCLI, which would read it from a config, and record it in the run's.
-
-    Raises:
-        UserError: A value is missing, or is not the name of a module.
-    """
-    trust, others = [], []
-    remaining = iter(arguments)
-    for argument in remaining:
-        option, equals, value = argument.partition("=")
-        if option == "--trust":
-            trust.append(value if equals else next(remaining, ""))
-        else:
-            others.append(argument)
-    if trust:
-        search_working_directory()
-    return trusted_modules(trust), others

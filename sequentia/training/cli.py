@@ -2,10 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -20,9 +19,9 @@ from sequentia.errors import UserError, cause_of
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
 from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.runs.directory import CONFIG, read_config, recorded_options
+from sequentia.runs.directory import CONFIG, ROOT, recorded_options
 from sequentia.runs.loading import architecture_of
-from sequentia.runs.trust import import_trusted, search_working_directory
+from sequentia.runs.trust import import_trusted
 from sequentia.training.checks import check_options
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import instantiation_message
@@ -44,7 +43,6 @@ class TrainingCLI(LightningCLI, ABC):
         held: Closed when the command ends; it holds the lock of the run.
         subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
         started: When the command started, by `time.monotonic`.
-        trust: Modules that a checkpoint and a run's own config.yaml may name.
         objects: Options of the Trainer that are no plain values; config.yaml does not record them.
 
     Attributes:
@@ -65,12 +63,11 @@ class TrainingCLI(LightningCLI, ABC):
         held: ExitStack,
         subcommand: str,
         started: float,
-        trust: Sequence[str],
         objects: dict[str, Any],
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        self.held, self.subcommand, self.started, self.trust, self.objects = held, subcommand, started, trust, objects
+        self.held, self.subcommand, self.started, self.objects = held, subcommand, started, objects
         self.checkpoint: Path | None = None
         self.loaded: dict[str, Any] | None = None
         self.architecture: type[LanguageModel] | None = None
@@ -142,46 +139,43 @@ class TrainingCLI(LightningCLI, ABC):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments, on top of the options that the run recorded if the command continues or evaluates one.
 
-        `ckpt_path` is taken out of the configuration: Lightning would silently override the command line with the
-        checkpoint's hyperparameters, and a run would resume because its config.yaml says so.
+        `--ckpt_path` is not among them: Lightning would silently override the command line with the checkpoint's
+        hyperparameters, and a run would resume because its config.yaml says so.
 
         Raises:
-            UserError: `--ckpt_path` names no run or checkpoint, or one that is refused; the run's config.yaml cannot be
-                used; or `--init_from` is given where no new run starts.
+            UserError: The checkpoint or its run's config.yaml cannot be used, or options contradict each other.
         """
-        self.arguments = [str(argument) for argument in args[1:]]
-        self.given = Given(args[1:])
-        if self.given.local_classes:
-            search_working_directory()
-        directory = None if self.given.help else self.find_run()
+        self.arguments = args[1:]
+        self.given = Given(self.subcommand, args[1:])
+        directory = None if "--help" in args else self.find_run()
         if directory is not None and (directory / CONFIG).is_file():
-            given = self.given.trusts(directory)
-            self.recorded = read_config(directory) if given else recorded_options(directory, self.trust)
+            self.recorded = recorded_options(directory, self.given.trust)
         elif self.checkpoint is not None and not self.given.sets_data:
             raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
         if self.checkpoint is not None:
             self.loaded = read_checkpoint(self.checkpoint)
-            self.architecture = architecture_of(self.loaded, self.checkpoint, self.trust)
+            self.architecture = architecture_of(self.loaded, self.checkpoint, self.given.trust)
         self.base = self.base_options()
-        with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-            yaml.safe_dump(self.base, file)
-            file.flush()
-            arguments = [self.subcommand, f"--config={file.name}", *args[1:]] if self.base else args
-            try:
-                self.config = parser.parse_args(arguments)  # Lightning's own method warns if args are not sys.argv's
-            except (UnicodeDecodeError, RecursionError) as error:
-                raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
-            except ArgumentError:
-                for name in self.given.local_classes:
-                    import_trusted(name, [name])  # says what is wrong with the user's code, which the parser does not
-                raise
-            except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
-                raise UserError(f"an option needs a package that is not installed: {error}") from error
-        options = self.options
-        if options.ckpt_path is not None and self.given.ckpt_path is None:
-            raise UserError("ckpt_path is set in a --config that is no regular file: give --ckpt_path instead")
-        options.ckpt_path = None
-        check_options(options)
+        base = [f"--config={yaml.safe_dump(self.base)}"] if self.base else []
+        try:
+            # Lightning's own method warns if args are not sys.argv's.
+            self.config = parser.parse_args([self.subcommand, *base, *self.given.arguments])
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
+        except ArgumentError:
+            for name in self.given.local_classes:
+                import_trusted(name, [name])  # says what is wrong with the user's code, which the parser does not
+            raise
+        except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
+            raise UserError(f"an option needs a package that is not installed: {error}") from error
+        if self.options.ckpt_path is not None:
+            raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
+        if self.checkpoint is not None and self.options.init_from != self.base.get("init_from"):
+            raise UserError(
+                f"--init_from starts a new run, but --ckpt_path {self.given.ckpt_path} takes one with its own weights: "
+                "omit one of the two"
+            )
+        check_options(self.options)
 
     @property
     def options(self) -> Namespace:
@@ -203,7 +197,9 @@ class TrainingCLI(LightningCLI, ABC):
         """Complete the options before anything slow is done."""
         options = self.options
         if options.trainer.default_root_dir is None:
-            options.trainer.default_root_dir = str(self.given.default_root(options.model.class_path))
+            options.trainer.default_root_dir = str(
+                self.given.root or ROOT / options.model.class_path.rpartition(".")[2].lower()
+            )
         if options.trainer.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
             if options.trainer.accelerator != "auto":
                 raise UserError(

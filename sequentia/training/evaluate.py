@@ -8,7 +8,6 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
-from sequentia.errors import UserError
 from sequentia.evaluation.evaluate import check_evaluates
 from sequentia.files import sha256
 from sequentia.runs.checkpoint import refused
@@ -16,7 +15,7 @@ from sequentia.runs.directory import ROOT, find_checkpoint
 from sequentia.runs.loading import build_model
 from sequentia.training.cli import TrainingCLI
 from sequentia.training.logs.samples import Samples
-from sequentia.training.options import options_to_evaluate, restricted
+from sequentia.training.options import options_to_evaluate
 from sequentia.training.results import Results, add_arguments, is_own_data
 
 log = logging.getLogger("sequentia")
@@ -35,8 +34,6 @@ class EvaluationCLI(TrainingCLI):
 
     def find_run(self) -> Path:
         """The checkpoint of `--ckpt_path`, by default the best of the newest run."""
-        if self.given.init_from:
-            raise UserError(f"{self.subcommand} evaluates a checkpoint: give --ckpt_path, not --init_from")
         self.checkpoint = find_checkpoint(self.given.ckpt_path, self.given.root or ROOT)
         self.digest = sha256(self.checkpoint)  # before it is read: it can be replaced at any time
         return self.checkpoint.parent
@@ -54,7 +51,7 @@ class EvaluationCLI(TrainingCLI):
     def after_instantiate_classes(self) -> None:
         """Take the checkpoint's model, and check that the data suits it."""
         if self.checkpoint is not None and self.loaded is not None:
-            self.model = build_model(self.loaded, self.checkpoint, self.trust)
+            self.model = build_model(self.loaded, self.checkpoint, self.given.trust)
             if changed := self.changed_data():
                 log.warning(f"{changed}: the metrics are of its current lines")
             check_evaluates(self.model, self.datamodule, "val" if self.subcommand == "validate" else "test")
@@ -75,7 +72,7 @@ class EvaluationCLI(TrainingCLI):
     def _log_evaluated(self) -> None:
         if self.trainer.is_global_zero:
             log.info(f"evaluating {self.checkpoint} on {self.datamodule.shown_path}")
-            self.log_changes(restricted(self.plain_options, self.base | {"model": {}}))  # the model is the checkpoint's
+            self.log_changes(self.plain_options | {"model": self.base["model"]})  # the model is the checkpoint's
 
     def _report(self) -> None:
         if self.checkpoint is None or self.loaded is None:

@@ -54,11 +54,6 @@ class FitCLI(TrainingCLI):
     def find_run(self) -> Path | None:
         """The run of `--ckpt_path`; None to start a new one."""
         given = self.given.ckpt_path
-        if self.given.init_from and given is not None:
-            raise UserError(
-                f"--init_from starts a new run, but --ckpt_path {given} resumes one with its own weights: omit one of "
-                "the two"
-            )
         root = self.given.root or ROOT
         self.run, self.checkpoint = run_to_fit(given, root)
         return self.run if self.checkpoint is None else self.checkpoint.parent
@@ -75,7 +70,7 @@ class FitCLI(TrainingCLI):
         # Otherwise the option only records what the run was initialized from.
         if self.options.init_from is not None and self.checkpoint is None:
             path = find_checkpoint(self.options.init_from)
-            self.init_from = path, load(path, trust=self.trust)
+            self.init_from = path, load(path, trust=self.given.trust)
         if self.run is not None:
             self._lock(self.run)
 
@@ -211,7 +206,7 @@ class FitCLI(TrainingCLI):
     def after_instantiate_classes(self) -> None:
         """Check the checkpoint against the options and the data, or copy the weights to start from."""
         if self.checkpoint is not None and self.loaded is not None:
-            build_model(self.loaded, self.checkpoint, self.trust)  # refuses what sampling would refuse
+            build_model(self.loaded, self.checkpoint, self.given.trust)  # refuses what sampling would refuse
             if changed := self.changed_data():
                 raise UserError(f"{changed}: restore it, or train on the new lines with --data.path")
             check_fits(self.model, self.loaded)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from sequentia.models import ARCHITECTURES
+
 DEFAULT = "transformer"
 """The config of `fit` without `--config` and `--model`."""
 
@@ -28,20 +30,9 @@ def find_config(config: str) -> str:
     return config if path is None or Path(config).is_file() else str(path)
 
 
-def with_shipped_configs(command: str, arguments: list[str]) -> list[str]:
-    """Arguments of `fit`, `validate` or `test` in which shipped configs are given by their paths.
-
-    If they name no config, model or checkpoint, `fit` uses the default config.
-    """
-    found = list(arguments)
-    for i, argument in enumerate(arguments):
-        option, equals, value = argument.partition("=")
-        if option in ("--config", "-c") and equals:
-            found[i] = f"{option}={find_config(value)}"
-        elif argument in ("--config", "-c") and i + 1 < len(arguments):
-            found[i + 1] = find_config(arguments[i + 1])
-    given = {argument.partition("=")[0] for argument in arguments}
-    chosen = {"--config", "-c", "--model", "--model.class_path", "--ckpt_path"}
-    if command == "fit" and not given & chosen and "--help" not in given:
-        found = [f"--config={shipped_configs()[DEFAULT]}", *found]
-    return found
+def shipped_config(model: str) -> Path | None:
+    """The config of an architecture of this package, given by its name or import path; None for any other."""
+    package, _, name = model.rpartition(".")
+    if name not in ARCHITECTURES or package.partition(".")[0] not in ("", "sequentia"):
+        return None
+    return shipped_configs().get(ARCHITECTURES[name].__module__.rpartition(".")[2])

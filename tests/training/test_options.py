@@ -12,7 +12,7 @@ import yaml
 
 from sequentia.cli import main
 from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.training.options import Given, restricted
+from sequentia.training.options import Given
 from tests.conftest import CommandResult
 from tests.training.runs import LINES
 
@@ -58,12 +58,12 @@ def test_a_resumed_run_keeps_its_own_data_and_options(command: Run, brands: Path
     assert [path.name for path in brands.parent.iterdir()] == ["version_0"]
 
 
-@pytest.mark.parametrize("path", ["checkpoints", "checkpoints/gru", "checkpoints/gru/version_0", "last"])
-def test_every_way_to_name_the_run_means_the_same(command: Run, brands: Path, path: str) -> None:
-    assert command("fit", "--ckpt_path", path, "--trainer.max_steps", "7").code == 0
-    assert read_checkpoint(brands / "last.ckpt")["global_step"] == 7
-    samples = [command("sample", "--ckpt_path", given, "--seed", "1").out for given in (path, str(brands))]
-    assert samples[0] == samples[1] != ""
+def test_every_way_to_name_the_run_means_the_same(command: Run, brands: Path) -> None:
+    for steps, path in enumerate(["checkpoints", "checkpoints/gru", brands, "last"], start=7):
+        assert command("fit", "--ckpt_path", path, "--trainer.max_steps", steps).code == 0
+        assert read_checkpoint(brands / "last.ckpt")["global_step"] == steps
+        samples = [command("sample", "--ckpt_path", given, "--seed", "1").out for given in (path, brands)]
+        assert samples[0] == samples[1] != ""
 
 
 def test_explicit_options_override_what_the_run_recorded_and_each_is_logged(command: Run, brands: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_checkpoint_without_its_configuration_needs_the_data(command: Run, bra
     assert command("test", "--ckpt_path", str(brands / "best.ckpt"), "--data.path", "brands.txt").code == 0
 
 
-def test_a_class_of_another_package_is_imported_only_if_the_users_own_config_names_it(
+def test_a_class_of_another_package_is_imported_only_if_it_is_trusted(
     command: Run, brands: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "outsider.py").write_text("from lightning.pytorch import Callback\nclass Quiet(Callback):\n    pass\n")
@@ -140,7 +140,7 @@ def test_a_class_of_another_package_is_imported_only_if_the_users_own_config_nam
     assert result.code == 2
     assert "names the class outsider.Quiet: if you trust the code of outsider, give --trust outsider" in result.err
     assert "outsider" not in sys.modules
-    assert command("fit", "--config", str(brands / "config.yaml"), *extend).code == 0
+    assert command("fit", "--trust", "outsider", *extend).code == 0
     assert sys.modules.pop("outsider").Quiet
 
 
@@ -152,23 +152,29 @@ def test_help_needs_no_run(command: Run, tmp_path: Path, monkeypatch: pytest.Mon
             command(name, "--help_all")
 
 
-def test_the_arguments_name_the_directory_of_runs(tmp_path: Path) -> None:
-    config = tmp_path / "mine.yaml"
-    config.write_text("trainer: {max_steps: 3}\n")
-    other = tmp_path / "other.yaml"
-    other.write_text("trainer: {default_root_dir: there}\ndata: {path: x.txt}\n")
-    assert Given([]).root is None
-    assert Given(["--model", "sequentia.models.GRU"]).root == Path("checkpoints/gru")
-    assert Given(["--config", str(config)]).root == Path("checkpoints/mine")
-    assert Given([f"--config={config}", f"--config={other}"]).root == Path("there")
-    assert Given([f"--config={other}", "--trainer.default_root_dir=here"]).root == Path("here")
-    assert Given([f"--config={other}"]).sets_data
-    assert not Given([f"--config={config}", "--data.seed", "3"]).sets_data
-    assert Given(["--data.path", "y.txt"]).sets_data
-    assert Given(["-c", str(config)]).root == Path("checkpoints/mine")
-    assert Given(["--model", "{class_path: sequentia.models.GRU, init_args: {n_hidden: 8}}"]).root == Path(
-        "checkpoints/gru"
-    )
+@pytest.mark.parametrize(
+    ("arguments", "root"),
+    [
+        ([], "checkpoints/transformer"),
+        (["--ckpt_path", "last"], None),
+        (["--model", "sequentia.models.BagOfWords"], "checkpoints/bow"),
+        (["--model", "{class_path: GRU, init_args: {n_hidden: 8}}", "--ckpt_path=last"], "checkpoints/gru"),
+        (["--model.class_path", "my_module.Mine"], "checkpoints/mine"),
+        (["--config", "gru"], "checkpoints/gru"),
+        (["-c", "own.yaml"], "checkpoints/own"),
+        (["--config=own.yaml", "--config=other.yaml"], "there"),
+        (["--config", "other.yaml", "--trainer.default_root_dir=here"], "here"),
+    ],
+)
+def test_the_arguments_name_the_directory_of_runs(
+    arguments: list[str], root: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text("trainer: {max_steps: 3}\n")
+    Path("other.yaml").write_text("trainer: {default_root_dir: there}\ndata: {path: x.txt}\n")
+    given = Given("fit", arguments)
+    assert given.root == (root and Path(root))
+    assert given.sets_data == any("other" in argument for argument in arguments)
 
 
 def test_a_new_run_is_named_after_its_first_config_file_or_else_its_model(
@@ -191,22 +197,24 @@ def test_a_new_run_is_named_after_its_first_config_file_or_else_its_model(
 def test_a_config_from_a_pipe_is_read_once(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("names.txt").write_text("".join(f"{line}\n" for line in LINES))
-
-    def fit(config: str) -> CommandResult:
-        reading, writing = os.pipe()
-        os.write(writing, config.encode())
-        os.close(writing)
-        try:
-            return command("fit", "--config", f"/dev/fd/{reading}", "--data.path", "names.txt", *TRAINER)
-        finally:
-            os.close(reading)
-
-    config = "model: {class_path: GRU, init_args: {n_hidden: 8}}\ntrainer: {max_steps: 2}\n"
-    assert fit(config).code == 0
+    reading, writing = os.pipe()
+    os.write(writing, b"model: {class_path: GRU, init_args: {n_hidden: 8}}\ntrainer: {max_steps: 2}\n")
+    os.close(writing)
+    assert command("fit", "--config", f"/dev/fd/{reading}", "--data.path", "names.txt", *TRAINER).code == 0
+    os.close(reading)
     assert read_checkpoint(Path("checkpoints/gru/version_0/last.ckpt"))["global_step"] == 2
-    refused = fit(f"{config}ckpt_path: last\n")
-    assert refused.code == 2
-    assert "ckpt_path is set in a --config that is no regular file: give --ckpt_path instead" in refused.err
+
+
+@pytest.mark.usefixtures("brands")
+def test_a_run_is_resumed_and_initialized_by_options_alone_and_by_one_of_them(command: Run) -> None:
+    for arguments, message in (
+        (["fit", "--config=gru", "--config=ckpt_path: last"], "ckpt_path is set in a --config: give --ckpt_path"),
+        (["fit", "--ckpt_path", "last", "--init_from", "checkpoints"], "--init_from starts a new run, but --ckpt_path"),
+        (["test", "--init_from", "checkpoints"], "--init_from starts a new run"),
+    ):
+        result = command(*arguments)
+        assert (result.code, result.out) == (2, "")
+        assert message in result.err.splitlines()[-1]
 
 
 def test_a_config_that_needs_a_missing_package_is_refused_in_one_line(
@@ -216,10 +224,3 @@ def test_a_config_that_needs_a_missing_package_is_refused_in_one_line(
     result = command("fit", "--config", "s3://bucket/x")
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith("sequentia: an option needs a package that is not installed: ")
-
-
-def test_restricting_keeps_the_names_of_the_other_at_every_level() -> None:
-    assert restricted({"a": 1, "b": {"c": 2, "d": 3}, "e": {"f": 4}}, {"b": {"d": 0}, "e": 5}) == {
-        "b": {"d": 3},
-        "e": {"f": 4},
-    }

@@ -1,12 +1,13 @@
 """Shipped configs are found by name from any directory, and a file of the user's own comes first."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from sequentia.cli import main
-from sequentia.training.shipped import find_config, shipped_configs, with_shipped_configs
+from sequentia.training.shipped import find_config, shipped_configs
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -17,11 +18,12 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def printed_model(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The model of the config that `fit` prints."""
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """The config that `fit` prints."""
     with pytest.raises(SystemExit, match="0"):
         main(["fit", *arguments, "--print_config"])
-    return str(yaml.safe_load(capsys.readouterr().out)["model"]["class_path"]).rpartition(".")[2]
+    config: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    return config
 
 
 def test_every_config_of_the_source_tree_is_shipped() -> None:
@@ -47,36 +49,19 @@ def test_anything_else_is_left_to_the_parser(config: str) -> None:
     assert find_config(config) == config
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--config", "gru"], ["--config=gru"], ["-c", "gru.yaml"], ["--config", "gru", "--config=gpu"]]
-)
-def test_fit_takes_the_name_of_a_config(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert printed_model(capsys, *arguments) == "GRU"
+def test_fit_takes_the_name_of_a_config(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = printed(capsys, "--config", str(CONFIGS / "gru.yaml"))
+    assert expected["model"]["class_path"] == "sequentia.GRU"
+    assert printed(capsys, "--config=gru") == printed(capsys, "-c", "gru.yaml") == expected
 
 
-@pytest.mark.parametrize(
-    ("arguments", "model"),
-    [([], "Transformer"), (["--data.batch_size", "5"], "Transformer"), (["--model", "Bigram"], "Bigram")],
-)
-def test_without_a_config_and_a_model_fit_uses_the_transformer(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], model: str
-) -> None:
-    assert printed_model(capsys, *arguments) == model
-
-
-def test_the_default_is_the_shipped_config_itself() -> None:
-    expected = f"--config={CONFIGS}/transformer.yaml"
-    assert with_shipped_configs("fit", ["--data.path", "a.txt"]) == [expected, "--data.path", "a.txt"]
-
-
-@pytest.mark.parametrize("command", ["validate", "test"])
-def test_an_evaluation_has_no_default_config(command: str) -> None:
-    assert with_shipped_configs(command, ["--ckpt_path=last"]) == ["--ckpt_path=last"]
-    assert with_shipped_configs(command, []) == []
-
-
-def test_a_resumed_run_has_no_default_config() -> None:
-    assert with_shipped_configs("fit", ["--ckpt_path", "last"]) == ["--ckpt_path", "last"]
+def test_an_architecture_has_the_defaults_of_its_config(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, "--model", "GRU") == printed(capsys, "--config", "gru")
+    own = printed(capsys, "--config", "{model: {class_path: GRU, init_args: {n_hidden: 8}}}")
+    assert own["optimizer"] == printed(capsys, "--config", "gru")["optimizer"]
+    assert own["model"]["init_args"]["n_hidden"] == 8
+    assert printed(capsys) == printed(capsys, "--config", "transformer") == printed(capsys, "--model", "Transformer")
+    assert printed(capsys, "--data.seed", "5")["data"]["seed"] == 5
 
 
 def test_an_unknown_name_is_a_mistake_that_lists_the_configs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,9 +105,9 @@ _SPLIT = {"path", "val_path", "test_path", "column", "seed", "val_fraction", "te
 
 
 def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """One text for each option of a run's configuration whose value changed, with its dotted name."""
+    """One text for each option that a run recorded and whose value changed, with its dotted name."""
     for name, value in new.items():
-        before = old.get(name)
+        before = old.get(name, value)
         if isinstance(value, dict) and isinstance(before, dict):
             yield from changes(before, value, f"{prefix}{name}.")
         elif value != before:
