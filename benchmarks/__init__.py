@@ -1,1 +1,1 @@
-"""Benchmarks of speed and quality; `python -m benchmarks` prints their tables."""
+"""Measurements of speed and of quality; RESULTS.md has the results."""

@@ -19,27 +19,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.architectures import CONFIGS, sequentia
+from benchmarks.commands import architectures, fit, sequentia
 from benchmarks.report import Table
-from benchmarks.textbook import Lines, train
-from benchmarks.training import LR
+from benchmarks.speed.textbook import Lines, train
+from benchmarks.speed.training import LR
 from sequentia.data import CharDataModule, Corpus, EvalBatches
 from sequentia.models import ARCHITECTURES
 
-NAMES = Path(__file__).parents[2] / "shared" / "data" / "names.txt"
+NAMES = Path(__file__).parents[3] / "shared" / "data" / "names.txt"
 PARTS = ("train", "val", "test")
 SEEDS = 5
 HEADER = ("config", "split", "seeds", "test NLL", "lowest", "highest", "validation NLL")
 _TEXTBOOK_BATCH = 32
-CASES = (
-    ("transformer", "AB"),
-    ("ngram", "AB"),
-    ("mixture", "AB"),
-    *((name, "A") for name in ("bow", "mlp", "rnn", "gru", "lstm", "cnn")),
-)
-"""Configuration, and the splits to train it on."""
-TEXTBOOK = {"bow": "BagOfWords", "rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-"""Configuration -> architecture that the textbook loop trains for the same time, at its default size."""
+TWO_SPLITS = ("transformer", "ngram", "mixture")
+TEXTBOOK = ("bow", "rnn", "gru", "lstm")
+"""Configurations whose architecture the textbook loop trains for the same time, at its default size."""
 
 
 def write_split(directory: Path, split: str) -> list[str]:
@@ -68,19 +62,19 @@ class Result(NamedTuple):
     test: float
 
 
-def fit(config: str, split: str, seed: int, threads: int | None, *options: str) -> Result:
+def fit_split(config: str, split: str, seed: int, threads: int | None, *options: str) -> Result:
     """Train a shipped configuration in a new process, and evaluate its best checkpoint.
 
     The seconds include start-up and validation.
     """
-    with tempfile.TemporaryDirectory() as directory:
-        data = write_split(Path(directory), split)
-        arguments = [f"--config={CONFIGS}/{config}.yaml", *data, f"--seed_everything={seed}", *options]
+    with tempfile.TemporaryDirectory() as home:
+        directory = Path(home)
+        data = write_split(directory, split)
         start = time.perf_counter()
-        sequentia(directory, "fit", *arguments, threads=threads)
+        run_dir = fit(directory, config, *data, f"--seed_everything={seed}", *options, threads=threads)
         seconds = time.perf_counter() - start
         val, test = (
-            json.loads(sequentia(directory, command, *arguments, "--format=json", threads=threads))
+            json.loads(sequentia(directory, command, f"--ckpt_path={run_dir}", "--format=json", threads=threads))
             for command in ("validate", "test")
         )
     result = Result(seconds, val["val/loss"], test["test/loss"])
@@ -90,9 +84,9 @@ def fit(config: str, split: str, seed: int, threads: int | None, *options: str) 
 
 
 def fit_in_parallel(jobs: list[tuple[str, str, int]], *options: str) -> list[Result]:
-    """`fit` each (configuration, split, seed), as many in parallel as there are cores, with one thread each."""
+    """`fit_split` each (configuration, split, seed), as many in parallel as there are cores, with one thread each."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda job: fit(job[0], job[1], job[2], 1, *options), jobs))
+        return list(pool.map(lambda job: fit_split(job[0], job[1], job[2], 1, *options), jobs))
 
 
 def with_default_init(name: str, data: CharDataModule) -> Any:
@@ -171,7 +165,7 @@ def table_of_single_runs(configs: tuple[str, ...], splits: str, seed: int, *opti
     table = Table(*HEADER, "seconds on all cores")
     for config in configs:
         for split in splits:
-            table.add(*cells(config, split, [fit(config, split, seed, None, *options)]))
+            table.add(*cells(config, split, [fit_split(config, split, seed, None, *options)]))
     return f"One run at a time:\n\n{table}"
 
 
@@ -179,11 +173,13 @@ def run(quick: bool) -> str:
     """Train each configuration on its splits with each seed; returns the tables."""
     seeds, short = (1, ["--trainer.max_steps=20"]) if quick else (SEEDS, [])
     table = Table(*HEADER, "seconds on one core", "textbook loop's test NLL in the same time")
-    trained = list(fit_all(CASES, seeds, *short))
+    names = architectures()
+    cases = tuple((config, "AB" if config in TWO_SPLITS else "A") for config in names)
+    trained = list(fit_all(cases, seeds, *short))
     # One thread each, like the runs that they are compared with.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         loops = {
-            config: pool.submit(textbook, TEXTBOOK[config], split, 0, statistics.median(r.seconds for r in results))
+            config: pool.submit(textbook, names[config], split, 0, statistics.median(r.seconds for r in results))
             for config, split, results in trained
             if config in TEXTBOOK
         }

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.datasets import regions
-from benchmarks.generality import fit, validation_nlls
-from benchmarks.quality import SEEDS
+from benchmarks.commands import fit
+from benchmarks.quality.datasets import regions
+from benchmarks.quality.generality import validation_nlls
+from benchmarks.quality.quality import SEEDS
 from benchmarks.report import Table
 
 _LINES, _HELD_OUT, _NAMES_STEPS = 200, 500, 600
@@ -23,9 +24,9 @@ SETS: dict[str, tuple[Callable[[str], bool], Callable[[str], str]]] = {
 """Description -> which regions of the world are used, and how they are spelled."""
 
 
-def best(directory: str, *options: str) -> float:
+def best(directory: Path, *options: str) -> float:
     """Lowest validation NLL of a run of the default length."""
-    Path(directory).mkdir()
+    directory.mkdir()
     return min(validation_nlls(fit(directory, "transformer", *options)))
 
 
@@ -33,21 +34,21 @@ def run(quick: bool) -> str:
     """Train from both starts with each seed; returns the table."""
     table = Table("place names", "characters", "of which new", "seeds", "from scratch", "fine-tuned", "lower with")
     seeds = range(1 if quick else SEEDS)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as home:
+        directory = Path(home)
         names = fit(directory, "transformer", f"--trainer.max_steps={20 if quick else _NAMES_STEPS}")
         for number, (description, (used, spell)) in enumerate(SETS.items()):
             lines = list(dict.fromkeys(spell(name) for name in regions().lines if used(name)))
             lines = [lines[i] for i in np.random.default_rng(1).permutation(len(lines))]
-            train, val = Path(directory) / f"{number}_train.txt", Path(directory) / f"{number}_val.txt"
+            train, val = directory / f"{number}_train.txt", directory / f"{number}_val.txt"
             train.write_text("\n".join(lines[:_LINES]) + "\n", encoding="utf-8")
             val.write_text("\n".join(lines[_LINES : _LINES + _HELD_OUT]) + "\n", encoding="utf-8")
             pairs = []
             for seed in seeds:
                 options = [f"--data.path={train}", f"--data.val_path={val}", f"--data.seed={seed}"]
                 options.append(f"--seed_everything={seed}")
-                where = f"{directory}/{number}_{seed}"
-                tuned = best(f"{where}_tuned", *options, f"--init_from={names}")
-                pairs.append((best(f"{where}_scratch", *options), tuned))
+                tuned = best(directory / f"{number}_{seed}_tuned", *options, f"--init_from={names}")
+                pairs.append((best(directory / f"{number}_{seed}_scratch", *options), tuned))
             characters = set("".join(lines[: _LINES + _HELD_OUT]))
             scratches, tuneds = zip(*pairs, strict=True)
             table.add(

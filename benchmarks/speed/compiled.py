@@ -7,9 +7,9 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.clock import Clock
 from benchmarks.report import Table
-from benchmarks.training import fit
+from benchmarks.speed.clock import Clock
+from benchmarks.speed.training import fit
 
 STEPS = 60
 _COMPILING = 30  # steps in which new shapes may still appear, each of which is compiled

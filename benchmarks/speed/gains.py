@@ -1,9 +1,11 @@
 """What packing and the fast dropout save: steps of the default `fit` with and without them, taken in turn."""
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -12,8 +14,8 @@ from lightning.pytorch import Callback
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.commands import fit_here
 from benchmarks.report import Table
-from benchmarks.training import run_fit
 
 ROUNDS, _BLOCK = 40, 5
 
@@ -70,7 +72,9 @@ class InTurn(Callback):
 def run(quick: bool) -> str:
     """Train with every variant in turn; returns the table of ratios between blocks of the same round."""
     rounds = 5 if quick else ROUNDS
-    run_fit("transformer", rounds * len(VARIANTS) * _BLOCK, "--trainer.callbacks=benchmarks.gains.InTurn")
+    with tempfile.TemporaryDirectory() as root:
+        steps = rounds * len(VARIANTS) * _BLOCK
+        fit_here(Path(root), "transformer", steps, "--trainer.callbacks=benchmarks.speed.gains.InTurn")
     baseline = next(iter(InTurn.milliseconds.values()))
     table = Table("configs/transformer.yaml", "median step ms", "median ratio to as shipped", "quartiles")
     for variant, times in InTurn.milliseconds.items():

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.architectures import CONFIGS, sequentia
-from benchmarks.quality import mean_and_deviation, write_split
+from benchmarks.commands import fit
+from benchmarks.quality.quality import mean_and_deviation, write_split
 from benchmarks.report import Table
 from sequentia.data import CharDataModule
 from sequentia.data.batches import Lines
@@ -34,9 +34,7 @@ def train_members(seed: int, *options: str) -> Members:
     """Train the mixture, whose members learn independently of each other."""
     with tempfile.TemporaryDirectory() as directory:
         files = write_split(Path(directory), "B")
-        arguments = [f"--config={CONFIGS}/mixture.yaml", *files, f"--seed_everything={seed}", *options]
-        sequentia(directory, "fit", *arguments, threads=1)
-        model = load(f"{directory}/checkpoints/mixture")
+        model = load(fit(Path(directory), "mixture", *files, f"--seed_everything={seed}", *options, threads=1))
         path, val_path, test_path = (file.split("=")[1] for file in files)
         data = CharDataModule(path, val_path, test_path)
         names = [entry["architecture"] for entry in model.hparams["members"]]

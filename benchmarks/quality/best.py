@@ -1,6 +1,6 @@
 """The lowest NLL on names.txt within half an hour of training: configs/mixture_best.yaml on both splits."""
 
-from benchmarks.quality import HEADER, SEEDS, cells, fit_all, table_of_single_runs
+from benchmarks.quality.quality import HEADER, SEEDS, cells, fit_all, table_of_single_runs
 from benchmarks.report import Table
 
 

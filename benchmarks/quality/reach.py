@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.quality import Result, fit, mean_and_deviation, textbook
+from benchmarks.quality.quality import Result, fit_split, mean_and_deviation, textbook
 from benchmarks.report import Table
 
 TEXTBOOK_STEPS = 8500
@@ -37,6 +37,6 @@ def run(quick: bool) -> str:
     for config, label, options, lengths in VARIANTS:
         for steps in lengths[:1] if quick else lengths:
             length_option = [] if steps is None else [f"--trainer.max_steps={50 if quick else steps}"]
-            results = [fit(config, "A", seed, None, *options, *length_option) for seed in seeds]
+            results = [fit_split(config, "A", seed, None, *options, *length_option) for seed in seeds]
             table.add(f"sequentia fit --config {config}", label, steps or "one epoch", *cells(results))
     return f"## Time to 1.97 nats per character\n\n{table}\n"

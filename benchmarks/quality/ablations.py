@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.quality import fit_in_parallel, mean_and_deviation
+from benchmarks.quality.quality import fit_in_parallel, mean_and_deviation
 from benchmarks.report import Table
 
 ADAMW = (

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.report import Table
-from benchmarks.sampling import train_transformer
+from benchmarks.speed.sampling import train_transformer
 from sequentia.inference.sampling import generate
 from sequentia.runs.loading import load
 
 _PROGRAM = """
 import json, sys, time
 import torch
-from benchmarks.memory import peak
-from benchmarks.training import LR
+from benchmarks.speed.memory import peak
+from benchmarks.speed.training import LR
 from sequentia.data import CharDataModule
 from sequentia.models import Transformer
 
@@ -65,12 +65,8 @@ class Measurement(NamedTuple):
 
 def measure(path: Path, steps: int) -> Measurement:
     """Run `_PROGRAM` in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(path), str(steps)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-c", _PROGRAM, str(path), str(steps)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return Measurement(*json.loads(done.stdout))
 
 
@@ -88,22 +84,21 @@ def run(quick: bool) -> str:
     """Measure; returns the table."""
     large, steps, rounds = (1_000_000, 30, 1) if quick else (10_000_000, 60, 3)
     table = Table(
-        *("lines", "seconds to first batch", "bytes of memory per character", "relative step time per character"),
+        *("lines", "seconds to first batch", "bytes of memory per character", "relative step time per character")
     )
     with tempfile.TemporaryDirectory() as root:
         run_dir = train_transformer(root, quick)
-        paths = {num_lines: Path(root) / f"{num_lines}.txt" for num_lines in (32_000, large)}
-        for num_lines, path in paths.items():
-            write_samples(run_dir, path, num_lines)
-        repeated: dict[int, list[Measurement]] = {num_lines: [] for num_lines in paths}
+        measured: dict[Path, list[Measurement]] = {Path(root) / f"{lines}.txt": [] for lines in (32_000, large)}
+        for path in measured:
+            write_samples(run_dir, path, int(path.stem))
         for _ in range(rounds):
-            for num_lines, path in paths.items():
-                repeated[num_lines].append(measure(path, steps))
+            for path, measurements in measured.items():
+                measurements.append(measure(path, steps))
     base = None
-    for num_lines, measurements in repeated.items():
+    for path, measurements in measured.items():
         step = statistics.median(seconds for each in measurements for seconds in each.step_seconds[3:])
         base = base or step
         ready = statistics.median(each.ready for each in measurements)
         memory = measurements[0].memory / measurements[0].characters
-        table.add(f"{num_lines:,}", ready, memory, f"{step / base:.2f}")
-    return f"## Growth\n\nTargets: first batch within 15 s, 8 bytes per character, step time within 5%.\n\n{table}\n"
+        table.add(f"{int(path.stem):,}", ready, memory, f"{step / base:.2f}")
+    return f"## Growth\n\n{table}\n"

@@ -5,19 +5,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.architectures import CONFIGS, sequentia
-from benchmarks.datasets import DATASETS, Data
-from benchmarks.members import log_probs_of_members
+from benchmarks.commands import fit
+from benchmarks.quality.datasets import DATASETS, Data
+from benchmarks.quality.members import log_probs_of_members
 from benchmarks.report import Table
 from sequentia.data import CharDataModule
 from sequentia.runs.history import read_history
 from sequentia.runs.loading import load
-
-
-def fit(directory: str | Path, config: str, *options: str, threads: int | None = None) -> Path:
-    """Train a shipped configuration; returns the run directory."""
-    sequentia(str(directory), "fit", f"--config={CONFIGS}/{config}.yaml", *options, threads=threads)
-    return Path(directory) / "checkpoints" / config / "version_0"
 
 
 def validation_nlls(run_dir: Path) -> list[float]:
