@@ -1,4 +1,4 @@
-"""What each choice in configs/transformer.yaml contributes: validation NLL on split B without it."""
+"""The contribution of each choice in configs/transformer.yaml: validation NLL on split B without it."""
 
 import statistics
 

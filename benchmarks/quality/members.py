@@ -1,4 +1,4 @@
-"""What each member of configs/mixture.yaml contributes: the NLL of every subset of them on split B."""
+"""The contribution of each member of configs/mixture.yaml: the NLL of every subset of them on split B."""
 
 import os
 import tempfile

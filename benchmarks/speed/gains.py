@@ -1,4 +1,4 @@
-"""What packing and the fast dropout save: steps of the default `fit` with and without them, taken in turn."""
+"""The time that packing and the fast dropout save: steps of the default `fit` with and without them, taken in turn."""
 
 import statistics
 import tempfile
@@ -65,7 +65,7 @@ class InTurn(Callback):
                 self._patches.enter_context(patch(name, replacement))
 
     def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-        """Restore what the last variant replaced."""
+        """Restore the functions that the last variant replaced."""
         self._patches.close()
 
 

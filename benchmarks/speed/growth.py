@@ -48,7 +48,7 @@ print(json.dumps([ready, memory, data.corpus.num_characters, step_seconds]))
 
 
 class Measurement(NamedTuple):
-    """What one process measured.
+    """The measurements of one process.
 
     Attributes:
         ready: Seconds until the first batch.
