@@ -15,12 +15,10 @@ from selenium.webdriver import Chrome
 from sequentia.cli import main
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.models import Bigram, LanguageModel
-from sequentia.training.logs.overview import Overview
-from sequentia.training.logs.pictures import Pictures
+from sequentia.training.logs.tensorboard import TensorBoardSummary
 from tests.browser import chromium
 
-DRAWING = {callback: callback.on_fit_end for callback in (Overview, Pictures)}
-"""What is drawn and written when a run is saved."""
+DRAW = TensorBoardSummary.on_fit_end
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, one of them the shortest possible."""
@@ -48,16 +46,14 @@ def _one_thread() -> None:
 def _no_pictures() -> Iterator[None]:
     """They take longer to draw than a tiny model to train; the fixture `pictures` has them drawn."""
     with pytest.MonkeyPatch.context() as patch:
-        for callback in DRAWING:
-            patch.setattr(callback, "on_fit_end", Callback.on_fit_end)
+        patch.setattr(TensorBoardSummary, "on_fit_end", Callback.on_fit_end)
         yield
 
 
 @pytest.fixture
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a run draws and writes when it is saved."""
-    for callback, hook in DRAWING.items():
-        monkeypatch.setattr(callback, "on_fit_end", hook)
+    """Have a run draw its model when it ends."""
+    monkeypatch.setattr(TensorBoardSummary, "on_fit_end", DRAW)
 
 
 @pytest.fixture

@@ -9,14 +9,12 @@ from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference.model import check_probabilities, evaluating
-from sequentia.models.bigram_counts import BigramCounts
+from sequentia.models import BigramCounts, LanguageModel
 from sequentia.reporting.curves import FONT, save_figure
 from sequentia.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from sequentia.models.base import LanguageModel
 
 LARGEST = 500
 """Largest vocabulary that is drawn; the cells of a larger one would be only a few pixels wide."""
@@ -27,7 +25,7 @@ _LABELED_CELL, _BARE_CELL, _MARGIN = 0.6, 0.05, 0.8
 
 
 @torch.inference_mode()
-def next_probabilities(model: "LanguageModel") -> Tensor:
+def next_probabilities(model: LanguageModel) -> Tensor:
     """Probability of each character at the start of a line (row 0) and after each first character; `(V, V)`.
 
     Raises:
@@ -40,7 +38,18 @@ def next_probabilities(model: "LanguageModel") -> Tensor:
     return check_probabilities(torch.cat((first[:1], second[1:])).float().softmax(1))
 
 
-def draw(model: "LanguageModel", small: bool = False) -> "Figure":
+def check_drawable(model: LanguageModel) -> None:
+    """Refuse a vocabulary whose characters could not be told apart in a picture.
+
+    Raises:
+        UserError: The vocabulary is larger than `LARGEST`.
+    """
+    size = len(model.vocabulary)
+    if size > LARGEST:
+        raise UserError(f"a vocabulary of {size:,} is too large to draw: the limit is {LARGEST}")
+
+
+def draw(model: LanguageModel, small: bool = False) -> "Figure":
     """A heat map of a model's character pairs; the boundary token comes first and is shown as a dot.
 
     A model that counts pairs is drawn with its counts, any other with `next_probabilities`. For a vocabulary of up to
@@ -53,15 +62,13 @@ def draw(model: "LanguageModel", small: bool = False) -> "Figure":
     Raises:
         UserError: The vocabulary is larger than `LARGEST`.
     """
-    size = len(model.vocabulary)
-    if size > LARGEST:
-        raise UserError(f"a vocabulary of {size:,} is too large to draw: the limit is {LARGEST}")
+    check_drawable(model)
     counts = model.counts if isinstance(model, BigramCounts) else None
     values = next_probabilities(model) if counts is None else counts.double()
     title, number = ("probability of the next character", "{:.3f}") if counts is None else ("pair counts", "{:.0f}")
     names = [".", *map(label, model.vocabulary.characters)]
     labels = None
-    if not small and size <= _LARGEST_LABELED:
+    if not small and len(model.vocabulary) <= _LARGEST_LABELED:
         labels = [
             [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
             for before, row in zip(names, values.tolist(), strict=True)
@@ -118,7 +125,7 @@ def _pair(before: str, after: str) -> str:
     return before + after if len(before) + len(after) == 2 else f"{before} {after}"
 
 
-def save(model: "LanguageModel", out: Path) -> None:
+def save(model: LanguageModel, out: Path) -> None:
     """Draw the heat map to an image file, in the format that the file's suffix names.
 
     Raises:

@@ -26,10 +26,8 @@ from sequentia.training.cli import TrainingCLI, plain_errors
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import closing_message
 from sequentia.training.logs.metrics_file import MetricsFile
-from sequentia.training.logs.overview import Overview
-from sequentia.training.logs.pictures import Pictures
 from sequentia.training.logs.samples import Accuracy, LogBaselines, Samples
-from sequentia.training.logs.tensorboard import DropOrphans, RunTensorBoard
+from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSummary
 from sequentia.training.loop.budget import Trial, length_within
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
 from sequentia.training.loop.finetuning import initialize, slower_hidden
@@ -89,17 +87,18 @@ class FitCLI(TrainingCLI):
         self.save_config_kwargs["run"] = self.run
         callbacks = [LogLength(), *self._run_callbacks(self.saver, samples)]
         if self.instances["extra_metrics"]:
-            callbacks += [LogBaselines(), Pictures(), Overview(self.run, self.options.compile)]
+            callbacks += [LogBaselines(), TensorBoardSummary(self.run)]
         (self.resume,) = (callback for callback in callbacks if isinstance(callback, ExactResume))
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
-        return callbacks, {"plugins": plugins, "logger": [*self._loggers(config, self.run), MetricsFile(self.run)]}
+        step = 0 if self.loaded is None else int(self.loaded["global_step"])
+        loggers = [*self._loggers(config, self.run, step), MetricsFile(self.run, step)]
+        return callbacks, {"plugins": plugins, "logger": loggers}
 
-    def _loggers(self, config: Namespace, run: Path) -> list[Logger]:
+    def _loggers(self, config: Namespace, run: Path, step: int) -> list[Logger]:
         """The loggers of `--trainer.logger`; by default TensorBoard, with its files in the run directory."""
         if config["logger"] not in (None, True):
             return as_list(config["logger"] or None)
-        step = 0 if self.loaded is None else int(self.loaded["global_step"])
-        return [RunTensorBoard(run.parent, name="", version=run.name, default_hp_metric=False, purge_step=step)]
+        return [RunTensorBoard(run, purge_step=step)]
 
     def _set_length(self, config: Namespace) -> None:
         """Complete the options that decide how long the run is; config.yaml records them."""
@@ -116,7 +115,6 @@ class FitCLI(TrainingCLI):
         return [
             StopWhenDiverged(saver.last),
             ExactResume(int(self.instances["seed_everything"])),
-            DropOrphans(),
             StopOnSignal(saver.last),
             *((Accuracy(), samples) if self.instances["extra_metrics"] else ()),
             saver.last,

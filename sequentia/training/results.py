@@ -16,7 +16,6 @@ from sequentia.inference.batch import Batch
 from sequentia.models import LanguageModel
 from sequentia.reporting.tables import as_csv, as_json, as_table
 from sequentia.runs.directory import BEST, CONFIG
-from sequentia.training.logs.overview import hparams_files, write_hparams
 from sequentia.training.loop.resume import has_changed
 
 log = logging.getLogger("sequentia")
@@ -157,8 +156,6 @@ class Results(Callback):
         try:
             with replacing(path) as temporary:
                 temporary.write_text(f"{as_json(content)}\n", encoding="utf-8")
-            if self.command == "test" and hparams_files(run):
-                write_hparams(run, run)
         except UserError as error:  # the directory of a run may be read-only
             log.warning(f"the result is not recorded in the run: {error}")
 

@@ -38,8 +38,7 @@ from lightning.pytorch.trainer import call
 from torch.utils import tensorboard  # noqa: F401 (imported here because a run imports it late)
 
 from sequentia.cli import main
-from sequentia.training.logs.overview import Overview
-from sequentia.training.logs.pictures import Pictures
+from sequentia.training.logs.tensorboard import TensorBoardSummary
 
 
 def die() -> None:
@@ -99,8 +98,7 @@ def write_half(count: int) -> None:
     torch.save = save  # type: ignore[assignment]
 
 
-for callback in (Pictures, Overview):
-    callback.on_fit_end = lambda *args: None  # type: ignore[method-assign] # slow, as in tests/conftest.py
+TensorBoardSummary.on_fit_end = lambda *args: None  # type: ignore[method-assign] # slow, as in tests/conftest.py
 
 CALLS: dict[str, tuple[Any, str]] = {"save": (torch, "save"), "fsync": (os, "fsync"), "replace": (Path, "replace")}
 

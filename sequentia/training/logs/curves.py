@@ -51,7 +51,7 @@ class Curves(Callback):
         self._started = time.perf_counter()
         self._earlier: float | None = None  # seconds of the processes before this one
         self._last_step = planned_steps(trainer)
-        self._done = trainer.global_step
+        self._done = self._start = trainer.global_step
         if self._saved:
             rank = trainer.global_rank
             if len(self._saved) == trainer.world_size:
@@ -143,10 +143,10 @@ class Curves(Callback):
         if trainer.ckpt_path is None:
             return 0.0
         run = next((logger.path.parent for logger in trainer.loggers if isinstance(logger, MetricsFile)), None)
-        history = {} if run is None else read_history(run)  # without the steps that are taken again
+        history = {} if run is None else read_history(run)
         if "train/loss" not in history:
             return 0.0  # the process before this one logged no point
-        seconds = list(history.get("vitals/seconds", {}).values())
+        seconds = [value for step, value in history.get("vitals/seconds", {}).items() if step < self._start]
         return seconds[-1] if seconds else None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -3,8 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.runs.directory import METRICS
 
-_STEP = "step"
-
 
 class MetricsFile(Logger):
     """A logger that writes `metrics.csv`: a row per step, a column per metric, empty where a metric was not logged.
@@ -26,14 +23,16 @@ class MetricsFile(Logger):
 
     Args:
         run: The run directory.
+        purge_step: Number of complete steps. The first call removes the rows of later steps, which are taken again.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, purge_step: int = 0) -> None:
         super().__init__()
         self.path = run / METRICS
-        self._columns: list[str] = []
+        self._purge_step = purge_step
+        self._columns: list[str] = []  # none before the first call
         self._row: dict[str, str] = {}  # the last row
-        self._start = 0  # offset of the last row in the file
+        self._start = 0  # its offset in the file
 
     @property
     def name(self) -> str:
@@ -60,12 +59,12 @@ class MetricsFile(Logger):
         Raises:
             UserError: The file cannot be written.
         """
-        values = {_STEP: str(step)} | {name: format(float(value), ".9g") for name, value in metrics.items()}
-        same_step = self._row.get(_STEP) == values[_STEP]
-        row = self._row | values if same_step else values
-        if row.keys() - self._columns:
-            self._columns = [_STEP, *sorted({*self._columns, *row} - {_STEP})]
-            self._rewrite(before=int(values[_STEP]))
+        row = {"step": str(step)} | {name: format(float(value), ".9g") for name, value in metrics.items()}
+        same_step = self._row.get("step") == row["step"]
+        if same_step:
+            row = self._row | row
+        if not row.keys() <= {*self._columns}:
+            self._rewrite(row, before=int(row["step"]) if self._columns else self._purge_step)
             same_step = False
         text = io.StringIO()
         csv.DictWriter(text, self._columns, lineterminator="\n").writerow(row)
@@ -79,29 +78,12 @@ class MetricsFile(Logger):
             raise UserError(f"cannot write {self.path}: {error.strerror or error}; free some space") from error
         self._row = row
 
-    @rank_zero_only
-    def drop(self, step: int) -> None:
-        """Remove the rows from a step on, which a resumed run takes again, and half a row of a killed process."""
-        if self.path.is_symlink():
-            self.path.unlink()  # not followed: the run directory may be a stranger's
-        elif self.path.is_file():
-            with _opened(self.path) as rows:
-                self._columns = [_STEP, *(name for name in rows.fieldnames or () if name != _STEP)]
-            self._row = {}
-            self._rewrite(before=step)
-
-    def _rewrite(self, before: int) -> None:
-        """Write the rows before a step again, with all columns."""
+    def _rewrite(self, row: Mapping[str, str], before: int) -> None:
+        """Write the complete rows before a step again, with the columns of the file and of a row."""
+        content = self.path.read_text("utf-8", errors="replace") if self.path.is_file() else ""
+        rows = csv.DictReader(line for line in io.StringIO(content) if line.endswith("\n"))
+        self._columns = ["step", *sorted({*(rows.fieldnames or ()), *row} - {"step"})]
         with replacing(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
-            if self.path.is_file():
-                with _opened(self.path) as rows, suppress(csv.Error):  # rows after the error are lost
-                    writer.writerows(row for row in rows if row.get(_STEP, "").isdecimal() and int(row[_STEP]) < before)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator["csv.DictReader[str]"]:
-    """The complete rows of a file, which may be damaged: the last line counts only if it ends."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        yield csv.DictReader(line for line in file if line.endswith("\n"))
+            writer.writerows(old for old in rows if old.get("step", "").isdecimal() and int(old["step"]) < before)

@@ -1,46 +1,70 @@
-"""TensorBoard's own matters: the order of its curves, and steps that are taken again."""
+"""What TensorBoard shows of a run: curves, options and results (HParams), and pictures of the trained model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from google.protobuf.message import DecodeError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from tensorboard.compat.proto.event_pb2 import Event
 
-from sequentia.training.logs.metrics_file import MetricsFile
+from sequentia.errors import UserError
+from sequentia.models import LanguageModel
+from sequentia.reporting.heatmap import draw
+from sequentia.reporting.pictures import draw_attention, draw_embedding
+from sequentia.reporting.report import read_run
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
+
+VALIDATION = "val"
+"""Directory below the run for the validation loss in the chart of both losses: a chart has one curve per directory."""
+
+_BOTH_LOSSES = "loss"
+_OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "trainer.max_steps", "trainer.precision")
+"""Options that HParams shows beside those of the model and the optimizer; it shows the first five of all names."""
+
+_RESULTS = ("val/loss", "samples_novel", "samples_unique", "seconds", "parameters", "steps")
+"""Its other columns, in this order; each is also a curve of one point."""
+
+_PICTURES: dict[str, Callable[[LanguageModel], "Figure"]] = {
+    "pairs": partial(draw, small=True),
+    "embedding": draw_embedding,
+    "attention": draw_attention,
+}
 
 
 class RunTensorBoard(TensorBoardLogger):
     """Lightning's logger, with the curves in an order that shows first how a run goes.
 
     TensorBoard shows groups of curves in alphabetical order and expands the first two. So both losses are also written
-    as one chart `loss`, for which the validation loss needs a writer of its own, in `val` below the run; the metrics of
-    samples are in the group `samples`; and the epoch, which Lightning writes with every call, is in the last group.
+    as one chart `loss`, and the metrics of samples are in the group `samples`.
+
+    Args:
+        run: The run directory.
+        purge_step: Number of complete steps. A killed process may have logged later ones, which are taken again:
+            TensorBoard's reader in Python hides the old points, its data server shows them as well.
     """
 
-    _epoch_step = -1
-    _validation: "SummaryWriter | None" = None
+    def __init__(self, run: Path, purge_step: int) -> None:
+        super().__init__(run.parent, name="", version=run.name, default_hp_metric=False, purge_step=purge_step)
+        self._purge_step = purge_step
+        self._validation: SummaryWriter | None = None
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Write scalars."""
-        values = {_tag(name): value for name, value in metrics.items() if name != "epoch"}
-        if "epoch" in metrics and step != self._epoch_step:
-            values["vitals/epoch"] = metrics["epoch"]
-            self._epoch_step = -1 if step is None else step
+        """Write scalars; the epoch is only in metrics.csv."""
+        values = {name.replace("val/samples_", "samples/"): metrics[name] for name in metrics if name != "epoch"}
         if "train/loss" in metrics:
             values[_BOTH_LOSSES] = metrics["train/loss"]
         if "val/loss" in metrics:
             if self._validation is None:
                 from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-                self._validation = SummaryWriter(str(Path(self.log_dir, VALIDATION)))
+                self._validation = SummaryWriter(str(Path(self.log_dir, VALIDATION)), purge_step=self._purge_step)
             self._validation.add_scalar(_BOTH_LOSSES, metrics["val/loss"], step)
         super().log_metrics(values, step)
 
@@ -58,61 +82,38 @@ class RunTensorBoard(TensorBoardLogger):
             self._validation.close()
 
 
-VALIDATION = "val"
-"""Directory below the run with the validation loss for the chart of both losses."""
-
-_BOTH_LOSSES = "loss"
-_SAMPLES = "val/samples_"
-
-
-def _tag(name: str) -> str:
-    """TensorBoard's name of a metric."""
-    return f"samples/{name.removeprefix(_SAMPLES)}" if name.startswith(_SAMPLES) else name
-
-
-class DropOrphans(Callback):
-    """Removes what was logged of steps that a resumed run takes again.
-
-    A killed process may have logged steps after its last checkpoint. TensorBoard's older reader skips them because the
-    resumed run logs where it starts; its data server shows those that are not logged again at the same step.
-    """
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remove them from metrics.csv and from the event files in the directory of the logger."""
-        if not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsFile):
-                logger.drop(trainer.global_step)
-            elif isinstance(logger, TensorBoardLogger) and trainer.ckpt_path is not None:
-                for directory in (Path(logger.log_dir), Path(logger.log_dir, VALIDATION)):
-                    drop_events(directory, trainer.global_step)
-
-
-_HEADER, _FOOTER = 12, 4  # bytes of a record before its data (length and its checksum) and after it (checksum)
-
-
-def drop_events(directory: Path, step: int) -> None:
-    """Truncate each event file before its first summary of `step` or a later step.
+class TensorBoardSummary(Callback):
+    """Writes the options and results of a complete run for HParams, and draws the trained model.
 
     Args:
-        directory: The directory of the event files.
-        step: Number of complete steps; steps are logged from 0 on.
+        run: The run directory.
     """
-    for path in directory.glob("events.out.tfevents.*"):
-        if path.is_symlink() or not path.is_file():
-            continue
-        size = path.stat().st_size
-        with path.open("rb+") as file:
-            while len(header := file.read(_HEADER)) == _HEADER:
-                start, length = file.tell() - _HEADER, int.from_bytes(header[:8], "little")
-                if start + _HEADER + length + _FOOTER > size:
-                    break  # the process was killed while it wrote
-                try:
-                    event = Event.FromString(file.read(length))
-                except DecodeError:
-                    break
-                if event.HasField("summary") and event.step >= step:
-                    file.truncate(start)
-                    break
-                file.seek(_FOOTER, 1)
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and draw: after the last checkpoint, so that no error can lose it."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not loggers or not trainer.is_global_zero:
+            return
+        step = trainer.global_step - 1
+        for logger in loggers:
+            logger.log_hyperparams(*_options_and_results(self._run), step)
+        for name, draw_picture in _PICTURES.items():
+            with suppress(UserError):  # the model has no such picture
+                figure = draw_picture(cast(LanguageModel, pl_module))
+                for logger in loggers:
+                    logger.experiment.add_figure(f"view/{name}", figure, step)
+
+
+def _options_and_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What HParams shows of a run."""
+    about = read_run(run)
+    options: dict[str, Any] = {"architecture": about.architecture}
+    for name, value in about.options.items():
+        if value is not None and (name in _OPTIONS or name.startswith(("model.", "optimizer"))):
+            # A class is shown without its module, and a bool, which would be a number, as text.
+            options[name] = str(value).rsplit(".", 1)[-1] if name == "optimizer" or isinstance(value, bool) else value
+    results = {f"summary/{name.replace('/', '_')}": about.row[name] for name in _RESULTS}
+    return options, {tag: value for tag, value in results.items() if value is not None}

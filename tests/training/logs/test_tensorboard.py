@@ -1,17 +1,50 @@
-"""What TensorBoard shows of a run besides curves."""
+"""TensorBoard opens on the losses and the samples, and shows what a run is, what it reached and how its model looks."""
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorboard import context
-from tensorboard.data import server_ingester
-from tensorboard.util import grpc_util
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
 
-from sequentia.training.logs.overview import hparams_files
-from sequentia.training.logs.tensorboard import VALIDATION, drop_events
-from tests.training.runs import RATE, Curves, ForkServer, Uninterrupted, arguments, curves, the_run
+from sequentia.cli import main
+from sequentia.training.logs.tensorboard import VALIDATION
+from tests.conftest import NAMES
+from tests.training.runs import RATE, ForkServer, Uninterrupted, arguments, curves, same_checkpoints, the_run
+
+Fit = Callable[..., Path]
+
+
+@pytest.fixture
+def fit_names(tmp_path: Path, write: Callable[..., str]) -> Fit:
+    """Train on NAMES; returns the run directory."""
+    path, val = write(NAMES), write(["mila", "lia"], "val.txt")
+    common = ["--data.path", path, "--data.val_path", val, "--data.test_fraction", "0", "--trainer.accelerator", "cpu"]
+
+    def fit(model: str, *options: str, name: str = "a") -> Path:
+        given = [*common, "--trainer.max_steps", "4", "--trainer.default_root_dir", str(tmp_path / name), *options]
+        assert main(["fit", "--model", model, *given]) == 0
+        return tmp_path / name / "version_0"
+
+    return fit
+
+
+def events(run: Path) -> EventAccumulator:
+    return EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0}).Reload()
+
+
+def images(run: Path) -> dict[str, int]:
+    """The pictures of a run and their steps; each is drawn once."""
+    found = events(run)
+    return {tag: picture.step for tag in found.Tags()["images"] for (picture,) in [found.Images(tag)]}
+
+
+def options(run: Path) -> dict[str, Any]:
+    """The options of a run in HParams."""
+    content = bytes(events(run).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content)
+    start = metadata.parse_session_start_info_plugin_data(content)
+    return {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
 
 
 def test_both_losses_are_one_chart_and_groups_are_in_the_order_in_which_they_are_read(
@@ -22,33 +55,11 @@ def test_both_losses_are_one_chart_and_groups_are_in_the_order_in_which_they_are
     found, validation = curves(run), curves(run / VALIDATION)
     assert found["loss"] == found["train/loss"]
     assert validation == {"loss": found["val/loss"]}
-    groups = sorted({tag.split("/")[0] for tag in found})
-    assert groups == ["loss", "samples", "train", "val", "vitals"]
-    assert "vitals/epoch" in found
+    assert sorted({tag.split("/")[0] for tag in found}) == ["loss", "samples", "train", "val", "vitals"]
     assert not [tag for tag in found if tag.startswith("val/samples")]
 
 
-def server_curves(run: Path) -> Curves:
-    """The scalars of a run as TensorBoard's data server reads them."""
-    ingester = server_ingester.SubprocessServerDataIngester(
-        server_ingester.get_server_binary(),
-        str(run),
-        reload_interval=0,
-        channel_creds_type=grpc_util.ChannelCredsType.LOCAL,
-        samples_per_plugin={"scalars": 0},  # all
-    )
-    ingester.start()
-    scalars: dict[str, Any] = {}
-    while not scalars:
-        time.sleep(0.01)
-        scalars = ingester.data_provider.read_scalars(
-            context.RequestContext(), experiment_id="", plugin_name="scalars", downsample=10**6
-        )
-    return {tag: [(point.step, point.value) for point in points] for tag, points in scalars["."].items()}
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # TensorBoard never waits for its server
-def test_both_readers_show_a_resumed_run_without_the_steps_that_it_took_again(
+def test_a_resumed_run_is_shown_without_the_steps_that_it_took_again(
     fit: ForkServer, uninterrupted: Uninterrupted
 ) -> None:
     """Also if the steps that it took again are logged or validated at other intervals."""
@@ -57,29 +68,60 @@ def test_both_readers_show_a_resumed_run_without_the_steps_that_it_took_again(
     killed = {"call": "on_train_batch_end", "count": 19}
     assert fit(cwd, [*options, "3", "--trainer.val_check_interval", "6"], killed) == -9
     assert 17 in dict(curves(the_run(cwd))["train/loss"])
-    resumed = [*options, "7", "--trainer.val_check_interval", "10", "--ckpt_path", "last"]
-    assert fit(cwd, resumed) == 0, (cwd / "log").read_text()
-    expected = curves(uninterrupted("every 5 steps"))
-    for read in (curves, server_curves):
-        found = read(the_run(cwd))
-        steps = [2, 5, 8, 11, 14, 20, 27, 34, 39]  # the last checkpoint has 18 steps, or 15 without a validation
-        assert [step for step, _ in found["train/loss"]] == sorted({*steps, 17})
-        assert [step for step, _ in found["val/loss"]] == [5, 11, 17, 19, 29, 39]
-        assert set(found[RATE]) <= set(expected[RATE])
+    assert fit(cwd, [*options, "7", "--trainer.val_check_interval", "10", "--ckpt_path", "last"]) == 0
+    found, validation = curves(the_run(cwd)), curves(the_run(cwd) / VALIDATION)
+    steps = [2, 5, 8, 11, 14, 17, 20, 27, 34, 39]  # the last checkpoint has 18 steps
+    assert [step for step, _ in found["train/loss"]] == steps
+    assert [step for step, _ in found["val/loss"]] == [5, 11, 17, 19, 29, 39]
+    assert validation["loss"] == found["val/loss"]
+    assert set(found[RATE]) <= set(curves(uninterrupted("every 5 steps"))[RATE])
 
 
-def test_only_summaries_in_regular_event_files_are_removed(tmp_path: Path, trained: Path) -> None:
-    (events,) = set(trained.glob("events.out.tfevents.*")) - set(hparams_files(trained))
-    content = events.read_bytes()
-    (tmp_path / "target").write_bytes(content)
-    (tmp_path / "events.out.tfevents.1").symlink_to(tmp_path / "target")
-    (tmp_path / "events.out.tfevents.2").write_bytes(b"no event file" * 9)
-    (tmp_path / "events.out.tfevents.3").write_bytes(content[:-5] + b"\xff" * 5)  # half a record
-    drop_events(tmp_path, 20)
-    assert (tmp_path / "events.out.tfevents.2").read_bytes() == b"no event file" * 9
-    assert (tmp_path / "events.out.tfevents.3").read_bytes() == content[:-5] + b"\xff" * 5
-    drop_events(tmp_path, 0)
-    assert (tmp_path / "target").read_bytes() == content
-    assert content.startswith((tmp_path / "events.out.tfevents.3").read_bytes())
-    (tmp_path / "events.out.tfevents.1").unlink()
-    assert curves(tmp_path) == {}
+@pytest.mark.usefixtures("pictures")
+def test_hparams_has_the_options_of_a_run_and_its_final_results(fit_names: Fit) -> None:
+    run = fit_names("GRU", "--model.n_hidden", "8", "--optimizer", "torch.optim.AdamW", "--optimizer.lr", "0.5")
+    found = options(run)
+    assert (found["architecture"], found["model.n_hidden"], found["optimizer"]) == ("GRU", 8, "AdamW")
+    assert (found["optimizer.lr"], found["trainer.max_steps"], found["seed_everything"]) == (0.5, 4, 0)
+    assert found["data.path"].endswith("data.txt")
+    assert not [name for name in found if name.startswith(("checkpoint", "trainer.d", "trainer.log", "trainer.val"))]
+    trained = curves(run)
+    (parameters,) = trained["summary/parameters"]
+    assert (run / "config.yaml").read_text().splitlines()[0] == f"# GRU with {parameters[1]:,.0f} parameters"
+    lowest = min(value for _, value in trained["val/loss"])
+    assert trained["summary/val_loss"] == [(3, lowest)]
+    resume = ["--ckpt_path", str(run / "last.ckpt"), "--trainer.max_steps", "6"]
+    assert main(["fit", *resume]) == 0
+    assert curves(run)["summary/steps"] == [(3, 4), (5, 6)]  # HParams shows the last
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize(
+    ("architecture", "drawn"),
+    [
+        ("BigramCounts", {"pairs"}),
+        ("GRU", {"pairs", "embedding"}),
+        ("Transformer", {"pairs", "embedding", "attention"}),
+    ],
+)
+def test_every_model_is_drawn_at_the_last_step(fit_names: Fit, architecture: str, drawn: list[str]) -> None:
+    assert images(fit_names(architecture)) == {f"view/{name}": 3 for name in drawn}
+
+
+def test_drawing_changes_no_bit_of_the_run(fit_names: Fit, request: pytest.FixtureRequest) -> None:
+    options = ["--model.n_embd", "8", "--model.dropout", "0.1"]
+    plain = fit_names("Transformer", *options)
+    request.getfixturevalue("pictures")
+    drawn = fit_names("Transformer", *options, name="b")
+    assert images(plain) == {}
+    assert images(drawn)
+    for name in ("best.ckpt", "last.ckpt"):
+        same_checkpoints(plain / name, drawn / name)
+
+
+@pytest.mark.usefixtures("pictures")
+def test_without_extra_metrics_there_are_only_curves(fit_names: Fit) -> None:
+    run = fit_names("Bigram", "--extra_metrics", "false")
+    found = events(run).Tags()
+    assert (found["images"], found["tensors"]) == ([], [])
+    assert sorted({tag.split("/")[0] for tag in found["scalars"]}) == ["loss", "train", "val"]

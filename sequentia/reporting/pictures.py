@@ -1,0 +1,85 @@
+"""Pictures of a trained model: its embedding, and what its attention reads. The heat map has a module of its own."""
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sequentia.errors import UserError
+from sequentia.inference.model import evaluating
+from sequentia.models import LanguageModel, Transformer
+from sequentia.reporting.curves import FONT
+from sequentia.reporting.heatmap import check_drawable, label
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MAPS = 8  # attention maps of a line; more would be too small to read
+_LONGEST = 24  # characters of such a line
+
+
+@torch.inference_mode()
+def draw_embedding(model: LanguageModel) -> "Figure":
+    """The characters at the first two principal components of their embedding: close together if used alike.
+
+    Raises:
+        UserError: The model has no embedding that can be drawn, or its vocabulary is too large.
+    """
+    from matplotlib.figure import Figure
+
+    check_drawable(model)
+    dims = model.vocabulary_dims()
+    tables = (module.weight for module in model.modules() if isinstance(module, nn.Embedding))
+    embedding = next((weight for weight in tables if weight in dims), None)
+    if embedding is None or not embedding.isfinite().all():
+        raise UserError(f"{type(model).__name__} has no embedding to draw")
+    vectors = embedding.float().cpu()
+    left, singular, _ = torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
+    points = F.pad(left * singular, (0, 1))[:, :2]
+    variance = singular.square() / singular.square().sum()
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(points[:, 0], points[:, 1], alpha=0)  # scales the axes
+    for (x, y), name in zip(points.tolist(), [".", *map(label, model.vocabulary.characters)], strict=True):
+        axes.text(x, y, name, ha="center", va="center", fontsize=14, fontfamily=FONT, parse_math=False)
+    axes.set_title(f"{type(model).__name__}: embedding, {float(variance[:2].sum()):.0%} of its variance")
+    axes.set(xlabel="first principal component", ylabel="second principal component")
+    return figure
+
+
+@torch.inference_mode()
+def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
+    """Attention maps of a line: which characters (columns) each character (row) reads, for each layer and head.
+
+    Of more than 8 maps, the first heads of each layer are drawn.
+
+    Args:
+        model: The model.
+        text: The line, of characters of its vocabulary; by default the longest of ten that the model makes.
+
+    Raises:
+        UserError: No part of the model is a Transformer, or `text` has unknown characters.
+    """
+    from matplotlib.figure import Figure
+
+    transformer = next((module for module in model.modules() if isinstance(module, Transformer)), None)
+    if transformer is None:
+        raise UserError(f"{type(model).__name__} has no attention to draw")
+    if text is None:
+        text = max(model.sample(10, seed=0, max_length=min(_LONGEST, model.context_length - 1)), key=len)
+    context = torch.tensor([[0, *model.vocabulary.encode(text)]], device=model.device)
+    with evaluating(transformer):
+        maps = transformer.attention(context)
+    layers, heads = maps.shape[1], max(1, min(maps.shape[2], _MAPS // maps.shape[1]))
+    labels = [".", *map(label, text)]
+    side = max(2.0, 0.2 * len(labels))  # inches
+    figure = Figure(figsize=(side * heads, (side + 0.3) * layers), layout="constrained")
+    for i, axes in enumerate(figure.subplots(layers, heads, squeeze=False).flat):
+        layer, head = divmod(i, heads)
+        axes.imshow(maps[0, layer, head].float().cpu().numpy(), cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=10)
+        for set_ticks in (axes.set_xticks, axes.set_yticks):
+            set_ticks(range(len(labels)), labels, fontsize=10, fontfamily=FONT, parse_math=False)
+        axes.tick_params(length=0)
+    return figure
