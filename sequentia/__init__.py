@@ -4,7 +4,7 @@ Example:
     model = sequentia.fit("brands.txt")
     model.sample(20, prompt="em", temperature=0.8)
     model.score(["emma", "olivia"])
-    model.test()
+    sequentia.evaluate(model)
     model = sequentia.load("checkpoints/transformer")
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sequentia.api import fit
     from sequentia.data import CharDataModule
     from sequentia.errors import UserError
+    from sequentia.evaluation.evaluate import evaluate
     from sequentia.inference.sampling import Sample, generate
     from sequentia.inference.scoring import Score, score
     from sequentia.models import (
@@ -57,6 +58,7 @@ __all__ = [  # a literal list, which type checkers and editors read
     "Transformer",
     "UserError",
     "Vocabulary",
+    "evaluate",
     "fit",
     "generate",
     "load",
@@ -69,6 +71,7 @@ _MODULES = {
     "Score": "inference.scoring",
     "UserError": "errors",
     "Vocabulary": "vocabulary",
+    "evaluate": "evaluation.evaluate",
     "fit": "api",
     "generate": "inference.sampling",
     "load": "runs.loading",

@@ -218,24 +218,24 @@ def test_load_takes_a_checkpoint_a_run_a_directory_of_runs_or_nothing(trained: P
         sequentia.load("nowhere")
 
 
-def test_a_model_tests_itself_on_the_held_out_lines_of_its_run(command: Callable[..., CommandResult]) -> None:
+def test_a_model_is_evaluated_on_the_held_out_lines_of_its_run(command: Callable[..., CommandResult]) -> None:
     model = sequentia.fit("names.txt", **TINY, data__test_fraction=0.5)
-    metrics = model.test(num_samples=5)
+    metrics = sequentia.evaluate(model, num_samples=5)
     data = sequentia.CharDataModule("names.txt", test_fraction=0.5)
     lines = [LINES[i] for i in data.split.test]
     scores = model.score(lines)
     nll = sum(score.nll for score in scores) / sum(len(score.log_probs) for score in scores)
     assert metrics["test/loss"] == pytest.approx(nll, rel=1e-5)
     assert metrics["test/lines"] == len(lines) > 0
-    assert metrics == sequentia.load().test(data, num_samples=5)
+    assert metrics == sequentia.evaluate(sequentia.load(), data, num_samples=5)
     Path("names.txt").write_text("emma\nava\nolivia\n")
     with pytest.raises(UserError, match=r"names\.txt has changed since checkpoints/bigram/version_0 was started"):
-        sequentia.load().test()
+        sequentia.evaluate(sequentia.load())
 
 
-def test_a_new_model_needs_the_data_to_be_tested() -> None:
+def test_a_new_model_needs_the_data_to_be_evaluated() -> None:
     with pytest.raises(UserError, match="was not loaded from a run: give the data"):
-        Bigram("ab", 4).test()
+        sequentia.evaluate(Bigram("ab", 4))
     invalid: Any = "names.txt"
     with pytest.raises(UserError, match="data must be a CharDataModule, got a str"):
-        Bigram("ab", 4).test(invalid)
+        sequentia.evaluate(Bigram("ab", 4), invalid)

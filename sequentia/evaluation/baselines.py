@@ -10,7 +10,10 @@ from sequentia.data import CharDataModule
 from sequentia.models import BigramCounts, NGram
 from sequentia.models.counting import Counting
 
-_LARGEST_TABLE = 2**26  # elements of the table of bigrams, V^2, which bounds the memory
+# Limits, so that a baseline is counted in seconds.
+_TABLE = 2**26  # elements of the table of bigrams, V^2, which bounds the memory
+_BIGRAM_CHARACTERS = 10_000_000  # of training lines: 2 seconds
+_NGRAM_CHARACTERS = 1_000_000  # of training lines: 4 seconds
 
 
 @torch.no_grad()
@@ -19,11 +22,11 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
 
     - `uniform`: every token of the vocabulary is equally likely; ln V.
     - `bigram_counts`: `BigramCounts` with its default smoothing, counted on the training lines. It is missing if V
-      exceeds 8192, because its table has V^2 elements.
-    - `ngram`: `NGram` with the order that it chooses, counted on the training lines.
+      exceeds 8192, because its table has V^2 elements, or if there are more than ten million training characters.
+    - `ngram`: `NGram` with the order that it chooses, counted on the training lines. It is missing if there are more
+      than a million training characters.
 
-    On one core the bigram takes about 0.1 seconds for 30 thousand short lines and 1 for a million; the n-gram 1 second
-    and, if the lines have as many different n-grams as real ones, 30. In a distributed run, all processes must call it.
+    In a distributed run this is collective: every process must call it.
 
     Args:
         data: The data; its split must not be empty.
@@ -31,22 +34,23 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
         ngram: Whether to count the n-gram too.
     """
     V, lines = len(data.vocabulary), getattr(data.split, split)
+    characters = data.train_characters
     found = {"uniform": math.log(V)}
-    architectures: dict[str, type[Counting]] = {"bigram_counts": BigramCounts} if V**2 <= _LARGEST_TABLE else {}
-    if ngram:
+    architectures: dict[str, type[Counting]] = {}
+    if V**2 <= _TABLE and characters <= _BIGRAM_CHARACTERS:
+        architectures["bigram_counts"] = BigramCounts
+    if ngram and characters <= _NGRAM_CHARACTERS:
         architectures["ngram"] = NGram
     for name, architecture in architectures.items():
-        model = architecture(data.vocabulary.characters, data.context_length).eval()
-        own_batches = data.eval_batches(data.split.train, *rank_and_processes())
-        for batch in own_batches:
+        model = architecture.for_data(data).eval()
+        for batch in data.eval_batches(data.split.train, *_rank_and_processes()):
             model.count(batch)  # with those of all other processes
         nll_sum = sum(float(model.nll_sum(batch)) for batch in data.eval_batches(lines))
         found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
     return found
 
 
-def rank_and_processes() -> tuple[int, int]:
-    """The index of this process and the number of processes; 0 and 1 outside of a distributed run."""
+def _rank_and_processes() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1

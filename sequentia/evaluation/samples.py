@@ -1,154 +1,120 @@
-"""Metrics of sampled lines: are they distinct, new, and distributed like lines that were held out?
+"""Sampled lines beside the data: are they distinct, new, and distributed like the held-out lines?
 
 Unique@k and novelty are the usual metrics of generated molecules: Polykovskiy et al., "Molecular Sets (MOSES)",
 Frontiers in Pharmacology 2020.
 """
 
-import math
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
-from sequentia.data import CharDataModule, EvalBatches
-from sequentia.data.hashing import hash_texts
+from sequentia.data import CharDataModule
+from sequentia.data.batches import make_batch
+from sequentia.data.split import Lines
 from sequentia.inference.batch import encode
 
-_SPLITS = ("new", "train", "val", "test")
 _LINES = 10_000  # held-out lines that are counted together, which bounds the memory
 
-
-def unique_share(keys: Tensor) -> Tensor:
-    """Share of distinct elements among `keys` `(N,)`: unique@N. A scalar."""
-    return torch.tensor(len(keys.unique()) / len(keys), dtype=torch.float64)
+Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Distinct integers in ascending order, and how often each occurs; both of shape `(N,)`."""
 
 
-Counts = tuple[Tensor, Tensor]
-"""Distinct integers in ascending order, and how often each occurs; both `(N,)` long."""
+def merged(a: Counts, b: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The integers that occur in `a` or `b`, ascending; how often each occurs in `a`, and in `b`; all `(N,)`."""
+    keys = np.union1d(a[0], b[0])
+    in_a, in_b = np.zeros_like(keys), np.zeros_like(keys)
+    in_a[keys.searchsorted(a[0])], in_b[keys.searchsorted(b[0])] = a[1], b[1]
+    return keys, in_a, in_b
 
 
-def merged(a: Counts, b: Counts) -> tuple[Tensor, Tensor, Tensor]:
-    """The integers that occur in `a` or `b`, ascending; how often each occurs in `a`, and in `b`; all `(N,)` long."""
-    keys, index = torch.cat((a[0], b[0])).unique(return_inverse=True)
-    index_a, index_b = index.split([len(a[0]), len(b[0])])
-    zeros = torch.zeros_like(keys)
-    return keys, zeros.index_add(0, index_a, a[1]), zeros.index_add(0, index_b, b[1])
-
-
-def length_distance(a: Counts, b: Counts) -> Tensor:
-    """Wasserstein-1 distance between two distributions of lengths: the mean difference of equal quantiles.
+def length_distance(a: Counts, b: Counts) -> float:
+    """Wasserstein-1 distance between two distributions of lengths, in characters: the mean difference of quantiles.
 
     It is the area between the two cumulative distribution functions (Vallender 1974).
-
-    Returns:
-        A scalar, in characters.
     """
     lengths, p, q = merged(a, b)
-    difference = (p.double() / p.sum() - q.double() / q.sum()).cumsum(0)
-    return (difference[:-1].abs() * lengths.diff()).sum()
+    difference = (p / p.sum() - q / q.sum()).cumsum()
+    return float((abs(difference[:-1]) * np.diff(lengths)).sum())
 
 
-def bigram_divergence(a: Counts, b: Counts) -> Tensor:
+def bigram_divergence(a: Counts, b: Counts) -> float:
     """Jensen-Shannon divergence between two distributions of bigrams, in bits.
 
     The mean Kullback-Leibler divergence of the two from their average (Lin 1991): 0 for equal distributions, 1 for
     distributions that have no bigram in common.
-
-    Returns:
-        A scalar.
     """
     _, p, q = merged(a, b)
-    p, q = p.double() / p.sum(), q.double() / q.sum()
+    p, q = p / p.sum(), q / q.sum()
     mean = (p + q) / 2
-    nats = torch.xlogy(p, p / mean).sum() + torch.xlogy(q, q / mean).sum()
-    return nats / 2 / math.log(2)
+    return sum(float((x[x > 0] * np.log2(x[x > 0] / mean[x > 0])).sum()) for x in (p, q)) / 2
 
 
-class SampleQuality(Metric):
-    """Metrics of sampled lines, over all updates and processes.
-
-    - `unique`: share of distinct lines among all k samples (unique@k). It falls with k.
-    - `novel`: share of the samples that are no training line.
-    - `in_train`, `in_val`, `in_test`: shares of the samples that are lines of these splits; a line of several splits
-      counts in the first.
-    - `near_copies`: share of the novel samples within Levenshtein distance 1 of a training line.
-    - `length_distance`: Wasserstein distance between the lengths of the samples and of held-out lines, in characters.
-    - `bigram_divergence`: Jensen-Shannon divergence, in bits, between the character bigrams of the samples and of
-      held-out lines, beginnings and ends of lines included.
-
-    Without held-out lines the last two are missing, as is `near_copies` if no novel sample was looked up. The last two
-    fall with the number of samples, even for a perfect model: compare values of equally many samples only.
+class Samples:
+    """Sampled lines, and the metrics that compare them with the data. Each metric is computed when it is read.
 
     Args:
+        texts: The lines; at least one.
         data: The data that the model was trained on.
-        split: The held-out lines to compare with.
-        max_edits: Bounds the time for `near_copies`: of each update, only as many novel samples are looked up as have
-            this many edited texts. None looks up all.
+        split: The held-out lines to compare with; at least one.
+        max_edits: Bounds the time for `near_copies`: only as many novel samples are looked up as have about this many
+            texts one edit away.
     """
 
-    full_state_update = False
-    keys: list[Tensor]
-    splits: list[Tensor]
-    near: list[Tensor]
-    lengths: list[Tensor]
-    bigrams: list[Tensor]
+    def __init__(self, texts: list[str], data: CharDataModule, split: Literal["val", "test"], max_edits: int) -> None:
+        self.texts, self._data, self._max_edits = texts, data, max_edits
+        self._held_out: Lines = getattr(data.split, split)
 
-    def __init__(self, data: CharDataModule, split: Literal["val", "test"], max_edits: int | None = None) -> None:
-        super().__init__()
-        self._data, self._max_edits = data, max_edits
-        lines = getattr(data.split, split)
-        self._line_lengths = torch.from_numpy(data.corpus.num_targets(lines) - 1).unique(return_counts=True)
-        self._line_bigrams = _count_bigrams(data, lines)
-        for name in ("keys", "splits", "near", "lengths", "bigrams"):
-            self.add_state(name, [], dist_reduce_fx="cat")
+    @cached_property
+    def splits(self) -> list[str]:
+        """The split of each sample: "train", "val" or "test", the first that has it as a line, otherwise "new"."""
+        return self._data.splits_of(self.texts)
 
-    def update(self, texts: list[str]) -> None:
-        """Add samples; at least one."""
-        membership = self._data.membership
-        splits = membership.splits_of(texts)
-        novel = [text for text, split in zip(texts, splits, strict=True) if split != "train"]
-        if self._max_edits is not None:
-            edits = np.cumsum([membership.num_edits(text) for text in novel])
-            novel = novel[: int(np.searchsorted(edits, self._max_edits, side="right"))]
-        ids, lengths = encode(self._data.vocabulary, texts)
-        hashes = hash_texts([f".{text}" for text in texts])  # an empty text has no hash
-        self._add("keys", hashes.view(np.int64))
-        self._add("splits", np.array([_SPLITS.index(split) for split in splits]))
-        self._add("near", np.array(membership.near_training(novel), bool))
-        self._add("lengths", lengths - 1)
-        self._add("bigrams", np.roll(ids, 1) * len(self._data.vocabulary) + ids)
+    @property
+    def unique(self) -> float:
+        """Fraction of distinct lines among all k samples (unique@k). It falls with k."""
+        return len(set(self.texts)) / len(self.texts)
 
-    def _add(self, state: str, values: NDArray[np.generic]) -> None:
-        getattr(self, state).append(torch.from_numpy(values).to(self.device))
+    def in_split(self, split: str) -> float:
+        """Fraction of the samples that are lines of a split."""
+        return self.splits.count(split) / len(self.texts)
 
-    def compute(self) -> dict[str, Tensor]:
-        """The metrics of all samples so far by name, scalars in double precision."""
-        counts = dim_zero_cat(self.splits).bincount(minlength=len(_SPLITS)).double()
-        share = dict(zip(_SPLITS, counts / counts.sum(), strict=True))
-        values = {"unique": unique_share(dim_zero_cat(self.keys)), "novel": 1 - share["train"]}
-        values |= {f"in_{split}": share[split] for split in ("train", "val", "test")}
-        near = dim_zero_cat(self.near)
-        if len(near):
-            values["near_copies"] = near.double().mean()
-        if len(self._line_lengths[0]):
-            for name, state, lines, distance in (
-                ("length_distance", self.lengths, self._line_lengths, length_distance),
-                ("bigram_divergence", self.bigrams, self._line_bigrams, bigram_divergence),
-            ):
-                values[name] = distance(dim_zero_cat(state).cpu().unique(return_counts=True), lines)
-        return values
+    @property
+    def near_copies(self) -> float | None:
+        """Fraction of the novel samples within Levenshtein distance 1 of a training line; None if none is looked up."""
+        novel = [text for text, split in zip(self.texts, self.splits, strict=True) if split != "train"]
+        edits = np.cumsum([2 * len(text) + 1 for text in novel]) * len(self._data.vocabulary)
+        near = self._data.membership.near_training(novel[: int(edits.searchsorted(self._max_edits, "right"))])
+        return sum(near) / len(near) if near else None
+
+    @property
+    def length_distance(self) -> float:
+        """Distance between the lengths of the samples and of the held-out lines, in characters.
+
+        It falls with the number of samples even for a perfect model: compare values of equally many samples only.
+        """
+        held_out = np.unique(self._data.corpus.num_targets(self._held_out) - 1, return_counts=True)
+        return length_distance(np.unique([len(text) for text in self.texts], return_counts=True), held_out)
+
+    @property
+    def bigram_divergence(self) -> float:
+        """Divergence between the bigrams of the samples and of the held-out lines, in bits, ends of lines included.
+
+        It falls with the number of samples, as the distance of lengths does.
+        """
+        ids, _ = encode(self._data.vocabulary, self.texts)
+        bigrams = np.roll(ids, 1) * len(self._data.vocabulary) + ids  # the end of a line starts the next
+        return bigram_divergence(np.unique(bigrams, return_counts=True), _count_bigrams(self._data, self._held_out))
 
 
-def _count_bigrams(data: CharDataModule, lines: NDArray[np.integer]) -> Counts:
+def _count_bigrams(data: CharDataModule, lines: Lines) -> Counts:
     """The bigrams of lines as `context * V + target`."""
     V = len(data.vocabulary)
-    found: Counts = (torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long))
-    for batch in EvalBatches(data.corpus, lines, _LINES):
-        bigrams = (batch.context * V + batch.target)[batch.target >= 0]
-        keys, before, new = merged(found, bigrams.unique(return_counts=True))
+    found: Counts = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    for start in range(0, len(lines), _LINES):
+        batch = make_batch(data.corpus, lines[start : start + _LINES])
+        bigrams = (batch.context * V + batch.target)[batch.target >= 0].numpy()
+        keys, before, new = merged(found, np.unique(bigrams, return_counts=True))
         found = keys, before + new
     return found

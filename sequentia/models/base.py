@@ -325,20 +325,3 @@ class LanguageModel(LightningModule, ABC):
             [0.4055, inf]
         """
         return list(score(self, texts))
-
-    def test(
-        self, data: Data | None = None, split: Literal["val", "test"] = "test", **options: Any
-    ) -> dict[str, float]:
-        """Every metric of held-out lines, of samples, and of simpler models; by name, such as `test/loss`.
-
-        Args:
-            data: A `CharDataModule`; by default that of the run that the model was loaded from.
-            split: The held-out lines.
-            options: Those of `sequentia.evaluation.evaluate.evaluate`, such as `num_samples`.
-
-        Raises:
-            UserError: The data is missing, or has changed since the model was trained; see also `evaluate`.
-        """
-        from sequentia.evaluation.evaluate import evaluate_run  # at the top, the two modules would import each other
-
-        return evaluate_run(self, data, split, **options)

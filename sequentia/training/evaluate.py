@@ -8,15 +8,17 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
-from sequentia.evaluation.evaluate import check_evaluates
+from sequentia.errors import UserError
+from sequentia.evaluation.evaluate import Evaluation, check_evaluates
+from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
+from sequentia.evaluation.validity import load_valid
 from sequentia.files import sha256
-from sequentia.runs.checkpoint import refused
 from sequentia.runs.directory import ROOT, find_checkpoint
 from sequentia.runs.loading import build_model
 from sequentia.training.cli import TrainingCLI
 from sequentia.training.logs.samples import Samples
 from sequentia.training.options import options_to_evaluate
-from sequentia.training.results import Results, add_arguments, is_own_data
+from sequentia.training.results import Format, as_text, is_own_data, record
 
 log = logging.getLogger("sequentia")
 
@@ -27,10 +29,27 @@ class EvaluationCLI(TrainingCLI):
     not_options: ClassVar = {"dataloaders"}
     digest = ""  # SHA-256 of the checkpoint
 
+    @property
+    def split(self) -> HeldOut:
+        """The held-out lines."""
+        return "val" if self.subcommand == "validate" else "test"
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options of the result."""
         super().add_arguments_to_parser(parser)
-        add_arguments(parser)
+        parser.add_argument(
+            "--format",
+            type=Format,
+            default="table",
+            help="How to print the result: a table for people, one JSON object, or CSV with a header and one line.",
+        )
+        parser.add_argument(
+            "--valid",
+            type=str | None,
+            default=None,
+            help="Measure the fraction of valid samples: module:function, a function of a text that returns whether it "
+            "is valid. The module is in the current directory or installed.",
+        )
 
     def find_run(self) -> Path:
         """The checkpoint of `--ckpt_path`, by default the best of the newest run."""
@@ -44,9 +63,14 @@ class EvaluationCLI(TrainingCLI):
 
     def complete_trainer(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
         """Measure, and write nothing to the run."""
-        own_data = is_own_data(self.datamodule, self.loaded or {}, self.recorded)
-        self.results = Results(self.subcommand, own_data, self.instances["valid"], self.instances["format"])
-        return [self.results], {"logger": False, "check_val_every_n_epoch": 1}
+        self.own_data = is_own_data(self.datamodule, self.loaded or {}, self.recorded)
+        valid = self.instances["valid"]
+        if valid is not None and not self.own_data:
+            raise UserError("--valid needs the run's own data: omit the options of the data, or --valid")
+        self.evaluation = Evaluation(
+            num_samples=NUM_SAMPLES if self.own_data else 0, valid=None if valid is None else load_valid(valid)
+        )
+        return [self.evaluation], {"logger": False, "check_val_every_n_epoch": 1}
 
     def after_instantiate_classes(self) -> None:
         """Take the checkpoint's model, and check that the data suits it."""
@@ -54,7 +78,7 @@ class EvaluationCLI(TrainingCLI):
             self.model = build_model(self.loaded, self.checkpoint, self.given.trust)
             if changed := self.changed_data():
                 log.warning(f"{changed}: the metrics are of its current lines")
-            check_evaluates(self.model, self.datamodule, "val" if self.subcommand == "validate" else "test")
+            check_evaluates(self.model, self.datamodule, self.split)
         super().after_instantiate_classes()
 
     def validate(self, **kwargs: Any) -> None:
@@ -72,15 +96,22 @@ class EvaluationCLI(TrainingCLI):
     def _log_evaluated(self) -> None:
         if self.trainer.is_global_zero:
             log.info(f"evaluating {self.checkpoint} on {self.datamodule.shown_path}")
+            if not self.own_data:
+                log.info("samples are not measured: the model was trained on other data, or on another split of it")
             self.log_changes(self.plain_options | {"model": self.base["model"]})  # the model is the checkpoint's
 
     def _report(self) -> None:
-        if self.checkpoint is None or self.loaded is None:
+        """Print the result, and record it if it is one of the run."""
+        if self.checkpoint is None or self.loaded is None or not self.trainer.is_global_zero:
             return
-        if not self.results.values:
-            raise refused(self.checkpoint, "its weights give probabilities that are NaN")
-        if self.trainer.is_global_zero:
-            print(self.results.text())
-            precision = self.plain_options["trainer"]["precision"]
-            changed = None if self.base["trainer"].get("precision") == precision else "trainer.precision"
-            self.results.record(self.checkpoint, self.digest, self.loaded["global_step"], changed)
+        values = self.evaluation.values
+        print(as_text(values, self.instances["format"]))
+        foreign = None
+        if not self.own_data:
+            foreign = "the data or its split is not the run's"
+        elif self.base["trainer"].get("precision") != self.plain_options["trainer"]["precision"]:
+            foreign = "trainer.precision is not the run's"
+        elif values[f"{self.split}/lines"] != len(getattr(self.datamodule.split, self.split)):
+            foreign = "only a part of the lines was evaluated"
+        about = {"step": self.loaded["global_step"], "checkpoint_sha256": self.digest, "valid": self.instances["valid"]}
+        record(self.checkpoint.parent / f"{self.subcommand}.json", values | about, self.checkpoint, foreign)

@@ -26,7 +26,7 @@ from sequentia.training.cli import TrainingCLI, plain_errors
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import closing_message
 from sequentia.training.logs.metrics_file import MetricsFile
-from sequentia.training.logs.samples import Accuracy, LogBaselines, Samples
+from sequentia.training.logs.samples import LogBaselines, Samples
 from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSummary
 from sequentia.training.loop.budget import Trial, length_within
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
@@ -116,7 +116,7 @@ class FitCLI(TrainingCLI):
             StopWhenDiverged(saver.last),
             ExactResume(int(self.instances["seed_everything"])),
             StopOnSignal(saver.last),
-            *((Accuracy(), samples) if self.instances["extra_metrics"] else ()),
+            *((samples,) if self.instances["extra_metrics"] else ()),
             saver.last,
         ]
 

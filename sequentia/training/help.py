@@ -36,7 +36,7 @@ OPTIONS = {
         "--data.path FILE": "other lines than those of the run",
         "--trust MODULE": "a module of yours that a checkpoint may import",
         "--format table|json|csv": "how to print the result (default: table)",
-        "--valid MODULE:FUNCTION": "measure the share of valid samples, by a function of a text",
+        "--valid MODULE:FUNCTION": "measure the fraction of valid samples, by a function of a text",
         "--trainer.accelerator NAME": "cpu or gpu (default: that of the run)",
     },
 }

@@ -46,6 +46,14 @@ def test_the_ngram_is_that_of_a_run(data: CharDataModule) -> None:
     assert baselines(data, "val")["ngram"] == pytest.approx(float(trainer.callback_metrics["val/loss"]), abs=1e-6)
 
 
-def test_large_vocabularies_have_no_table_of_bigrams(data: CharDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LARGEST_TABLE", len(data.vocabulary) ** 2 - 1)
-    assert set(baselines(data, "val", ngram=False)) == {"uniform"}
+def test_baselines_are_counted_only_if_that_takes_seconds_and_fits_into_memory(
+    data: CharDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit, value, names in (
+        ("_NGRAM_CHARACTERS", 1, {"uniform", "bigram_counts"}),
+        ("_BIGRAM_CHARACTERS", 1, {"uniform", "ngram"}),
+        ("_TABLE", len(data.vocabulary) ** 2 - 1, {"uniform", "ngram"}),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, limit, value)
+            assert set(baselines(data, "val")) == names

@@ -1,22 +1,24 @@
-"""An evaluation without a Trainer gives the metrics that each part gives by itself."""
+"""An evaluation gives the metrics that each part gives by itself, and every metric of the table."""
 
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
 from sequentia.data import CharDataModule
+from sequentia.data.batches import make_batch
 from sequentia.errors import UserError
-from sequentia.evaluation import evaluate as module
 from sequentia.evaluation.baselines import baselines
-from sequentia.evaluation.evaluate import Split, evaluate
-from sequentia.evaluation.samples import SampleQuality
+from sequentia.evaluation.evaluate import evaluate
+from sequentia.evaluation.metrics import METRICS, HeldOut, Measurement
+from sequentia.evaluation.samples import Samples
 from sequentia.inference.scoring import score
 from sequentia.models import GRU, LanguageModel, Transformer
 from tests.conftest import NAMES, bigram
 
-HELD_OUT: dict[Split, list[str]] = {"val": ["lia", "zoe", "amma"], "test": ["mila", "lola"]}
+HELD_OUT: dict[HeldOut, list[str]] = {"val": ["lia", "zoe", "amma"], "test": ["mila", "lola"]}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def model(data: CharDataModule) -> LanguageModel:
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_the_nll_is_the_mean_of_the_scores_per_character(
-    model: LanguageModel, data: CharDataModule, split: Split
+    model: LanguageModel, data: CharDataModule, split: HeldOut
 ) -> None:
     scores = list(score(model, HELD_OUT[split]))
     nll = sum(s.nll for s in scores) / sum(len(s.log_probs) for s in scores)
@@ -63,35 +65,34 @@ def test_the_accuracy_is_the_share_of_characters_predicted_right(model: Language
     assert evaluate(model, data, num_samples=0)["test/accuracy"] == right / characters
 
 
-def test_the_metrics_of_samples_are_those_of_the_lines_that_the_seed_gives(
+def test_every_metric_of_the_table_is_measured_and_those_of_samples_are_of_the_lines_that_the_seed_gives(
     model: LanguageModel, data: CharDataModule
 ) -> None:
     texts = model.sample(50, seed=4, max_length=model.context_length - 1)
-    expected = SampleQuality(data, "test")
-    expected.update(texts)
+    samples = Samples(texts, data, "test", max_edits=10**6)
     found = evaluate(model, data, num_samples=50, seed=4, valid=lambda text: len(text) % 2)
-    for name, value in expected.compute().items():
-        assert found.pop(f"test/samples_{name}") == float(value)
-    assert found.pop("test/samples_valid") == sum(len(text) % 2 for text in texts) / 50
-    assert found.pop("test/samples_drawn") == 50
-    assert not [name for name in found if "samples" in name]
+    assert list(found) == [f"test/{name}" for name in METRICS]
+    expected = {f"test/baseline_{name}": nll for name, nll in baselines(data, "test").items()} | {
+        "test/samples_unique": samples.unique,
+        "test/samples_novel": 1 - samples.in_split("train"),
+        "test/samples_in_test": samples.in_split("test"),
+        "test/samples_near_copies": samples.near_copies,
+        "test/samples_length_distance": samples.length_distance,
+        "test/samples_bigram_divergence": samples.bigram_divergence,
+        "test/samples_valid": sum(len(text) % 2 for text in texts) / 50,
+        "test/samples_drawn": 50,
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert not [name for name in evaluate(model, data, num_samples=0) if "samples" in name]
 
 
-def test_baselines_are_counted_only_if_that_takes_seconds(
-    model: LanguageModel, data: CharDataModule, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = baselines(data, "test")
-    for ngram, bigrams, names in (
-        (10**6, 10**7, ["uniform", "bigram_counts", "ngram"]),
-        (1, 10**7, ["uniform", "bigram_counts"]),
-        (1, 1, ["uniform"]),
-    ):
-        monkeypatch.setattr(module, "_NGRAM_CHARACTERS", ngram)
-        monkeypatch.setattr(module, "BIGRAM_CHARACTERS", bigrams)
-        found = evaluate(model, data, num_samples=0)
-        prefix = "test/baseline_"
-        baseline = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-        assert baseline == {name: expected[name] for name in names}
+def test_a_part_of_many_lines_is_enough_for_the_accuracy(model: LanguageModel, data: CharDataModule) -> None:
+    batch = make_batch(data.corpus, np.tile(data.split.train, 5))
+    assert len(batch.target) > 2
+    for limit, every in ((10**6, 1), (6, 2)):  # the validation lines have 13 predicted characters
+        measurement = Measurement(model, data, "val", accuracy_characters=limit)
+        measurement.update(batch)
+        assert measurement._accuracy.characters == (batch.target[::every] >= 0).sum()
 
 
 def test_data_that_the_model_cannot_be_evaluated_on_are_refused(
@@ -105,8 +106,9 @@ def test_data_that_the_model_cannot_be_evaluated_on_are_refused(
     with pytest.raises(UserError, match="has lines of 8 characters, but the model reads at most 7"):
         evaluate(short, data)
     nan, ab = bigram([[float("nan")] * 3] * 3, "ab"), write(["ab", "ba"], "ab.txt")
-    with pytest.raises(UserError, match="NaN"):
-        evaluate(nan, CharDataModule(ab, test_path=ab))
+    for num_samples in (0, 10):
+        with pytest.raises(UserError, match="the model's probabilities are NaN"):
+            evaluate(nan, CharDataModule(ab, test_path=ab), num_samples=num_samples)
 
 
 def test_a_function_that_fails_on_a_sample_is_reported_with_the_sample(
@@ -115,5 +117,5 @@ def test_a_function_that_fails_on_a_sample_is_reported_with_the_sample(
     def broken(text: str) -> bool:
         raise KeyError("x")
 
-    with pytest.raises(UserError, match=r"--valid: broken fails on '.*': KeyError: 'x'"):
+    with pytest.raises(UserError, match=r"broken fails on '.*': KeyError: 'x'"):
         evaluate(model, data, num_samples=3, valid=broken)

@@ -9,16 +9,16 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import WandbLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sequentia.data import CharDataModule, EvalBatches
+from sequentia.data import CharDataModule
 from sequentia.evaluation.baselines import baselines
-from sequentia.evaluation.samples import SampleQuality
-from sequentia.models import Bigram
+from sequentia.evaluation.evaluate import evaluate
+from sequentia.evaluation.metrics import METRICS
+from sequentia.models import GRU
 from sequentia.runs.loading import load
 from sequentia.training.logs import samples as validation
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.progress import RunProgress
-from sequentia.training.logs.samples import Accuracy, Samples, markdown
-from tests.conftest import bigram
+from sequentia.training.logs.samples import Samples, markdown
 from tests.training.runs import Uninterrupted, curves
 
 
@@ -34,35 +34,21 @@ def data(run: Path, monkeypatch: pytest.MonkeyPatch) -> CharDataModule:
     return CharDataModule("lines.txt", batch_size=16)
 
 
-def test_the_logged_metrics_of_samples_are_those_of_the_saved_model(run: Path, data: CharDataModule) -> None:
+def test_the_logged_metrics_are_those_of_the_saved_model(run: Path, data: CharDataModule) -> None:
     model = load(run / "last.ckpt")
     texts = model.sample(200, seed=0, max_length=model.context_length - 1)
-    quality = SampleQuality(data, "val")
-    quality.update(texts)
+    expected = evaluate(model, data, "val", num_samples=200)
     found = curves(run)
-    for name, value in quality.compute().items():
-        step, logged = found[f"samples/{name}"][-1]
+    for name in (name for name, metric in METRICS.items() if metric.fit):
+        step, logged = found[f"val/{name}".replace("val/samples_", "samples/")][-1]
         assert step == 39
-        assert logged == pytest.approx(float(value), abs=1e-6), name
+        assert logged == pytest.approx(expected[f"val/{name}"], abs=1e-6), name
     events = EventAccumulator(str(run)).Reload()
     table = events.Tensors("samples/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert table == markdown(list(zip(texts[:20], data.splits_of(texts[:20]), strict=True)))
     log = (run.parents[2] / "log").read_text().splitlines()
     (line,) = (line for line in log if line.startswith("step 40  "))
     assert line.endswith("  samples " + ", ".join(text or "(empty)" for text in texts[:5]))
-
-
-@torch.no_grad()
-def test_the_logged_accuracy_is_the_share_of_characters_predicted_right(run: Path, data: CharDataModule) -> None:
-    model = load(run / "last.ckpt").eval()
-    right = characters = 0
-    for line in (data.corpus.line(int(i)) for i in data.split.val):
-        ids = torch.tensor([0, *model.vocabulary.encode(line).tolist(), 0])
-        right += int((model(ids[None, :-1])[0].argmax(1) == ids[1:]).sum())
-        characters += len(ids) - 1
-    step, accuracy = curves(run)["val/accuracy"][-1]
-    assert step == 39
-    assert accuracy == pytest.approx(right / characters, abs=1e-6)
 
 
 def test_baselines_are_logged_once_per_run(run: Path, data: CharDataModule) -> None:
@@ -74,28 +60,6 @@ def test_baselines_are_logged_once_per_run(run: Path, data: CharDataModule) -> N
     assert (run.parents[2] / "log").read_text().splitlines().count(expected) == 1
 
 
-@pytest.mark.filterwarnings("default")  # a whole validation, in which Lightning triggers warnings
-def test_a_part_of_many_lines_is_enough_for_the_accuracy(
-    data: CharDataModule, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Counting(Bigram):
-        rows = 0
-
-        def forward(self, context: torch.Tensor, position: torch.Tensor | None = None) -> torch.Tensor:
-            Counting.rows += len(context)
-            return super().forward(context, position)
-
-    model = Counting(data.vocabulary.characters, data.context_length)
-    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    monkeypatch.setattr(model, "nll_sum", lambda batch: torch.tensor(1.0))
-    batch = next(iter(EvalBatches(data.corpus, data.split.val, 10**6)))
-    for limit, rows in ((10**6, len(batch.context)), (1, 1)):
-        Counting.rows = 0
-        monkeypatch.setattr(validation, "_ACCURACY_CHARACTERS", limit)
-        Trainer(accelerator="cpu", callbacks=[Accuracy()], **options).validate(model, data, verbose=False)
-        assert Counting.rows == rows
-
-
 def test_samples_on_the_terminal_are_short_and_without_control_characters() -> None:
     samples = Samples()
     samples.texts = ["a\x1b[2Jb", "", "x" * 50, "d", "e", "f"]
@@ -105,10 +69,13 @@ def test_samples_on_the_terminal_are_short_and_without_control_characters() -> N
 
 
 def test_a_model_without_probabilities_draws_no_samples(data: CharDataModule) -> None:
-    model = bigram([[float("nan")] * 3] * 3, "ab")
+    model = GRU.for_data(data, n_hidden=4)
+    torch.nn.init.constant_(next(model.parameters()), float("nan"))
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    trainer.datamodule, trainer.state.fn = data, "fit"
+    trainer.datamodule = data
     samples = Samples()
+    samples.on_validation_start(trainer, model)
+    samples.on_validation_batch_end(trainer, model, None, next(iter(data.eval_batches(data.split.val))))
     samples.on_validation_epoch_end(trainer, model)
     assert samples.texts == []
 
