@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         NGram,
         Transformer,
     )
-    from sequentia.runs.loading import load
+    from sequentia.runs.checkpoint import load
     from sequentia.vocabulary import Vocabulary
 
 __all__ = [  # a literal list, which type checkers and editors read
@@ -74,7 +74,7 @@ _MODULES = {
     "evaluate": "evaluation.evaluate",
     "fit": "api",
     "generate": "inference.sampling",
-    "load": "runs.loading",
+    "load": "runs.checkpoint",
     "score": "inference.scoring",
 }
 """Public name -> the submodule that defines it; all other public names are in `models`."""

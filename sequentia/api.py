@@ -18,8 +18,8 @@ from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.models import LanguageModel
 from sequentia.models.parts.saving import architecture_name
+from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
-from sequentia.runs.loading import load
 from sequentia.text import strings
 from sequentia.training.fit import FitCLI
 from sequentia.training.loop.stopping import Interrupted

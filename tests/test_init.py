@@ -10,7 +10,7 @@ import sequentia
 from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, LanguageModel
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 
 @pytest.mark.parametrize("name", sequentia.__all__)

@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.commands import architectures, fit, sequentia
 from benchmarks.report import Table
 from sequentia.models.counting import Counting
+from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST
-from sequentia.runs.loading import load
 
 
 def run(quick: bool) -> str:

@@ -10,8 +10,8 @@ from benchmarks.quality.datasets import DATASETS, Data
 from benchmarks.quality.members import log_probs_of_members
 from benchmarks.report import Table
 from sequentia.data import CharDataModule
+from sequentia.runs.checkpoint import load
 from sequentia.runs.history import read_history
-from sequentia.runs.loading import load
 
 
 def validation_nlls(run_dir: Path) -> list[float]:

@@ -17,7 +17,7 @@ from sequentia.data import CharDataModule
 from sequentia.data.batches import Lines
 from sequentia.models import LanguageModel
 from sequentia.models.mixture import Mixture, choose_weights
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 SEEDS = 2
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.report import Table
 from benchmarks.speed.sampling import train_transformer
 from sequentia.inference.sampling import generate
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 _PROGRAM = """
 import json, sys, time

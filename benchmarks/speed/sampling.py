@@ -16,7 +16,7 @@ from benchmarks.commands import fit_here
 from benchmarks.report import Table
 from sequentia.inference.sampling import generate
 from sequentia.models import LanguageModel, Transformer
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 
 def train_transformer(root: str, quick: bool) -> Path:

@@ -31,7 +31,7 @@ def run(name: str, arguments: list[str]) -> int:
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.export import export_gpt2, export_html, export_onnx
-    from sequentia.runs.loading import load
+    from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
     match options.format:

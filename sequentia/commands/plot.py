@@ -39,7 +39,7 @@ def run(name: str, arguments: list[str]) -> int:
         return 0
 
     from sequentia.reporting.heatmap import save
-    from sequentia.runs.loading import load
+    from sequentia.runs.checkpoint import load
 
     save(load(checkpoint, trust=options.trust), options.out)
     return 0

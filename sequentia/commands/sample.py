@@ -67,7 +67,7 @@ def run(name: str, arguments: list[str]) -> int:
 
     from sequentia.evaluation.validity import load_valid
     from sequentia.inference.sampling import generate
-    from sequentia.runs.loading import load
+    from sequentia.runs.checkpoint import load
 
     valid = None if options.valid is None else load_valid(options.valid)
     model = load(checkpoint, trust=options.trust)

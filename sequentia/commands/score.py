@@ -46,7 +46,7 @@ def run(name: str, arguments: list[str]) -> int:
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.inference.scoring import score
-    from sequentia.runs.loading import load
+    from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
     texts = _Texts(options.texts, options.path)

@@ -76,7 +76,7 @@ def _curves(run: Run) -> str:
 
 def _samples(run: Run) -> str:
     """Lines that the best checkpoint gives with seed 0."""
-    from sequentia.runs.loading import load
+    from sequentia.runs.checkpoint import load
 
     try:
         model = load(run.path / BEST)

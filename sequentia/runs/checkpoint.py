@@ -1,72 +1,170 @@
-"""The checkpoint file: Lightning's own, with the name of the architecture, read without trusting it.
+"""From a checkpoint file to a model, without trusting the file.
 
-`sequentia.runs.archive` reads it as tensors and plain values; nothing that it names is called. In addition to
-Lightning's keys it has the key `sequentia` with the name of the architecture. `hyper_parameters` are the arguments of
-the architecture, the vocabulary among them.
+The file is Lightning's own, with one more key, `sequentia`, that names the architecture. `hyper_parameters` are the
+arguments of the architecture, the vocabulary among them. PyTorch's safe reader builds tensors and plain values only.
+It verifies no checksums, and for an entry that is marked as a directory it returns uninitialized memory; both are
+checked before it reads.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+from zipfile import ZipFile
 
-from torch import Tensor
+import torch
 
-from sequentia.errors import UserError
-from sequentia.models.parts.saving import FORMAT, KEY, is_plain
-from sequentia.runs.archive import load_archive
-from sequentia.text import brief
+from sequentia.errors import UserError, out_of_memory
+from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models.parts.saving import FORMAT, KEY
+from sequentia.runs.directory import find_checkpoint
+from sequentia.runs.trust import import_trusted, is_trusted, remedy, trusted_modules
+from sequentia.text import brief, shorten
+from sequentia.vocabulary import BOUNDARY
 
-_STEPS_LIMIT = 2**53  # beyond it, a float does not count in ones
+_DIRECTORY = 0x10  # bit of an entry's external attributes
+_REQUIRED = {"hyper_parameters": dict, "state_dict": dict, "global_step": int}
+
+
+def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> LanguageModel:
+    """The model of a checkpoint, on the CPU, in evaluation mode.
+
+    Args:
+        path: A checkpoint file, a run directory (its best checkpoint), a directory of runs (its newest run), or None
+            for the newest run below `checkpoints`.
+        trust: Modules whose code may be run, because the checkpoint's architecture is in one of them. A checkpoint of
+            any other module is refused, and nothing is imported.
+
+    Raises:
+        UserError: There is no such checkpoint; or the file is not a checkpoint of this package, or is damaged: see
+            `read_checkpoint` and `build_model`.
+    """
+    checkpoint = find_checkpoint(None if path is None else str(Path(path).expanduser()))
+    content = read_checkpoint(checkpoint)
+    model = build_model(content, checkpoint, trusted_modules(trust))
+    model.run, model.data_state = checkpoint.parent, content.get("CharDataModule")
+    _origins[model] = Origin(checkpoint, content.get("CharDataModule"))
+    return model
+
+
+class Origin(NamedTuple):
+    """Where a model was loaded from."""
+
+    checkpoint: Path
+    data_state: object
+    """The fingerprint of the lines that it was trained on, as its checkpoint records it; None if unknown."""
+
+
+_origins: WeakKeyDictionary[LanguageModel, Origin] = WeakKeyDictionary()
+
+
+def origin(model: LanguageModel) -> Origin | None:
+    """Where `load` found a model; None for any other."""
+    return _origins.get(model)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read and check a checkpoint file.
+    """The content of a checkpoint file: tensors on the CPU and plain values.
 
     Raises:
         UserError: The file is missing, damaged, not a sequentia checkpoint, or holds anything but tensors and plain
             values.
     """
-    if not path.is_file():  # a pipe would wait for its writer
+    if not path.is_file():  # opening a pipe would wait for its writer
         raise UserError(f"no checkpoint {path}")
-    try:
-        checkpoint = load_archive(path)
-    except UserError as error:
-        raise refused(path, str(error)) from error
-    except Exception as error:  # a damaged archive fails in many ways, one of them a position that no file has
-        if isinstance(error, OSError) and error.filename is not None:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
-        raise refused(path, "it is damaged or not a checkpoint") from error
-    entry = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
-    if not isinstance(entry, dict):
-        raise refused(path, "it is not a sequentia checkpoint")
-    if type(entry.get("format")) is not int or entry["format"] != FORMAT:
-        raise refused(path, f"its format is {brief(entry.get('format'))}; this version reads format {FORMAT}")
-    if not isinstance(entry.get("architecture"), str):
-        raise refused(path, f"its architecture is not a name: {brief(entry.get('architecture'))}")
-    for key in ("hyper_parameters", "state_dict"):
-        if not isinstance(checkpoint.get(key), dict) or not all(isinstance(name, str) for name in checkpoint[key]):
-            raise refused(path, f"it has no valid {key}")
-    options, weights = checkpoint["hyper_parameters"], checkpoint["state_dict"].values()
-    if not all(is_plain(value) for value in options.values()) or not isinstance(options.get("vocabulary"), str):
-        raise refused(path, "a hyperparameter is not a plain value, or the vocabulary is missing")
-    if not all(isinstance(weight, Tensor) for weight in weights):
-        raise refused(path, "a weight is not a tensor")
-    # Many weights can be views of the same data; tied weights are two.
-    if sum(weight.numel() * weight.element_size() for weight in weights) > 2 * path.stat().st_size:
-        raise refused(path, "its weights are larger than the file")
-    step = checkpoint.get("global_step")
-    if type(step) is not int or not 0 <= step < _STEPS_LIMIT:
-        raise refused(path, f"its step count is missing or invalid: {brief(step)}")
+    with _refusing(path, "it is damaged, or not a checkpoint"):
+        with path.open("rb") as file:
+            with ZipFile(file) as archive:
+                if archive.testzip() is not None:
+                    raise UserError("it is damaged")
+                if any(entry.is_dir() or entry.external_attr & _DIRECTORY for entry in archive.infolist()):
+                    raise UserError("it is damaged: data is marked as a directory")
+            file.seek(0)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(KEY), dict):
+            raise UserError("it is not a sequentia checkpoint")
+        if checkpoint[KEY]["format"] != FORMAT:
+            raise UserError(f"its format is {brief(checkpoint[KEY]['format'])}; this version reads format {FORMAT}")
+        for key, kind in _REQUIRED.items():
+            if not isinstance(checkpoint.get(key), kind):
+                raise UserError(f"it has no valid {key}")
+        if not isinstance(checkpoint["hyper_parameters"].get("vocabulary"), str):
+            raise UserError("it has no vocabulary")
     return checkpoint
 
 
-def contradicted(names: Iterable[str], stored: Mapping[str, object], given: Mapping[str, object]) -> str:
-    """The hyperparameters of a checkpoint that the options contradict, for a message: `n_layer 2 (not 4), ...`."""
-    return ", ".join(f"{name} {brief(stored[name])} (not {given[name]})" for name in names)
+def architecture_of(checkpoint: dict[str, Any], path: Path, trust: Sequence[str] = ()) -> type[LanguageModel]:
+    """The architecture that a checkpoint from `read_checkpoint` names.
+
+    Args:
+        checkpoint: The content of the checkpoint.
+        path: Its file.
+        trust: Modules that may be imported.
+
+    Raises:
+        UserError: The architecture is neither defined yet nor a `LanguageModel` of a trusted module.
+    """
+    name = checkpoint[KEY].get("architecture")
+    if not isinstance(name, str):
+        raise refused(path, f"its architecture is not a name: {brief(name)}")
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    if not is_trusted(name, trust):
+        raise UserError(f"refused {path}: its architecture {brief(name)} is not one of sequentia's{remedy(name)}")
+    architecture = import_trusted(name)
+    if not (isinstance(architecture, type) and issubclass(architecture, LanguageModel)):
+        raise refused(path, f"{name} is not a LanguageModel")
+    return architecture
+
+
+def build_model(checkpoint: dict[str, Any], path: Path, trust: Sequence[str] = ()) -> LanguageModel:
+    """The model that a checkpoint from `read_checkpoint` describes, with its weights, in evaluation mode.
+
+    Raises:
+        UserError: The architecture is unknown, the hyperparameters are not its own, the weights do not match them, or
+            they give no probabilities.
+    """
+    architecture = architecture_of(checkpoint, path, trust)
+    with _refusing(path, f"it does not fit a {architecture.__name__}"):
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
+            model = architecture(**checkpoint["hyper_parameters"])
+        model.load_state_dict(checkpoint["state_dict"])
+        for name, weight in model.state_dict().items():
+            if (weight.isnan() | weight.isposinf() if model.allows_zero_probability else ~weight.isfinite()).any():
+                raise UserError(f"its weights {name} are infinite or NaN")
+        model.eval()
+        with torch.inference_mode():
+            logits, _ = model.step(torch.tensor([BOUNDARY]))
+        if logits.float().log_softmax(1).isnan().any():  # finite weights can have products that are not
+            raise UserError("its weights give probabilities that are NaN")
+    return model
 
 
 def refused(path: Path, reason: str) -> UserError:
     """The error for a checkpoint that is not loaded; names the newest other checkpoint beside it."""
     siblings = [p for p in sorted(path.parent.glob("*.ckpt"), key=lambda p: -p.stat().st_mtime_ns) if p != path]
-    remedy = f"use {siblings[0]} instead" if siblings else "train again, or give another --ckpt_path"
-    return UserError(f"refused {path}: {reason}; {remedy}")
+    advice = f"use {siblings[0]} instead" if siblings else "train again, or give another checkpoint"
+    return UserError(f"refused {path}: {reason}; {advice}")
+
+
+@contextmanager
+def _refusing(path: Path, reason: str) -> Iterator[None]:
+    """Turn every error in the block into one line: a damaged or forged file fails in many ways."""
+    try:
+        yield
+    except UserError as error:
+        raise refused(path, str(error)) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        if out_of_memory(error):
+            raise refused(path, "not enough memory for it") from error
+        # PyTorch's reader advises to unpickle the file in another way, which would run its code.
+        detail = "" if "eights only load" in str(error) else f" ({type(error).__name__}: {error})"
+        raise refused(path, shorten(" ".join(f"{reason}{detail}".split()), 200)) from error
+
+
+def contradicted(names: Iterable[str], stored: Mapping[str, object], given: Mapping[str, object]) -> str:
+    """The hyperparameters of a checkpoint that the options contradict, for a message: `n_layer 2 (not 4), ...`."""
+    return ", ".join(f"{name} {brief(stored[name])} (not {given[name]})" for name in names)

@@ -4,31 +4,27 @@ A run is `<root>/version_N/` with config.yaml, TensorBoard's event files, metric
 results test.json and validate.json if its best checkpoint has been evaluated.
 """
 
+import fcntl
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sequentia.errors import UserError
-from sequentia.runs.trust import foreign_classes, is_trusted, remedy
-from sequentia.text import printable
 
 if TYPE_CHECKING:
     from sequentia.data import CharDataModule
+
+_UNBEGUN = (".", "events.out.tfevents.")
+"""What names of files start with that a run has written before its first step, besides config.yaml."""
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
 
 BEST, LAST, CONFIG, METRICS, TEST = "best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "test.json"
-
-_CONFIG_LIMIT = 1 << 20  # bytes; a run's config.yaml has a few thousand
-
-_DEPTH_LIMIT = 50
-
-_SCALAR_LIMIT = 3_000  # characters of a value: Python prints no longer integers
 
 log = logging.getLogger("sequentia")
 
@@ -52,9 +48,7 @@ def create_run(root: Path) -> Path:
             except FileExistsError:
                 number += 1
     except OSError as error:
-        raise UserError(
-            f"cannot create a run directory in {root}: {error.strerror}; set --trainer.default_root_dir"
-        ) from error
+        raise UserError(f"cannot create a run directory in {root}: {error.strerror}; set default_root_dir") from error
 
 
 def remove_if_never_begun(run: Path) -> None:
@@ -76,19 +70,12 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         UserError: Another process holds the lock.
     """
-    if os.name == "nt":  # Windows has no such locks
-        yield
-        return
-    import fcntl
-
     handle = os.open(run, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise UserError(
-            f"{run} is in use by another process: wait until it ends, or omit --ckpt_path to start a new run"
-        ) from error
+        raise UserError(f"{run} is in use by another process: wait until it ends, or start a new run") from error
     try:
         yield
     finally:
@@ -99,28 +86,15 @@ def read_config(run: Path) -> dict[str, Any]:
     """A run's config.yaml as plain values; nothing that it names is imported or called.
 
     Raises:
-        UserError: It is missing, or not a plain YAML mapping.
+        UserError: The file is missing, or not a plain YAML mapping.
     """
     import yaml
 
     path = run / CONFIG
-    if not path.is_file():  # a pipe would wait for its writer
+    if not path.is_file():  # opening a pipe would wait for its writer
         raise UserError(f"no {CONFIG} in {run}: restore the file")
     try:
-        with path.open("rb") as file:
-            content = file.read(_CONFIG_LIMIT + 1)
-        if len(content) > _CONFIG_LIMIT:
-            raise UserError(f"{path} is too long for the configuration of a run")
-        # Nested aliases can expand to more than any memory holds, and deep nesting takes PyYAML quadratic time. The
-        # files that `fit` writes have neither.
-        depth = 0
-        for event in yaml.parse(content, yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.AliasEvent) or depth > _DEPTH_LIMIT:
-                raise UserError(f"{path} has an alias (*) or deep nesting, which the configuration of a run never has")
-            if isinstance(event, yaml.ScalarEvent) and len(event.value) > _SCALAR_LIMIT:
-                raise UserError(f"{path} has a value of more than {_SCALAR_LIMIT:,} characters: shorten it")
-        config = yaml.load(content, yaml.SafeLoader)
+        config = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -128,22 +102,6 @@ def read_config(run: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{path} is not the configuration of a run")
     return config
-
-
-def recorded_options(run: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
-    """The options in a run's config.yaml, for a command that continues or evaluates the run.
-
-    Classes outside this package, torch.optim and lightning are refused unless their module is trusted: naming a class
-    imports and calls it, which only the user may ask for.
-
-    Raises:
-        UserError: See `read_config`; or an option names such a class.
-    """
-    options = read_config(run)
-    for name in foreign_classes(options):
-        if not is_trusted(name, trust):
-            raise UserError(f"{run / CONFIG} names the class {printable(name[:80])}{remedy(name)}")
-    return options
 
 
 def training_data(run: Path, needed_by: str) -> "CharDataModule":
@@ -196,13 +154,13 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
     if run is None:  # a run killed in its first moments has an empty directory
         run = max(_versions(path), default=(0, None))[1]
     if run is None:
-        if given == "last":
-            raise UserError(f"no run to resume under {root}: omit --ckpt_path to start one")
-        raise UserError(f"no {LAST} in {given}: give a run directory that has one, or a checkpoint file")
-    if not (run / LAST).is_file():
-        log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
-        return run, None
-    return run, run / LAST
+        raise UserError(f"no run to resume in {path}: start a new one, or give a run directory or a checkpoint file")
+    if (run / LAST).is_file():
+        return run, run / LAST
+    if any(path.name != CONFIG and not path.name.startswith(_UNBEGUN) for path in run.iterdir()):
+        raise UserError(f"no {LAST} in {run}, so it cannot be resumed: give another checkpoint, which starts a new run")
+    log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
+    return run, None
 
 
 def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
@@ -219,7 +177,9 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
     if given in (None, "last"):
         run = newest_run(root, trained=True)
         if run is None:
-            raise UserError(f"no checkpoint under {root}/ yet: train a model with `sequentia fit`, or give --ckpt_path")
+            raise UserError(
+                f"no checkpoint under {root}/ yet: train a model with `sequentia fit`, or give a checkpoint"
+            )
         return best_checkpoint(run)
     path = Path(str(given))
     if path.is_file():
@@ -252,16 +212,15 @@ def newest_run(root: Path, trained: bool = False) -> Path | None:
 
 
 def _is_trained(run: Path) -> bool:
-    if (run / BEST).is_file():
-        return True
-    if not (run / LAST).is_file():
-        return False
-    from sequentia.runs.checkpoint import read_checkpoint
+    """Whether a run has a checkpoint of more than its start."""
+    if (run / BEST).is_file() or not (run / LAST).is_file():
+        return (run / BEST).is_file()
+    import torch  # slow, and few commands come here
 
     try:
-        return bool(read_checkpoint(run / LAST)["global_step"])
-    except UserError:
-        return True  # loading it says what is wrong
+        return bool(torch.load(run / LAST, map_location="cpu", weights_only=True)["global_step"])
+    except Exception:  # the file is damaged, which is reported when it is loaded
+        return True
 
 
 def best_checkpoint(run: Path) -> Path:

@@ -4,8 +4,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pkgutil import resolve_name
 from typing import Any
+from unittest.mock import patch
 
 from sequentia.errors import UserError
 from sequentia.text import printable
@@ -26,7 +28,7 @@ def trusted_modules(trust: str | Sequence[str]) -> tuple[str, ...]:
     for module in modules:
         if not isinstance(module, str) or not all(part.isidentifier() for part in module.split(".")):
             shown = printable(str(module)[:80])
-            raise UserError(f"--trust {shown!r} is not the name of a module: give one such as my_module")
+            raise UserError(f"trust {shown!r} is not the name of a module: give one such as my_module")
     return modules
 
 
@@ -40,17 +42,15 @@ def is_trusted(name: str, trust: Sequence[str]) -> bool:
     return any(name == module or name.startswith(f"{module}.") for module in trust)
 
 
-def import_trusted(name: str, trust: Sequence[str]) -> Any:
-    """The class with this import path.
+def import_trusted(name: str) -> Any:
+    """The class with this import path, in a module that the user trusts.
 
     Raises:
-        UserError: Its module is not trusted, and was not imported; or there is no such class.
+        UserError: There is no such class.
     """
-    if not is_trusted(name, trust):
-        raise UserError(f"{printable(name[:80])} is not part of sequentia{remedy(name)}")
     try:
         return resolve_name(name)
-    except (ImportError, AttributeError, SyntaxError) as error:
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise UserError(
             f"cannot import {printable(name[:80])}: {error}; run this where its module is, or set PYTHONPATH"
         ) from error
@@ -62,13 +62,37 @@ def remedy(name: str) -> str:
     return f': if you trust the code of {module}, give --trust {module} (in Python trust=["{module}"])'
 
 
+@contextmanager
+def only_trusted(trust: Sequence[str]) -> Iterator[None]:
+    """Let jsonargparse import classes of this package, torch.optim, lightning and trusted modules only.
+
+    The options that a run recorded may come from a stranger, and there are many ways to name a class in them: a class
+    path, a text that is YAML itself, the path of another config. So the import itself is refused. What another module
+    has imported (`lightning.pytorch.cli.os`) counts as part of the module that defines it.
+
+    Args:
+        trust: Modules that the user trusts.
+    """
+    from jsonargparse import _common, set_parsing_settings
+
+    with patch.dict(_common.parsing_settings):  # restores them: they are those of the whole process
+        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*_KNOWN, *trust])
+        yield
+
+
+def refusal(error: Exception) -> UserError | None:
+    """The one line about a class that `only_trusted` refused; None if an error of jsonargparse has another cause."""
+    match = re.search(r"Importing '([^']+)' is not allowed", str(error))
+    return UserError(f"the options of the run name the class {match[1]}{remedy(match[1])}") if match else None
+
+
 def is_class_path(text: str) -> bool:
     """Whether a text has the form of the import path of a class."""
     return _CLASS.fullmatch(text) is not None
 
 
 def foreign_classes(options: dict[str, Any]) -> Iterator[str]:
-    """What a parser could take for the path of a class outside of the known packages, in the options of a run."""
+    """What is probably the path of a class outside of the known packages; for advice, not for safety."""
     for key, value in options.items():
         if key not in ("data", "init_from", "ckpt_path"):
             yield from (name for name in _class_paths(value) if not is_trusted(name, _KNOWN))

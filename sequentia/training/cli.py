@@ -16,12 +16,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceL
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError, cause_of
-from sequentia.models import LanguageModel
+from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.counting import counts
-from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.runs.directory import CONFIG, ROOT, recorded_options
-from sequentia.runs.loading import architecture_of
-from sequentia.runs.trust import import_trusted
+from sequentia.runs.checkpoint import architecture_of, read_checkpoint
+from sequentia.runs.directory import CONFIG, ROOT, read_config
+from sequentia.runs.trust import import_trusted, is_class_path, only_trusted, refusal
 from sequentia.training.checks import check_options
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import instantiation_message
@@ -149,7 +148,9 @@ class TrainingCLI(LightningCLI, ABC):
         self.given = Given(self.subcommand, args[1:])
         directory = None if "--help" in args else self.find_run()
         if directory is not None and (directory / CONFIG).is_file():
-            self.recorded = recorded_options(directory, self.given.trust)
+            self.recorded = read_config(directory)
+            own = filter(is_class_path, ARCHITECTURES)  # defined in this process: their code already runs
+            self.held.enter_context(only_trusted([*self.given.trust, *own]))
         elif self.checkpoint is not None and not self.given.sets_data:
             raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
         if self.checkpoint is not None:
@@ -162,9 +163,11 @@ class TrainingCLI(LightningCLI, ABC):
             self.config = parser.parse_args([self.subcommand, *base, *self.given.arguments])
         except (UnicodeDecodeError, RecursionError) as error:
             raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
-        except ArgumentError:
+        except ArgumentError as error:
+            if (refused := refusal(error)) is not None:
+                raise refused from error
             for name in self.given.local_classes:
-                import_trusted(name, [name])  # says what is wrong with the user's code, which the parser does not
+                import_trusted(name)  # says what is wrong with the user's code, which the parser does not
             raise
         except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
             raise UserError(f"an option needs a package that is not installed: {error}") from error

@@ -13,8 +13,8 @@ from sequentia.evaluation.evaluate import Evaluation, check_evaluates
 from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import sha256
+from sequentia.runs.checkpoint import build_model
 from sequentia.runs.directory import ROOT, find_checkpoint
-from sequentia.runs.loading import build_model
 from sequentia.training.cli import TrainingCLI
 from sequentia.training.logs.samples import Samples
 from sequentia.training.options import options_to_evaluate

@@ -19,8 +19,8 @@ from sequentia.errors import UserError
 from sequentia.files import remove_leftovers
 from sequentia.models import LanguageModel
 from sequentia.models.counting import counts
+from sequentia.runs.checkpoint import build_model, load
 from sequentia.runs.directory import ROOT, create_run, find_checkpoint, locked, remove_if_never_begun, run_to_fit
-from sequentia.runs.loading import build_model, load
 from sequentia.runs.trust import foreign_classes
 from sequentia.training.cli import TrainingCLI, plain_errors
 from sequentia.training.logs.curves import Curves

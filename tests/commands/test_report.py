@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 Command = Callable[..., Any]
 

@@ -9,7 +9,7 @@ from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
 from sequentia.models import Bigram
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from tests.conftest import bigram
 
 

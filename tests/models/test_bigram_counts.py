@@ -10,8 +10,7 @@ from torch import Tensor
 from sequentia.cli import main
 from sequentia.errors import UserError
 from sequentia.models import BigramCounts
-from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load, read_checkpoint
 
 LINES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 

@@ -21,8 +21,7 @@ from sequentia.inference.batch import Batch
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, CNN, Bigram, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
-from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load, read_checkpoint
 
 
 def build(architecture: str, vocabulary: str, context_length: int, **options: Any) -> LanguageModel:

@@ -17,7 +17,7 @@ from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
 from sequentia.models import Mixture, NGram, Transformer
 from sequentia.models.counting import Counting
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 SMALL = {"architecture": "Transformer", "n_layer": 1, "n_head": 2, "n_embd": 8}
 MEMBERS: list[dict[str, Any]] = [

@@ -18,7 +18,7 @@ from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models import NGram
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from tests.conftest import NAMES
 from tests.models.parts.test_kneser_ney import Gram, Oracle, occurrences
 

@@ -13,7 +13,7 @@ import yaml
 from sequentia.cli import main
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = {"gpu": "transformer"}

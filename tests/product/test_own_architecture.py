@@ -12,7 +12,7 @@ import torch
 
 import sequentia
 from sequentia.errors import UserError
-from sequentia.models import Bigram
+from sequentia.models import ARCHITECTURES, Bigram
 from tests.conftest import CommandResult
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own_architecture.md").read_text(encoding="utf-8")
@@ -31,8 +31,15 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     Path("my_module.py").write_text(MODULE)
     Path("brands.txt").write_text("Akemi\nAkzo\nBosch\nAkai\nAgfa\nAcer\nAsus\nBraun\n" * 5)
     yield
+    forget()
+
+
+def forget() -> None:
+    """Let the next command run as in a process of its own, which has not imported the module."""
     for name in ("my_module", "trace"):
         sys.modules.pop(name, None)
+    for name in [name for name in ARCHITECTURES if name.startswith("my_module.")]:
+        del ARCHITECTURES[name]
 
 
 def short(arguments: list[str]) -> list[str]:
@@ -47,12 +54,13 @@ def short(arguments: list[str]) -> list[str]:
 def test_the_commands_of_the_page_run_and_need_the_trust_that_it_gives(command: Run) -> None:
     assert [arguments[0] for arguments in COMMANDS] == ["fit", "fit", "sample", "score", "test", "export"]
     for arguments in map(short, COMMANDS):
+        forget()
         if "--trust" in arguments:
             at = arguments.index("--trust")
             refused = command(*arguments[:at], *arguments[at + 2 :])
             assert (refused.code, refused.out) == (2, "")
             assert refused.err.endswith(f"if you trust the code of my_module, {TRUST}\n")
-            sys.modules.pop("my_module")  # as in a process of its own
+            forget()
         result = command(*arguments)
         assert result.code == 0, result.err
     again = command(*short(COMMANDS[0]))
@@ -71,6 +79,8 @@ def test_the_check_and_the_program_of_the_page_run(
     exec(PROGRAM.replace("300", "3"), names)
     assert type(names["model"]).__name__ == "Product"
     assert len(capsys.readouterr().out.splitlines()) == 1
+    assert type(sequentia.load("checkpoints/product")) is type(names["model"])  # this process has run its code
+    forget()
     with pytest.raises(UserError, match=re.escape(TRUST)):
         sequentia.load("checkpoints/product")
 
@@ -100,7 +110,7 @@ def test_a_forged_checkpoint_imports_nothing(
         ("my_module.Tensor", "my_module.Tensor is not a LanguageModel"),
         ("my_module.torch.load", "my_module.torch.load is not a LanguageModel"),
         ("my_module.Missing", "cannot import my_module.Missing"),
-        ("my_module.Product", "Product has no option 'init_seed'"),
+        ("my_module.Product", "unexpected keyword argument 'init_seed'"),
     ],
 )
 def test_a_trusted_module_must_have_the_architecture(
@@ -129,7 +139,7 @@ def test_what_is_no_module_is_refused(command: Run, trust: str) -> None:
     for name in ("sample", "test"):
         result = command(name, "--trust", trust)
         assert result.code == 2
-        assert f"--trust {trust!r} is not the name of a module: give one such as my_module" in result.err
+        assert f"trust {trust!r} is not the name of a module: give one such as my_module" in result.err
     assert command("test", "--trust").code == command("sample", "--trust").code == 2
 
 

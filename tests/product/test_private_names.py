@@ -25,8 +25,11 @@ from sequentia.models import Bigram
 
 PACKAGE = Path(__file__).parents[2] / "sequentia"
 
-PRIVATE = {"_batches_that_stepped", "_check_value", "_get_value"}
-"""Private attributes of other libraries in the package: all that is not documented below is public."""
+PRIVATE = {"_batches_that_stepped", "_check_value", "_common", "_get_value"}
+"""Private attributes of other libraries in the package: all that is not documented below is public.
+
+`jsonargparse._common` holds the settings that runs/trust.py restores; tests/runs/test_trust.py fails without it.
+"""
 
 ATTRIBUTES = {
     "fit_loop.epoch_loop._batches_that_stepped": "resume.py: a resumed run would log at shifted steps",

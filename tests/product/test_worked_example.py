@@ -23,7 +23,7 @@ from sequentia.cli import main
 from sequentia.data import CharDataModule
 from sequentia.models import Bigram, BigramCounts
 from sequentia.models.base import LanguageModel
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from tests.conftest import CommandResult
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from sequentia.models import Bigram
 from sequentia.reporting.heatmap import next_probabilities
 from sequentia.reporting.notebook import Texts, model_html
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from tests.conftest import NAMES, bigram
 
 TABLE = [[0.0, 0.75, 0.25], [1.0, 0.0, 0.0], [0.5, 0.25, 0.25]]

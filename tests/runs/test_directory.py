@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from lightning.pytorch import Trainer
 
 from sequentia.errors import UserError
@@ -15,7 +14,7 @@ from sequentia.runs.directory import (
     create_run,
     find_checkpoint,
     newest_run,
-    recorded_options,
+    read_config,
     remove_if_never_begun,
     run_to_fit,
 )
@@ -119,34 +118,34 @@ def test_a_run_killed_in_its_first_moments_is_restarted_in_its_directory(tmp_pat
     assert run_to_fit("last", tmp_path) == (other, other / "last.ckpt")
 
 
+@pytest.mark.parametrize("kept", ["best.ckpt", "best-step=5.ckpt", "metrics.csv", "test.json"])
+def test_a_run_that_has_begun_is_never_started_over(tmp_path: Path, kept: str) -> None:
+    run = write(tmp_path / "version_0", "config.yaml", "events.out.tfevents.1.host", kept)
+    for given in ("last", str(run)):
+        with pytest.raises(UserError, match=f"no last.ckpt in {run}, so it cannot be resumed"):
+            run_to_fit(given, tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("config", "name"),
+    ("content", "reason"),
     [
-        ("trainer: {callbacks: [{class_path: os.system}]}", "os.system"),
-        ("model: evil.Model", "evil.Model"),
-        ("trainer: {logger: ' my_module.Logger '}", "my_module.Logger"),
-        ("optimizer: {class_path: torchx.optim.SGD}", "torchx.optim.SGD"),
+        (b"data: !!python/object/apply:os.system ['touch owned']\n", "is not plain YAML"),
+        (b"data: [1\n", "is not plain YAML"),
+        (b"data: {path: 2001-99-99}\n", "is not plain YAML"),
+        (b"[" * 100_000, "is not plain YAML"),
+        (b"\xff\xfe\x00", "is not plain YAML"),
+        (b"- data\n", "is not the configuration of a run"),
     ],
 )
-def test_a_recorded_class_of_another_package_is_refused(tmp_path: Path, config: str, name: str) -> None:
-    (tmp_path / "config.yaml").write_text(config)
-    module = name.rpartition(".")[0]
-    with pytest.raises(UserError, match=f"class {name}: if you trust the code of {module}, give --trust {module} "):
-        recorded_options(tmp_path)
-    with pytest.raises(UserError, match=f"class {name}"):
-        recorded_options(tmp_path, ["other"])
-    assert recorded_options(tmp_path, [module]) == yaml.safe_load(config)
-
-
-def test_recorded_classes_of_known_packages_and_file_names_are_read(tmp_path: Path) -> None:
-    config = {
-        "model": {"class_path": "sequentia.models.GRU"},
-        "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.1}},
-        "trainer": {"logger": {"class_path": "lightning.pytorch.loggers.CSVLogger"}, "default_root_dir": "my.runs"},
-        "data": {"path": "my.lines.txt"},
-    }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    assert recorded_options(tmp_path) == config
+def test_a_configuration_that_is_no_plain_mapping_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=reason) as refused:
+        read_config(tmp_path)
+    assert "\n" not in str(refused.value)
+    assert not Path("owned").exists()
 
 
 def test_only_a_run_that_never_began_is_removed(tmp_path: Path) -> None:

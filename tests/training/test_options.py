@@ -127,23 +127,6 @@ def test_a_checkpoint_without_its_configuration_needs_the_data(command: Run, bra
     assert command("test", "--ckpt_path", str(brands / "best.ckpt"), "--data.path", "brands.txt").code == 0
 
 
-def test_a_class_of_another_package_is_imported_only_if_it_is_trusted(
-    command: Run, brands: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "outsider.py").write_text("from lightning.pytorch import Callback\nclass Quiet(Callback):\n    pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    config = recorded(brands)
-    config["trainer"]["callbacks"] = [{"class_path": "outsider.Quiet"}]
-    (brands / "config.yaml").write_text(yaml.safe_dump(config))
-    extend = ["--ckpt_path", "last", "--trainer.max_steps", "8"]
-    result = command("fit", *extend)
-    assert result.code == 2
-    assert "names the class outsider.Quiet: if you trust the code of outsider, give --trust outsider" in result.err
-    assert "outsider" not in sys.modules
-    assert command("fit", "--trust", "outsider", *extend).code == 0
-    assert sys.modules.pop("outsider").Quiet
-
-
 def test_help_needs_no_run(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("validate", "test"):

@@ -16,7 +16,7 @@ import pytest
 
 from sequentia.data import CharDataModule
 from sequentia.evaluation.evaluate import evaluate
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from tests.training.runs import Uninterrupted
 
 Command = Callable[..., Any]

@@ -9,7 +9,7 @@ from sequentia.errors import UserError
 from sequentia.text import brief
 
 _LARGEST_SIZES = {
-    "n_layer": 300,  # more layers have more tensors than `sequentia.runs.archive` reads
+    "n_layer": 300,
     "copies": 300,
     "members": 300,
     "order": 100,

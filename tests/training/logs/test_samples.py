@@ -14,7 +14,7 @@ from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import evaluate
 from sequentia.evaluation.metrics import METRICS
 from sequentia.models import GRU
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from sequentia.training.logs import samples as validation
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.progress import RunProgress

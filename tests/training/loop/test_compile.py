@@ -7,7 +7,7 @@ import torch
 
 from sequentia.cli import main
 from sequentia.models import Transformer
-from sequentia.runs.loading import load
+from sequentia.runs.checkpoint import load
 from tests.models.test_laws import save
 
 
