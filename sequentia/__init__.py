@@ -8,85 +8,37 @@ Example:
     model = sequentia.load("checkpoints/transformer")
 """
 
+import ast
 import warnings
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sequentia.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from sequentia.api import fit
-    from sequentia.data import CharDataModule
-    from sequentia.errors import UserError
-    from sequentia.evaluation.evaluate import evaluate
-    from sequentia.inference.sampling import Sample, generate
-    from sequentia.inference.scoring import Score, score
-    from sequentia.models import (
-        ARCHITECTURES,
-        CNN,
-        GRU,
-        LSTM,
-        MLP,
-        RNN,
-        BagOfWords,
-        Bigram,
-        BigramCounts,
-        LanguageModel,
-        Mixture,
-        NGram,
-        Transformer,
-    )
-    from sequentia.runs.checkpoint import load
-    from sequentia.vocabulary import Vocabulary
 
-__all__ = [  # a literal list, which type checkers and editors read
-    "ARCHITECTURES",
-    "CNN",
-    "GRU",
-    "LSTM",
-    "MLP",
-    "RNN",
-    "BagOfWords",
-    "Bigram",
-    "BigramCounts",
-    "CharDataModule",
-    "LanguageModel",
-    "Mixture",
-    "NGram",
-    "Sample",
-    "Score",
-    "Transformer",
-    "UserError",
-    "Vocabulary",
-    "evaluate",
-    "fit",
-    "generate",
-    "load",
-    "score",
-]
+def _modules(stub: str) -> dict[str, str]:
+    """The public names of a stub, and the module of each."""
+    tree = ast.parse((Path(__file__).parent / stub).read_text(encoding="utf-8"))
+    imports = (statement for statement in tree.body if isinstance(statement, ast.ImportFrom))
+    return {alias.name: str(node.module) for node in imports for alias in node.names if alias.name != "*"}
 
-_MODULES = {
-    "CharDataModule": "data",
-    "Sample": "inference.sampling",
-    "Score": "inference.scoring",
-    "UserError": "errors",
-    "Vocabulary": "vocabulary",
-    "evaluate": "evaluation.evaluate",
-    "fit": "api",
-    "generate": "inference.sampling",
-    "load": "runs.checkpoint",
-    "score": "inference.scoring",
-}
-"""Public name -> the submodule that defines it; all other public names are in `models`."""
+
+# The names are listed once, in the stubs that editors and type checkers read. Listing them from the registry of
+# architectures would import torch, for which `sequentia --help` and a completion of `sequentia.` do not wait.
+_MODULES = _modules("__init__.pyi") | dict.fromkeys(_modules("models/__init__.pyi"), "sequentia.models")
+__all__ = sorted(_MODULES.keys() - {"__version__"})  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    # Names are imported on first use, so that `sequentia --help` does not wait seconds for torch.
-    if name not in __all__:
+    if name.startswith("_"):
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # Lightning imports tqdm's bar for notebooks
-        return getattr(import_module(f"sequentia.{_MODULES.get(name, 'models')}"), name)
+        module = import_module(_MODULES.get(name, "sequentia.models"))  # where also an architecture registers itself
+    if not hasattr(module, name):
+        raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
+from sequentia.inference.options import SamplingOptions
 from sequentia.runs.directory import find_checkpoint, training_data
 from sequentia.text import printable
 
@@ -23,31 +25,12 @@ def parser() -> Parser:
     parser.add_ckpt_path()
     add = parser.add_argument
     add("--num_samples", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
-    add("--prompt", default="", help="prefix of every line")
-    add(
-        "--temperature",
-        type=float,
-        default=1.0,
-        metavar="T",
-        help="below 1, more probable lines; above 1, more diverse lines; 0, only the most probable character each time "
-        "(default: %(default)s)",
-    )
-    add("--top_k", type=int, metavar="K", help="sample only from the K most probable characters")
-    add(
-        "--top_p",
-        type=float,
-        metavar="P",
-        help="sample only from the most probable characters with a total probability of P",
-    )
-    add("--max_length", type=int, metavar="N", help="maximum number of characters (default: the model's limit)")
-    add("--min_length", type=int, default=0, metavar="N", help="minimum number of characters (default: %(default)s)")
-    add("--seed", type=int, metavar="S", help="seed: the same seed and options give the same lines (default: random)")
-    add(
-        "--batch_size",
-        type=int,
-        metavar="B",
-        help="lines sampled at a time (default: 5000, or fewer if the model has a long context)",
-    )
+    hints = get_type_hints(SamplingOptions)
+    for field in fields(SamplingOptions):
+        kind = (get_args(hints[field.name]) or (hints[field.name],))[0]  # int | None -> int
+        default = "" if field.default in (None, "") else f"; default: {field.default}"
+        text, metavar = field.metadata["help"] + default, field.metadata["metavar"]
+        add(f"--{field.name}", type=kind, default=field.default, metavar=metavar, help=text)
     add("--novel", action="store_true", help="print only lines that are not in the training data")
     add("--unique", action="store_true", help="print no line twice")
     add(
@@ -79,18 +62,8 @@ def run(name: str, arguments: list[str]) -> int:
         )
     wanted = [name for name in ("novel", "unique", "valid") if getattr(options, name)]
     draws = options.num_samples * (_DRAWS_PER_LINE if wanted else 1)
-    samples = generate(
-        model,
-        draws,
-        prompt=options.prompt,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        min_length=options.min_length,
-        max_length=options.max_length,
-        seed=options.seed,
-        batch_size=options.batch_size,
-    )
+    chosen = {field.name: getattr(options, field.name) for field in fields(SamplingOptions)}
+    samples = generate(model, draws, **chosen)
     printed = 0
     for sample in _accepted(samples, data, options.unique, valid):
         text = sample.text if options.raw else printable(sample.text)
@@ -101,8 +74,8 @@ def run(name: str, arguments: list[str]) -> int:
     sys.stdout.flush()
     if printed < options.num_samples:
         print(
-            f"only {printed:,} of {options.num_samples:,} lines: {draws:,} draws gave no more that are "
-            f"{' and '.join(wanted)}; raise --temperature",
+            f"found {printed:,} of {options.num_samples:,} {' and '.join(wanted)} lines in {draws:,} draws; raise "
+            "--temperature",
             file=sys.stderr,
         )
     return 0

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,15 +12,8 @@ from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference.model import Model, check_probabilities, evaluating
+from sequentia.inference.options import SamplingOptions
 from sequentia.vocabulary import BOUNDARY
-
-UNLIMITED_MAX_LENGTH = 1000
-"""Longest sample, in characters, of a model without a position limit, unless its training lines were longer. Without
-a bound, a model that never predicts the end would be sampled forever."""
-
-_BATCH_LINES = 5000
-_BATCH_POSITIONS = 100_000  # bounds the KV cache
-_BATCH_CHARACTERS = 10_000_000  # bounds the lines themselves
 
 
 @dataclass(frozen=True)
@@ -36,52 +30,15 @@ class Sample:
     nll: float
 
 
-def max_sample_length(model: Model) -> int:
-    """Longest sample, in characters, that still leaves the model a position to predict the end from."""
-    if model.max_positions is None:
-        return max(UNLIMITED_MAX_LENGTH, model.context_length - 1)
-    return model.max_positions - 1
-
-
-def default_batch_size(model: Model) -> int:
-    """Lines per batch: as many as memory allows, because lines with equal prefixes are computed only once.
-
-    The longer a line can be, the smaller the batches; most of all for a model with a position limit, whose KV cache
-    grows with that limit.
-    """
-    if model.max_positions is None:
-        return max(1, min(_BATCH_LINES, _BATCH_CHARACTERS // max_sample_length(model)))
-    return max(1, min(_BATCH_LINES, _BATCH_POSITIONS // model.max_positions))
-
-
 @torch.inference_mode()
-def generate(
-    model: Model,
-    num_samples: int,
-    *,
-    prompt: str = "",
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_length: int = 0,
-    max_length: int | None = None,
-    seed: int | None = None,
-    batch_size: int | None = None,
-) -> Iterator[Sample]:
+def generate(model: Model, num_samples: int, **options: Any) -> Iterator[Sample]:
     """Sample lines from a model, batch by batch.
 
     Args:
         model: Any architecture. It is switched to evaluation mode while a batch is sampled.
         num_samples: Number of lines.
-        prompt: Prefix of every line.
-        temperature: Divides the logits: below 1 sharpens the distribution, above 1 flattens it, 0 is argmax.
-        top_k: Sample only from the k most probable characters.
-        top_p: Sample only from the smallest set of most probable characters whose total probability is at least p
-            (nucleus sampling; Holtzman et al. 2020).
-        min_length: Minimum number of characters, prompt included; the end is masked out before.
-        max_length: Maximum number of characters, prompt included; `max_sample_length` by default.
-        seed: Seed of the random number generator; the same seed and options give the same lines. Random by default.
-        batch_size: Lines per batch; `default_batch_size` by default.
+        options: The fields of `SamplingOptions`: `prompt`, `temperature`, `top_k`, `top_p`, `max_length`, `min_length`,
+            `seed` and `batch_size`.
 
     Yields:
         The samples, in the order drawn.
@@ -90,34 +47,19 @@ def generate(
         UserError: An option is out of range, a character of the prompt is not in the vocabulary, the model can only
             end a line before `min_length`, or its probabilities are NaN.
     """
-    prompt = model.vocabulary.normalize(prompt)
-    prompt_ids = torch.from_numpy(model.vocabulary.encode(prompt)).to(model.device)
-    limit = max_sample_length(model)
-    if max_length is None:
-        max_length = limit
-    if batch_size is None:
-        batch_size = default_batch_size(model)
-    checks = (
-        ("num_samples", num_samples, num_samples >= 0, "at least 0"),
-        ("temperature", temperature, 0 <= temperature < float("inf"), "finite and at least 0"),
-        ("top_k", top_k, top_k is None or top_k >= 1, "at least 1"),
-        ("top_p", top_p, top_p is None or 0 < top_p <= 1, "above 0 and at most 1"),
-        ("seed", seed, seed is None or -(2**63) <= seed < 2**64, "a 64-bit integer"),
-        ("batch_size", batch_size, batch_size >= 1, "at least 1"),
-        ("max_length", max_length, 1 <= max_length <= limit, f"between 1 and the model's limit of {limit}"),
-        ("min_length", min_length, 0 <= min_length <= max_length, f"between 0 and max_length ({max_length})"),
-    )
-    for name, value, valid, requirement in checks:
-        if not valid:
-            raise UserError(f"{name} must be {requirement}, got {value}")
-    if len(prompt) > max_length:
-        raise UserError(f"the prompt has {len(prompt)} characters, more than max_length ({max_length}): shorten it")
-    generator = torch.Generator(model.device).manual_seed(secrets.randbits(63) if seed is None else seed)
-    choose_next = partial(choose, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+    if num_samples < 0:
+        raise UserError(f"num_samples must be at least 0, got {num_samples}")
+    chosen = SamplingOptions(**options)
+    chosen.check(model)
+    max_length, batch_size = chosen.limits(model)
+    prompt = torch.from_numpy(model.vocabulary.encode(model.vocabulary.normalize(chosen.prompt))).to(model.device)
+    generator = torch.Generator(model.device)
+    generator.manual_seed(secrets.randbits(63) if chosen.seed is None else chosen.seed)
+    choose_next = partial(choose, options=chosen, generator=generator)
     for start in range(0, num_samples, batch_size):
         size = min(batch_size, num_samples - start)
         with evaluating(model):  # left before each yield: the caller may train the model between two samples
-            ids, lengths, nlls = _sample_batch(model, size, prompt_ids, choose_next, min_length, max_length)
+            ids, lengths, nlls = _sample_batch(model, size, prompt, choose_next, chosen.min_length, max_length)
         text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
         end = 0
         for length, nll in zip(lengths.tolist(), nlls.tolist(), strict=True):
@@ -143,8 +85,8 @@ def _sample_batch(
         size: Number of lines.
         prompt: Ids of the prompt, `(P,)`.
         choose_next: Draws a token from each row of log probabilities: `(B, V)` -> `(B,)`.
-        min_length: See `generate`.
-        max_length: See `generate`.
+        min_length: See `SamplingOptions`.
+        max_length: See `SamplingOptions`.
 
     Returns:
         Ids `(size, T)`, padded with the boundary; lengths in characters `(size,)`; NLLs in nats `(size,)`.
@@ -216,21 +158,18 @@ def _without_end(log_probs: Tensor) -> Tensor:
     return masked
 
 
-def choose(
-    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator
-) -> Tensor:
+def choose(logits: Tensor, options: SamplingOptions, generator: torch.Generator) -> Tensor:
     """Draw a token from each row of logits.
 
     Args:
         logits: `(B, V)`.
-        temperature: See `generate`, as are `top_k` and `top_p`.
-        top_k: None for no limit.
-        top_p: None for no limit.
+        options: Temperature, top_k and top_p.
         generator: Source of randomness.
 
     Returns:
         `(B,)` long.
     """
+    temperature, top_k, top_p = options.temperature, options.top_k, options.top_p
     if temperature < torch.finfo(logits.dtype).tiny:  # the division would treat a subnormal number as 0
         return logits.argmax(1)
     # With the maximum shifted to 0, a temperature near 0 overflows to the argmax instead of to NaN.

@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 
 from sequentia.commands.parser import Parser
-from sequentia.models import LanguageModel
+from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
 from sequentia.runs.directory import ROOT
 from sequentia.runs.trust import foreign_classes, search_working_directory, trusted_modules
-from sequentia.training.shipped import DEFAULT, find_config, shipped_config, shipped_configs
 
 _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
 """Options that can name a class, beside `--model`."""
@@ -59,7 +59,7 @@ class Given:
         names = [path.stem for path in map(_file, configs) if path]
         if command == "fit" and not self.ckpt_path and not any("optimizer" in content for content in contents):
             # An architecture's defaults are in its shipped config, which others override.
-            base = shipped_config(str(model)) if model else None if configs else shipped_configs()[DEFAULT]
+            base = _shipped_config(str(model)) if model else None if configs else shipped_configs()[DEFAULT]
             if base is not None:
                 configs.insert(0, str(base))
                 names.append(base.stem)
@@ -101,6 +101,13 @@ def _file(config: str) -> Path | None:
         return path if path.is_file() else None
     except (OSError, ValueError, RuntimeError):  # too long, with a NUL, in the home of nobody
         return None
+
+
+def _shipped_config(model: str) -> Path | None:
+    """The config of an architecture of this package, given by its name or import path; None for any other."""
+    package, _, name = model.rpartition(".")
+    known = name in ARCHITECTURES and package.partition(".")[0] in ("", "sequentia")
+    return config_of(ARCHITECTURES[name]) if known else None
 
 
 def _mapping(config: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_unique_prints_no_line_twice_and_reports_when_it_gives_up(command: Comma
     assert sorted(lines(command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 2))) == ["a", "b"]
     ended = command("sample", "--ckpt_path", coin, "--unique", "--num_samples", 3)
     assert (ended.code, sorted(ended.out.split())) == (0, ["a", "b"])
-    assert ended.err == "only 2 of 3 lines: 300 draws gave no more that are unique; raise --temperature\n"
+    assert ended.err == "found 2 of 3 unique lines in 300 draws; raise --temperature\n"
 
 
 def test_valid_prints_only_lines_that_the_users_function_accepts(
@@ -74,7 +74,7 @@ def test_valid_prints_only_lines_that_the_users_function_accepts(
     assert lines(command(*options, "--valid", "sample_check:is_a")) == ["a"] * 20
     ended = command(*options, "--valid", "sample_check:never", "--unique")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == "only 0 of 20 lines: 2,000 draws gave no more that are unique and valid; raise --temperature\n"
+    assert ended.err == "found 0 of 20 unique and valid lines in 2,000 draws; raise --temperature\n"
     ended = command(*options, "--valid", "sample_check:none")
     assert (ended.code, ended.out) == (2, "")
     assert "the module sample_check has no 'none'" in ended.err

@@ -1,23 +1,25 @@
 """Samples follow the model's probabilities and the options; tests/models/test_laws.py tests every architecture."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from sequentia.errors import UserError
-from sequentia.inference.sampling import choose, default_batch_size, generate, max_sample_length
+from sequentia.inference.options import SamplingOptions, default_batch_size, max_sample_length
+from sequentia.inference.sampling import choose, generate
 from sequentia.models import Bigram, Transformer
 from tests.conftest import bigram
 
 PROBS = [0.1, 0.4, 0.2, 0.3]
 
 
-def frequencies(temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Tensor:
+def frequencies(**options: Any) -> Tensor:
     """Relative frequencies of 100,000 tokens drawn from PROBS."""
     logits = torch.tensor(PROBS).log().expand(100_000, 4)
-    tokens = choose(logits, temperature, top_k, top_p, torch.Generator().manual_seed(1))
+    tokens = choose(logits, SamplingOptions(**options), torch.Generator().manual_seed(1))
     return tokens.bincount(minlength=4) / len(tokens)
 
 
@@ -38,7 +40,7 @@ def frequencies(temperature: float = 1.0, top_k: int | None = None, top_p: float
     ids=str,
 )
 def test_tokens_are_drawn_from_the_filtered_distribution(options: dict[str, float], expected: list[float]) -> None:
-    found = frequencies(**options)  # type: ignore[arg-type]
+    found = frequencies(**options)
     assert found.tolist() == pytest.approx(expected, abs=0.01)
     assert [p == 0 for p in found.tolist()] == [p == 0 for p in expected]
 
@@ -46,8 +48,8 @@ def test_tokens_are_drawn_from_the_filtered_distribution(options: dict[str, floa
 def test_the_first_of_equal_logits_wins() -> None:
     logits = torch.tensor([[1.0, 2.0, 2.0, 2.0]])
     generator = torch.Generator().manual_seed(1)
-    for temperature, top_k, top_p in ((0.0, None, None), (1.0, 1, None), (1.0, None, 1e-6)):
-        assert [int(choose(logits, temperature, top_k, top_p, generator)) for _ in range(20)] == [1] * 20
+    for options in (SamplingOptions(temperature=0), SamplingOptions(top_k=1), SamplingOptions(top_p=1e-6)):
+        assert [int(choose(logits, options, generator)) for _ in range(20)] == [1] * 20
 
 
 def test_the_nll_is_that_of_the_unmodified_model() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
-from sequentia.inference import sampling
+from sequentia.inference import options
 from sequentia.inference.batch import Batch
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, CNN, Bigram, LanguageModel, Mixture, Transformer
@@ -165,7 +165,7 @@ def test_a_text_longer_than_the_training_lines_scores_inf_if_positions_are_limit
 def test_samples_can_be_as_long_as_the_longest_training_line(
     architecture: str, longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "UNLIMITED_MAX_LENGTH", 10)  # 1,000 steps would be slow
+    monkeypatch.setattr(options, "UNLIMITED_MAX_LENGTH", 10)  # 1,000 steps would be slow
     model = ARCHITECTURES[architecture]("a", longest + 1)
     (text,) = model.sample(1, seed=0, min_length=longest, max_length=longest)
     assert text == longest * "a"
@@ -371,8 +371,8 @@ class TestSampling:
             text += "abc"[int(token) - 1]
         near_argmax: list[dict[str, float]] = [{"top_k": 1}, {"top_p": 1e-6}, {"top_p": 1e-50}]
         near_argmax += [{"temperature": temperature} for temperature in (0.0, 1e-30, 1e-50)]
-        for options in near_argmax:
-            assert small.sample(5, seed=1, max_length=longest, **options) == [text] * 5
+        for chosen in near_argmax:
+            assert small.sample(5, seed=1, max_length=longest, **chosen) == [text] * 5
 
     def test_samples_start_with_the_prompt_and_keep_the_length_bounds(self, small: LanguageModel) -> None:
         for text in small.sample(200, seed=1, prompt="b", min_length=2, max_length=3):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sequentia.cli import main
-from sequentia.training.shipped import find_config, shipped_configs
+from sequentia.models.parts.shipped import find_config, shipped_configs
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

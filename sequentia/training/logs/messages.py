@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tqdm import tqdm
 
+from sequentia.models.parts.shipped import shipped_configs
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.text import printable
 from sequentia.training.logs.curves import Curves
@@ -26,7 +27,6 @@ from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.length import planned_steps, steps_per_epoch
 from sequentia.training.loop.resume import obstacle
-from sequentia.training.shipped import shipped_configs
 
 log = logging.getLogger("sequentia")
 

@@ -1,0 +1,99 @@
+"""The options of sampling: what each means, and which values a model allows. It imports nothing slow."""
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from sequentia.errors import UserError
+
+if TYPE_CHECKING:
+    from sequentia.inference.model import Model
+
+UNLIMITED_MAX_LENGTH = 1000
+"""Longest sample, in characters, of a model without a position limit, unless its training lines were longer. Without
+a bound, a model that never predicts the end would be sampled forever."""
+
+_BATCH_LINES = 5000
+_BATCH_POSITIONS = 100_000  # bounds the KV cache
+_BATCH_CHARACTERS = 10_000_000  # bounds the lines themselves
+
+
+def max_sample_length(model: "Model") -> int:
+    """Longest sample, in characters, that still leaves the model a position to predict the end from."""
+    if model.max_positions is None:
+        return max(UNLIMITED_MAX_LENGTH, model.context_length - 1)
+    return model.max_positions - 1
+
+
+def default_batch_size(model: "Model") -> int:
+    """Lines per batch: as many as memory allows, because lines with equal prefixes are computed only once.
+
+    The longer a line can be, the smaller the batches; most of all for a model with a position limit, whose KV cache
+    grows with that limit.
+    """
+    if model.max_positions is None:
+        return max(1, min(_BATCH_LINES, _BATCH_CHARACTERS // max_sample_length(model)))
+    return max(1, min(_BATCH_LINES, _BATCH_POSITIONS // model.max_positions))
+
+
+def _option(default: Any, help: str, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How lines are drawn. Each field is an option of `generate`, of `LanguageModel.sample` and of the command.
+
+    Source of `top_p` (nucleus sampling): Holtzman et al., "The curious case of neural text degeneration", 2020.
+    """
+
+    prompt: str = _option("", "prefix of every line")
+    temperature: float = _option(
+        1.0,
+        "below 1, more probable lines; above 1, more diverse lines; 0, only the most probable character each time",
+        "T",
+    )
+    top_k: int | None = _option(None, "sample only from the K most probable characters", "K")
+    top_p: float | None = _option(
+        None, "sample only from the most probable characters with a total probability of P", "P"
+    )
+    max_length: int | None = _option(
+        None, "maximum number of characters, prompt included; default: the model's limit", "N"
+    )
+    min_length: int = _option(0, "minimum number of characters, prompt included", "N")
+    seed: int | None = _option(None, "the same seed and options give the same lines; default: random", "S")
+    batch_size: int | None = _option(
+        None, "lines sampled at a time; default: 5000, or fewer if the model has a long context", "B"
+    )
+
+    def limits(self, model: "Model") -> tuple[int, int]:
+        """Maximum number of characters and lines per batch, by default the model's own."""
+        return (
+            max_sample_length(model) if self.max_length is None else self.max_length,
+            default_batch_size(model) if self.batch_size is None else self.batch_size,
+        )
+
+    def check(self, model: "Model") -> None:
+        """Check the options that a model is to be sampled with.
+
+        Raises:
+            UserError: An option is out of range, or a character of the prompt is not in the vocabulary.
+        """
+        limit, (max_length, batch_size) = max_sample_length(model), self.limits(model)
+        for name, valid, requirement in (
+            ("temperature", 0 <= self.temperature < float("inf"), "finite and at least 0"),
+            ("top_k", self.top_k is None or self.top_k >= 1, "at least 1"),
+            ("top_p", self.top_p is None or 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("seed", self.seed is None or -(2**63) <= self.seed < 2**64, "a 64-bit integer"),
+            ("batch_size", batch_size >= 1, "at least 1"),
+            ("max_length", 1 <= max_length <= limit, f"between 1 and the model's limit of {limit}"),
+            ("min_length", 0 <= self.min_length <= max_length, f"between 0 and max_length ({max_length})"),
+        ):
+            if not valid:
+                raise UserError(f"{name} must be {requirement}, got {getattr(self, name)}")
+        characters = len(model.vocabulary.encode(model.vocabulary.normalize(self.prompt)))
+        if characters > max_length:
+            raise UserError(f"the prompt has {characters} characters, more than max_length ({max_length}): shorten it")
+
+
+_ATTRIBUTES = "".join(f"\n        {option.name}: {option.metadata['help']}." for option in fields(SamplingOptions))
+SamplingOptions.__doc__ = f"{SamplingOptions.__doc__}\n    Attributes:{_ATTRIBUTES}\n    "
