@@ -9,7 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut, Measurement
+from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut, Measurement
+from sequentia.evaluation.metrics import metrics
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
@@ -60,7 +61,7 @@ def evaluate(
                 on_device = move_data_to_device(batch, model.device)
                 step(on_device)
                 measurement.update(on_device)
-            return measurement.compute()
+            return metrics(measurement)
     finally:
         own_metric.reset()
 
@@ -92,7 +93,7 @@ class Evaluation(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute the metrics."""
-        self.values = self.measurement.compute()
+        self.values = metrics(self.measurement)
 
     on_validation_start = on_test_start
     on_validation_batch_end = on_test_batch_end

@@ -16,6 +16,7 @@ from sequentia.data.split import Lines
 from sequentia.inference.batch import encode
 
 _LINES = 10_000  # held-out lines that are counted together, which bounds the memory
+_EDITS = 2_500  # per sample; half a second for a thousand samples
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Distinct integers in ascending order, and how often each occurs; both of shape `(N,)`."""
@@ -58,12 +59,10 @@ class Samples:
         texts: The lines; at least one.
         data: The data that the model was trained on.
         split: The held-out lines to compare with; at least one.
-        max_edits: Bounds the time for `near_copies`: only as many novel samples are looked up as have about this many
-            texts one edit away.
     """
 
-    def __init__(self, texts: list[str], data: CharDataModule, split: Literal["val", "test"], max_edits: int) -> None:
-        self.texts, self._data, self._max_edits = texts, data, max_edits
+    def __init__(self, texts: list[str], data: CharDataModule, split: Literal["val", "test"]) -> None:
+        self.texts, self._data = texts, data
         self._held_out: Lines = getattr(data.split, split)
 
     @cached_property
@@ -82,10 +81,13 @@ class Samples:
 
     @property
     def near_copies(self) -> float | None:
-        """Fraction of the novel samples within Levenshtein distance 1 of a training line; None if none is looked up."""
+        """Fraction of the novel samples within Levenshtein distance 1 of a training line; None if none is looked up.
+
+        The first novel samples are looked up, as many as have 2,500 texts one edit away for each sample.
+        """
         novel = [text for text, split in zip(self.texts, self.splits, strict=True) if split != "train"]
         edits = np.cumsum([2 * len(text) + 1 for text in novel]) * len(self._data.vocabulary)
-        near = self._data.membership.near_training(novel[: int(edits.searchsorted(self._max_edits, "right"))])
+        near = self._data.membership.near_training(novel[: int(edits.searchsorted(_EDITS * len(self.texts), "right"))])
         return sum(near) / len(near) if near else None
 
     @property

@@ -10,7 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from sequentia.errors import UserError
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
-from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
+from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import sha256
 from sequentia.runs.checkpoint import build_model

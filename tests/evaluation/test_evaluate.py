@@ -12,7 +12,8 @@ from sequentia.data.batches import make_batch
 from sequentia.errors import UserError
 from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import evaluate
-from sequentia.evaluation.metrics import METRICS, HeldOut, Measurement
+from sequentia.evaluation.measurement import HeldOut, Measurement
+from sequentia.evaluation.metrics import METRICS
 from sequentia.evaluation.samples import Samples
 from sequentia.inference.scoring import score
 from sequentia.models import GRU, LanguageModel, Transformer
@@ -69,7 +70,7 @@ def test_every_metric_of_the_table_is_measured_and_those_of_samples_are_of_the_l
     model: LanguageModel, data: CharDataModule
 ) -> None:
     texts = model.sample(50, seed=4, max_length=model.context_length - 1)
-    samples = Samples(texts, data, "test", max_edits=10**6)
+    samples = Samples(texts, data, "test")
     found = evaluate(model, data, num_samples=50, seed=4, valid=lambda text: len(text) % 2)
     assert list(found) == [f"test/{name}" for name in METRICS]
     expected = {f"test/baseline_{name}": nll for name, nll in baselines(data, "test").items()} | {
@@ -92,7 +93,7 @@ def test_a_part_of_many_lines_is_enough_for_the_accuracy(model: LanguageModel, d
     for limit, every in ((10**6, 1), (6, 2)):  # the validation lines have 13 predicted characters
         measurement = Measurement(model, data, "val", accuracy_characters=limit)
         measurement.update(batch)
-        assert measurement._accuracy.characters == (batch.target[::every] >= 0).sum()
+        assert measurement.accuracy.characters == (batch.target[::every] >= 0).sum()
 
 
 def test_data_that_the_model_cannot_be_evaluated_on_are_refused(

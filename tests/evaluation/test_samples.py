@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequentia.data import CharDataModule
+from sequentia.evaluation import samples as module
 from sequentia.evaluation.samples import Counts, Samples, bigram_divergence, length_distance
 
 INTEGERS = st.lists(st.integers(0, 30), min_size=1, max_size=30)
@@ -52,7 +53,7 @@ def data(write: Callable[..., str]) -> CharDataModule:
 
 def test_the_metrics_equal_the_values_counted_by_hand(data: CharDataModule) -> None:
     texts = ["anna", "anna", "anne", "dana", "fred", "ben", "bend", "rafa"]
-    samples = Samples(texts, data, "val", max_edits=10**6)
+    samples = Samples(texts, data, "val")
     assert samples.unique == 7 / 8
     # anna, also a test line, counts in the first split; anne, dana, fred, bend and rafa are novel.
     assert [samples.in_split(split) for split in ("train", "val", "test", "new")] == [3 / 8, 1 / 8, 1 / 8, 3 / 8]
@@ -69,14 +70,17 @@ def test_the_metrics_equal_the_values_counted_by_hand(data: CharDataModule) -> N
 
 
 def test_an_empty_line_is_a_sample_like_any_other(data: CharDataModule) -> None:
-    samples = Samples(["", "", "eve"], data, "val", max_edits=10**6)
+    samples = Samples(["", "", "eve"], data, "val")
     assert samples.unique == 2 / 3
     assert samples.in_split("new") == 2 / 3
     assert samples.length_distance == pytest.approx(7 / 2 - 3 / 3)  # every quantile is at most the held-out one
 
 
-def test_only_the_first_novel_samples_are_looked_up_for_near_copies(data: CharDataModule) -> None:
+def test_only_the_first_novel_samples_are_looked_up_for_near_copies(
+    data: CharDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edits = 9 * len(data.vocabulary)  # of a name of 4 characters
-    for limit, share in ((edits - 1, None), (edits, 1.0), (2 * edits - 1, 1.0), (2 * edits, 0.5)):
-        assert Samples(["ben", "anne", "rafa"], data, "val", limit).near_copies == share
-    assert Samples(["ben"], data, "val", edits).near_copies is None
+    for limit, fraction in ((edits - 1, None), (edits, 1.0), (2 * edits - 1, 1.0), (2 * edits, 0.5)):
+        monkeypatch.setattr(module, "_EDITS", limit / 3)
+        assert Samples(["ben", "anne", "rafa"], data, "val").near_copies == fraction
+    assert Samples(["ben"], data, "val").near_copies is None
