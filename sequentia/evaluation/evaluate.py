@@ -14,7 +14,8 @@ from sequentia.evaluation.metrics import metrics
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
-from sequentia.runs.directory import training_data
+from sequentia.runs.checkpoint import origin
+from sequentia.runs.directory import CONFIG, training_data
 
 
 def evaluate(
@@ -125,12 +126,13 @@ def _data_of_run(model: LanguageModel) -> CharDataModule:
     Raises:
         UserError: The model was not loaded from a run, or the data has changed.
     """
-    if model.run is None:
+    found = origin(model)
+    if found is None or not (found.checkpoint.parent / CONFIG).is_file():
         raise UserError("this model was not loaded from a run: give the data, evaluate(model, CharDataModule(...))")
-    data = training_data(model.run, "evaluate")
-    if model.data_state is not None and model.data_state != data.state_dict():
+    data = training_data(found.checkpoint.parent, "evaluate")
+    if found.data_state not in (None, data.state_dict()):
         raise UserError(
-            f"{data.shown_path} has changed since {model.run} was started: restore it, or give the data, "
+            f"{data.shown_path} has changed since {found.checkpoint.parent} was started: restore it, or give the data, "
             "evaluate(model, CharDataModule(...))"
         )
     return data
