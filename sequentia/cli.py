@@ -58,11 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 141
     except OSError as error:
-        if error.filename is None:  # reading or writing an open file: all but stdout raise UserError
+        if error.filename or isinstance(error, FileNotFoundError):
+            file = error.filename or "the working directory"
+            _report(f"cannot access {file}: {error.strerror}; check its name and permissions")
+        else:  # reading or writing an open file: all but stdout raise UserError
             _report(f"cannot write to stdout: {error.strerror or error}; redirect it to a file that can be written")
-            _discard_stdout()
-        else:
-            _report(f"cannot access {error.filename}: {error.strerror}; check its name and permissions")
+            with suppress(OSError):  # discard what is buffered, which Python would try to write again when it exits
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
@@ -80,22 +82,10 @@ def _report(message: str) -> None:
 
 
 def _replace_closed_streams() -> None:
-    """Open a stream that the caller closed (`>&-`), for which Python has None.
-
-    Nothing can be read from it, and errors are discarded. But writing a result to it fails: the result would be lost.
-    """
-    if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (open until the process ends)
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (reading only)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-
-
-def _discard_stdout() -> None:
-    """Discard what stdout has buffered, which Python would try to write again when it exits."""
-    with suppress(OSError):  # not a real file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Open a stream that the caller closed (`>&-`), for which Python has None; writing a result to it must fail."""
+    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (until the process ends)
 
 
 def _command(arguments: list[str]) -> Callable[[list[str]], int]:
@@ -120,10 +110,6 @@ def _command(arguments: list[str]) -> Callable[[list[str]], int]:
     if options.command is None:
         parser.print_help(sys.stderr)
         raise UserError("give a command")
-    try:
-        os.getcwd()
-    except FileNotFoundError as error:
-        raise UserError("the working directory has been deleted: change to another one") from error
     run = import_module(COMMANDS[options.command][1]).run
     return lambda arguments: run(options.command, arguments[1:])
 

@@ -53,7 +53,8 @@ def run_training(
     from jsonargparse import ArgumentError
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-    from sequentia.training.logs.messages import parser_message, plain_messages
+    from sequentia.training.logs.messages import plain_messages
+    from sequentia.training.mistakes import parser_message
 
     try:
         with plain_messages(), ExitStack() as held:
@@ -97,6 +98,6 @@ def _run(name: str, arguments: list[str], held: ExitStack, *more: Any) -> "Train
         },
         auto_configure_optimizers=False,
         load_from_checkpoint_support=False,
-        parser_kwargs={"prog": "sequentia", "exit_on_error": False},
+        parser_kwargs={"prog": "sequentia", "exit_on_error": False, "allow_abbrev": False},
         args=[name, *arguments],
     )

@@ -11,7 +11,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -21,15 +21,14 @@ from sequentia.models.counting import counts
 from sequentia.runs.checkpoint import architecture_of, read_checkpoint
 from sequentia.runs.directory import CONFIG, ROOT, read_config
 from sequentia.runs.trust import import_trusted, is_class_path, only_trusted, refusal
-from sequentia.training.checks import check_options
 from sequentia.training.logs.curves import Curves
-from sequentia.training.logs.messages import instantiation_message
 from sequentia.training.logs.progress import RunProgress
 from sequentia.training.logs.samples import Samples
 from sequentia.training.loop.budget import parse_time
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.processes import check_launcher
 from sequentia.training.loop.resume import changes, has_changed
+from sequentia.training.mistakes import check_callbacks, check_options, instantiation_message
 from sequentia.training.options import Given, as_list
 
 log = logging.getLogger("sequentia")
@@ -239,21 +238,13 @@ class TrainingCLI(LightningCLI, ABC):
             config["max_time"] = parse_time(str(config["max_time"]))
         curves, samples = Curves(vitals=self.instances["extra_metrics"]), Samples()
         given = as_list(config["callbacks"])
-        self._check_callbacks(given)
+        check_callbacks(given, counts(self.model))
         show = config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given)
         progress = [RunProgress(curves, samples)] if show else []
         callbacks, arguments = self.complete_trainer(config, samples)
         self.trainer_defaults["callbacks"] = [curves, *progress, *callbacks]
         with plain_errors():
             return super().instantiate_trainer(**kwargs | arguments)
-
-    def _check_callbacks(self, given: list[Callback]) -> None:
-        for callback in given:
-            if isinstance(callback, tuple(_UNSUPPORTED)):
-                remedy = next(text for cls, text in _UNSUPPORTED.items() if isinstance(callback, cls))
-                raise UserError(f"{type(callback).__name__} cannot be used: {remedy}")
-            if isinstance(callback, WeightAveraging) and counts(self.model):
-                raise UserError(f"{type(callback).__name__} would average counts: omit it, or give another --model")
 
     def after_instantiate_classes(self) -> None:
         """Compile the model if asked."""
@@ -285,11 +276,6 @@ def plain_errors() -> Iterator[None]:
     except ImportError as error:
         raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
 
-
-_UNSUPPORTED: dict[type[Callback], str] = {
-    LearningRateFinder: "the schedule would overwrite its rate; compare values of --optimizer.lr in short runs",
-    BatchSizeFinder: "the batch size also decides how well a model learns; set --data.batch_size",
-}
 
 _FIXED = {
     "dirpath": "checkpoints are saved in the run directory; set --trainer.default_root_dir",

@@ -1,19 +1,16 @@
 """The short help of `fit`, `validate` and `test`: the options that people use, out of several hundred."""
 
-from collections.abc import Iterator
-from textwrap import wrap
-
 OPTIONS = {
     "fit": {
-        "--config NAME_OR_FILE": "a shipped config (default: transformer), or YAML; later ones override earlier ones",
+        "--config NAME_OR_FILE": "a shipped config (default: transformer), or YAML; several are merged",
         "--data.path FILE": "one example per line: a packaged dataset (names), a file or a URL",
         "--data.val_path FILE": "ready-made validation lines; --data.test_path likewise",
         "--data.batch_size N": "lines per step (default: from the size of the data)",
-        "--data.max_length N": "drop longer lines (default: 256 characters, more if most lines are longer)",
+        "--data.max_length N": "leave out longer lines (default: 256, more if most lines are longer)",
         "--data.seed N": "seed of the split and of the order of the lines",
-        "--model NAME": "architecture: Bigram, BigramCounts, NGram, BagOfWords, MLP, RNN, GRU, LSTM, CNN, ...",
+        "--model NAME": "architecture by class name, such as GRU; its defaults are its config's",
         "--model.OPTION VALUE": "its options, such as n_layer, n_embd, n_head, n_hidden, dropout",
-        "--optimizer CLASS": "a class of torch.optim or sequentia.optim; its options: --optimizer.lr 0.01",
+        "--optimizer CLASS": "a class of torch.optim or sequentia.optim; --optimizer.lr is its option",
         "--lr_scheduler CLASS": "learning-rate schedule; null keeps the rate constant",
         "--trainer.max_steps N": "length in optimizer steps (default: from the size of the data)",
         "--trainer.max_epochs N": "length in epochs",
@@ -25,14 +22,14 @@ OPTIONS = {
         "--trainer.precision NAME": "32-true or bf16-mixed",
         "--trainer.default_root_dir DIR": "where runs are saved (default: checkpoints/<config>)",
         "--checkpoint.every_n_train_steps N": "steps between two writes of last.ckpt (default: one minute)",
-        "--ckpt_path PATH": "resume the newest run (last), a run directory or a checkpoint, with its own options",
+        "--ckpt_path PATH": "resume the newest run (last), a run directory or a checkpoint",
         "--init_from PATH": "start a new run from the weights of a run or a checkpoint",
         "--trust MODULE": "a module of yours that a checkpoint may import",
         "--seed_everything N": "seed of initial weights and dropout",
         "--print_config": "print the resulting configuration and exit",
     },
     "validate": {
-        "--ckpt_path PATH": "a checkpoint, a run (its best) or a directory of runs (default: the newest run)",
+        "--ckpt_path PATH": "a checkpoint, a run (its best) or a directory of runs (default: newest)",
         "--data.path FILE": "other lines than those of the run",
         "--trust MODULE": "a module of yours that a checkpoint may import",
         "--format table|json|csv": "how to print the result (default: table)",
@@ -51,18 +48,8 @@ _INTRODUCTIONS = {
 
 def short_help(command: str) -> str:
     """The help of a subcommand."""
-    return "\n".join(_lines(command)) + "\n"
-
-
-def _lines(command: str) -> Iterator[str]:
-    yield f"usage: sequentia {command} [options]"
-    yield f"\n{_INTRODUCTIONS[command]}\n"
-    for option, text in OPTIONS[command].items():
-        first, *rest = wrap(text, 79 - 29) or [""]
-        if len(option) > 25:
-            yield f"  {option}"
-            yield f"{'':29}{first}"
-        else:
-            yield f"  {option:27}{first}"
-        yield from (f"{'':29}{line}" for line in rest)
-    yield f"\n`sequentia {command} --help_all` lists every option of trainer, model, data, optimizer and checkpoints."
+    options = "\n".join(f"  {option:36}{text}" for option, text in OPTIONS[command].items())
+    return (
+        f"usage: sequentia {command} [options]\n\n{_INTRODUCTIONS[command]}\n\n{options}\n\n"
+        f"`sequentia {command} --help_all` lists every option of trainer, model, data, optimizer and checkpoints.\n"
+    )

@@ -67,6 +67,6 @@ def test_an_architecture_has_the_defaults_of_its_config(capsys: pytest.CaptureFi
 def test_an_unknown_name_is_a_mistake_that_lists_the_configs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", "transfomer"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no config file" in line
+    assert "give an existing YAML file" in line
     assert "transfomer" in line
     assert "bigram, bigram_counts," in line

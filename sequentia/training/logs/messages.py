@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 import shlex
 import sys
 import warnings
@@ -19,7 +18,6 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tqdm import tqdm
 
-from sequentia.models.parts.shipped import shipped_configs
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.text import printable
 from sequentia.training.logs.curves import Curves
@@ -171,66 +169,3 @@ def _curves(trainer: Trainer) -> Iterator[str]:
             yield str(metrics)
         elif isinstance(logger, MetricsFile) and logger.path.is_file():
             yield str(logger.path)
-
-
-def parser_message(error: BaseException) -> str:
-    """The cause of a jsonargparse error as one line that names the option.
-
-    jsonargparse tries every type that an option may have and nests the errors of all of them. The first innermost one
-    belongs to the type that the user most likely meant.
-    """
-    text = " ".join(str(error).split())
-    keys = list(dict.fromkeys(key for key in re.findall(r'Parser key "([^"]+)":', text) if key != "config"))
-    option = f"--{'.init_args.'.join(keys)}: " if keys else ""
-    for pattern, message in _CAUSES:
-        if match := re.search(pattern, text):
-            groups = [_TYPES.get(group, group) for group in match.groups()]
-            configs = f", or the name of a shipped config ({', '.join(shipped_configs())})" if not option else ""
-            return option + message.format(*groups, or_shipped=configs) + "; see `sequentia fit --help`"
-    return f"{text}; see `sequentia fit --help`"
-
-
-def instantiation_message(error: BaseException) -> str:
-    """Why a class that an option names cannot be instantiated, in one line; empty if unknown."""
-    if isinstance(error, ImportError):
-        return f"an option needs a package that is not installed: {error}"
-    match = re.search(r"Problem with given class_path '([^']+)':\n\s+(.+)", str(error))
-    match = match or re.search(r"^Errors:\n  - (.+)", str(error), re.MULTILINE)  # the first type is the meant one
-    return "invalid option: " + ": ".join(match.groups()) if match else ""
-
-
-_TYPES = {"int": "an int", "float": "a float", "bool": "a bool", "str": "a str"}
-
-_CAUSES = (
-    (
-        r"(?:File does not exist|Path is not a file|Path is not readable): (.+)",
-        "no config file {}: give an existing YAML file{or_shipped}",
-    ),
-    (r"Unable to load config '(.*?)'", "no config file {!r}: give an existing YAML file{or_shipped}"),
-    (r"unrecognized arguments: (.+)", "no such option: {}"),
-    (r"Option '([^']+)' is not accepted", "no such option: {}"),
-    (r"does not accept option '([^']+)'", "no such option: {}"),
-    (r"(?:fit|validate|test)\.(\w+)$", "--{0} is required, or a --config that has {0}"),
-    # The content of a file that is no config is not shown: it may be the wrong file, and secret.
-    (r"Problems parsing config: .*?line (\d+), column (\d+)", "the config is not plain YAML: line {}, column {}"),
-    (r"Problems parsing config: ", "the config is not plain YAML"),
-    (r"Unexpected config: ", "the config is not a YAML mapping of options"),
-    (r"Not of type timedelta: (.+?) (?:- Expected|Given)", "expected a time, {}"),
-    (r"Expected a <class 'float'> - Expected a dot import path string: (\S+)", "expected a float, got {!r}"),
-    (r"Expected a dot import path string: (\S+)", "no class {}"),
-    (r"Expected a typing\.Literal\[(.+?)\].*Given value: (.+)$", "expected one of {}, got {!r}"),
-    (r"Not a valid subclass of (\w+)", "not a {}: give the name of a class, or class_path and init_args"),
-    (
-        r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*val='(.*)'\)$",  # of an option of a class
-        "expected {0}, got {1!r}",
-    ),
-    (
-        r"- Expected a <class '(\w+)'> - Expected a <class 'NoneType'> .*Given value: (.+)$",
-        "expected {0}, got {1!r}",
-    ),
-    (
-        r"Expected a <class '(\w+)'>\. Got value: ?(.*?)(?: - Expected a <class 'NoneType'>.*)?$",
-        "expected {0}, got {1!r}",
-    ),
-)
-"""jsonargparse's messages as patterns, and what to print instead; the first match counts."""

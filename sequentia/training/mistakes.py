@@ -1,0 +1,141 @@
+"""What is wrong with the options of `fit`, `validate` and `test`, in one line."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from inspect import signature
+from typing import Any, get_args, get_type_hints
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint, WeightAveraging
+
+from sequentia.data import CharDataModule
+from sequentia.errors import UserError
+from sequentia.models import ARCHITECTURES
+from sequentia.models.parts.shipped import shipped_configs
+from sequentia.optim import Muon
+from sequentia.schedule import WarmupDecay
+from sequentia.training.loop.budget import parse_time
+from sequentia.training.loop.checkpointing import BestCheckpoint
+
+_CLASSES: dict[str, Iterable[type]] = {
+    "trainer": (Trainer,),
+    "data": (CharDataModule,),
+    "checkpoint": (ModelCheckpoint, BestCheckpoint),
+    "model": ARCHITECTURES.values(),
+    "optimizer": (Muon,),
+    "lr_scheduler": (WarmupDecay,),
+}
+"""Section of the options -> the classes that take them; a later one overrides."""
+
+_USELESS: dict[type[Callback], str] = {
+    LearningRateFinder: "the schedule would overwrite its rate; compare values of --optimizer.lr in short runs",
+    BatchSizeFinder: "the batch size also decides how well a model learns; set --data.batch_size",
+}
+
+
+def check_options(options: Namespace) -> None:
+    """Refuse values that would end in a traceback, or do another thing in silence.
+
+    Raises:
+        UserError: An option is invalid.
+    """
+    for section in ("trainer", "data", "checkpoint"):
+        if not isinstance(options[section], Namespace):
+            # The value is not shown: it comes from a file, which may be the wrong one and secret.
+            raise UserError(f"the section {section} of the config must hold options, not a single value")
+        hints: dict[str, Any] = {}
+        for cls in _CLASSES[section]:
+            hints |= get_type_hints(cls.__init__)  # type: ignore[misc]
+        for name, value in vars(options[section]).items():
+            hint = hints.get(name, Any)
+            if value is None and hint is not Any and type(None) not in get_args(hint):  # jsonargparse accepts it
+                raise UserError(f"{section}.{name} must not be null: give a value, or omit it")
+    if not 0 <= options.seed_everything < 2**32:  # NumPy's range
+        raise UserError(f"seed_everything must be in [0, {2**32 - 1}], got {options.seed_everything}")
+    if options.trainer.max_time is not None:
+        parse_time(str(options.trainer.max_time))
+    if "://" in str(options.trainer.default_root_dir):
+        raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
+
+
+def check_callbacks(callbacks: list[Callback], counts: bool) -> None:
+    """Refuse callbacks of the user that would do nothing useful.
+
+    Args:
+        callbacks: The callbacks.
+        counts: Whether the model has counts, which must not be averaged.
+
+    Raises:
+        UserError: There is one.
+    """
+    for callback in callbacks:
+        for cls, remedy in _USELESS.items():
+            if isinstance(callback, cls):
+                raise UserError(f"{type(callback).__name__} cannot be used: {remedy}")
+        if counts and isinstance(callback, WeightAveraging):
+            raise UserError(f"{type(callback).__name__} would average counts: omit it, or give another --model")
+
+
+def parser_message(error: Exception) -> str:
+    """The cause of a jsonargparse error as one line that names the option."""
+    text, see = str(error), "; see `sequentia fit --help`"
+    # The content of a file that is no config is not shown: it may be the wrong file, and secret.
+    if text.startswith("Unexpected config: "):
+        return f"the config is not a YAML mapping of options{see}"
+    if text.startswith("Problems parsing config: "):
+        position = re.search(r"line \d+, column \d+", text)
+        return f"the config is not plain YAML{f': {position[0]}' if position else ''}{see}"
+    if missing := re.search(r"(?:fit|validate|test)\.(\w+)$", text):
+        return f"--{missing[1]} is required, or a --config that has {missing[1]}{see}"
+    keys = dict.fromkeys(re.findall(r'Parser key "([^"]+)":', text))
+    message = _innermost(text)
+    if "config" in keys and message.startswith(("File", "Path")):
+        message += f": give an existing YAML file, or the name of a shipped config ({', '.join(shipped_configs())})"
+    unknown = re.search(r"unrecognized arguments: --([\w.]+)|[Oo]ption '([^']+)'", message)
+    return (f"--{'.'.join(keys)}: " if keys else "") + message + (_suggestion(*unknown.groups("")) if unknown else see)
+
+
+def instantiation_message(error: Exception) -> str:
+    """Why a class that an option names cannot be instantiated, in one line; empty if unknown."""
+    if isinstance(error, ImportError):
+        return f"an option needs a package that is not installed: {error}"
+    known = "Problem with given class_path" in str(error) or "Errors:" in str(error)
+    return f"invalid option: {_innermost(str(error))}" if known else ""
+
+
+_FRAME = ("Does not validate against any of the Union subtypes", "Subtypes: ", "Expected a path but ")
+_OTHERS = ("Expected a <class 'NoneType'>", "Expected a <class 'list'>")
+
+
+def _innermost(text: str) -> str:
+    """The message of the type that the user most likely meant, and the value.
+
+    jsonargparse tries every type that an option may have and nests the messages of all of them.
+    """
+    lines = [re.sub(r'^(- )?(Parser key "[^"]+": )?', "", line.strip()) for line in text.splitlines() if line.strip()]
+    messages = [i for i, line in enumerate(lines) if not (line.endswith(":") or line.startswith(_FRAME))]
+    first = next((i for i in messages if lines[i] not in _OTHERS), len(lines) - 1)
+    message = re.sub(r"Expected a <class '(?:\w+\.)*(\w+)'>", _expected, lines[first])
+    message = message.replace("Expected a typing.Literal", "expected one of ")
+    message = re.sub(r"Expected a dot import path string: (\S+)", r"no class \1", message)
+    message = re.sub(r"\. Got value: (.*)", r", got '\1'", message)
+    given = next((line.removeprefix("Given value: ") for line in lines[first:] if line.startswith("Given value: ")), "")
+    value = re.sub(r"NestedArg\(key='.*', val='(.*)'\)$", r"\1", given)
+    return f"{message}, got {value!r}" if message.startswith("expected") and ", got" not in message else message
+
+
+def _expected(match: re.Match[str]) -> str:
+    return f"expected {'an' if match[1].startswith(tuple('aeiou')) else 'a'} {match[1]}"
+
+
+def _suggestion(argument: str, option: str) -> str:
+    """The options that are most like an unknown one, in whatever section they are."""
+    by_name: dict[str, dict[str, None]] = {}
+    for section, classes in _CLASSES.items():
+        for name in (name for cls in classes for name in signature(cls).parameters):
+            by_name.setdefault(name, {})[f"--{section}.{name}"] = None
+    close = difflib.get_close_matches((argument or option).rpartition(".")[2], by_name, n=2)
+    options = [full for name in close for full in by_name[name]][:3]
+    return f": did you mean {' or '.join(options)}?" if options else "; see `sequentia fit --help_all`"
