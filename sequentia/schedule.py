@@ -41,24 +41,29 @@ class WarmupDecay(LRScheduler):
             raise ValueError(f"final must be in [0, 1], got {final}")
         if decay not in ("linear", "cosine", "none"):
             raise ValueError(f"decay must be linear, cosine or none, got {decay}")
-        self.total_steps = total_steps
-        self.warmup_steps = warmup if warmup >= 1 else warmup * total_steps
-        self.decay, self.final = decay, final
+        self.total_steps, self.warmup, self.decay, self.final = total_steps, warmup, decay, final
         super().__init__(optimizer)
 
     def factor(self, step: int) -> float:
         """Learning rate of step `step`, counted from 0, as a fraction of the peak."""
-        if step < self.warmup_steps:
-            return (step + 1) / (self.warmup_steps + 1)
+        warmup = self.warmup if self.warmup >= 1 else self.warmup * self.total_steps
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
         if self.decay == "none":
             return 1.0
-        progress = min(1.0, (step - self.warmup_steps) / max(1.0, self.total_steps - self.warmup_steps))
+        progress = min(1.0, (step - warmup) / max(1.0, self.total_steps - warmup))
         left = 1 - progress if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
         return self.final + (1 - self.final) * left
 
     def get_lr(self) -> list[float | Tensor]:
         """Learning rate of each parameter group at the current step."""
         return [base * self.factor(self.last_epoch) for base in self.base_lrs]
+
+    def resize(self, total_steps: int) -> None:
+        """Follow the curve of another length from the current step on."""
+        self.total_steps = total_steps
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr
 
     def state_dict(self) -> dict[str, Any]:
         """The current step. Everything else follows from the run's options."""
@@ -67,5 +72,4 @@ class WarmupDecay(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at the step of `state_dict`, on this schedule's own curve."""
         super().load_state_dict(state_dict)
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = lr
+        self.resize(self.total_steps)

@@ -23,16 +23,15 @@ from sequentia.runs.checkpoint import build_model, load
 from sequentia.runs.directory import ROOT, create_run, find_checkpoint, locked, remove_if_never_begun, run_to_fit
 from sequentia.runs.trust import foreign_classes
 from sequentia.training.cli import TrainingCLI, plain_errors
-from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import closing_message
 from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.logs.samples import LogBaselines, Samples
 from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSummary
-from sequentia.training.loop.budget import Trial, length_within
+from sequentia.training.loop.budget import Budget
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
 from sequentia.training.loop.finetuning import initialize, slower_hidden
-from sequentia.training.loop.length import LogLength, best_steps, epoch_length, set_length, steps_between_validations
-from sequentia.training.loop.processes import processes, slurm_without_requeue
+from sequentia.training.loop.length import LogLength, set_length
+from sequentia.training.loop.processes import slurm_without_requeue
 from sequentia.training.loop.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, obstacle
 from sequentia.training.loop.state import check_training_state
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
@@ -75,8 +74,9 @@ class FitCLI(TrainingCLI):
     def complete_trainer(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
         """Set the optimizer, fix the length, and create the run directory."""
         self._set_optimizer()
-        self.saver = self.instances["checkpoint"]
-        self._set_length(config)
+        self.saver: BestCheckpoint = self.instances["checkpoint"]
+        last = self.saver.last
+        length = self._set_length(config)
         if self.loaded is not None:
             check_unfinished(config, self.loaded, str(self.checkpoint), self.model.single_epoch)
         if self.run is None:  # created this late because by now options and data are known to be valid
@@ -85,14 +85,14 @@ class FitCLI(TrainingCLI):
             self._lock(self.run)
         self.saver.dirpath = str(self.run.resolve())
         self.save_config_kwargs["run"] = self.run
-        callbacks = [LogLength(), *self._run_callbacks(self.saver, samples)]
+        self.resume = ExactResume(int(self.instances["seed_everything"]))
+        callbacks = [length, StopWhenDiverged(last), self.resume, StopOnSignal(last)]
         if self.instances["extra_metrics"]:
-            callbacks += [LogBaselines(), TensorBoardSummary(self.run)]
-        (self.resume,) = (callback for callback in callbacks if isinstance(callback, ExactResume))
+            callbacks += [samples, LogBaselines(), TensorBoardSummary(self.run)]
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
         step = 0 if self.loaded is None else int(self.loaded["global_step"])
         loggers = [*self._loggers(config, self.run, step), MetricsFile(self.run, step)]
-        return callbacks, {"plugins": plugins, "logger": loggers}
+        return [*callbacks, last], {"plugins": plugins, "logger": loggers}
 
     def _loggers(self, config: Namespace, run: Path, step: int) -> list[Logger]:
         """The loggers of `--trainer.logger`; by default TensorBoard, with its files in the run directory."""
@@ -100,82 +100,26 @@ class FitCLI(TrainingCLI):
             return as_list(config["logger"] or None)
         return [RunTensorBoard(run, purge_step=step)]
 
-    def _set_length(self, config: Namespace) -> None:
-        """Complete the options that decide how long the run is; config.yaml records them."""
+    def _set_length(self, config: Namespace) -> Callback:
+        """Complete the options that decide how long the run is; config.yaml records them.
+
+        Returns:
+            What logs the length, or decides it during the run.
+        """
+        limit = config["max_time"]
+        given = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
+        timed = limit is not None and not (given or config["fast_dev_run"] or self.model.single_epoch)
         with plain_errors():
-            unset = config.clone() if self._max_time_is_the_length() else None
-            set_length(config, self.datamodule, self._validates_each_epoch())
-            if unset is not None:
-                self._set_length_to_max_time(unset)
-        for name in ("max_steps", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
+            set_length(config, self.datamodule, self._validates_each_epoch(), timed)
+        for name in ("log_every_n_steps", "check_val_every_n_epoch"):
             self.options["trainer"][name] = config[name]
-
-    def _run_callbacks(self, saver: BestCheckpoint, samples: Samples) -> list[Callback]:
-        """What surrounds the steps of every run."""
-        return [
-            StopWhenDiverged(saver.last),
-            ExactResume(int(self.instances["seed_everything"])),
-            StopOnSignal(saver.last),
-            *((samples,) if self.instances["extra_metrics"] else ()),
-            saver.last,
-        ]
-
-    def _trial_callbacks(self, saver: BestCheckpoint) -> list[Callback]:
-        """What surrounds the steps of a trial."""
-        return [Curves(vitals=self.instances["extra_metrics"]), *self._run_callbacks(saver, Samples())]
-
-    def _max_time_is_the_length(self) -> bool:
-        """Whether `trainer.max_time` decides the length of the run, and does not only stop it.
-
-        Raises:
-            UserError: It does, in several processes.
-        """
-        config = self.instances["trainer"]
-        limited = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
-        if config["max_time"] is None or limited or config["fast_dev_run"]:
-            return False
-        if self.loaded is not None or self.model.single_epoch:
-            return False
-        if processes(config) > 1:
-            raise UserError(
-                "trainer.max_time decides the length of a run in one process only: give --trainer.max_steps too, and "
-                "max_time stops the run if it takes longer"
-            )
-        return True
-
-    def _set_length_to_max_time(self, unset: Namespace) -> None:
-        """Replace `trainer.max_time` by the number of steps that fit.
-
-        Args:
-            unset: The options of the Trainer before they were completed.
-        """
-        config, data = self.instances["trainer"], self.datamodule
-
-        def completed(steps: int) -> Namespace:
-            options = unset.clone()
-            options.max_steps, options.max_time = steps, None
-            set_length(options, data, self._validates_each_epoch())
-            return options
-
-        drawn = self.instances["extra_metrics"] and config["logger"] in (None, True)
-        trial = Trial(self.model, data, config, self.saver, self._trial_callbacks, self.options.compile, drawn)
-        steps = length_within(
-            config["max_time"], self.started, trial, lambda steps: steps_between_validations(completed(steps), data)
-        )
-        self.options["trainer"]["max_time"] = None
-        if steps is None:
+        if timed:
             config["max_time"] = None
-            return
-        best = best_steps(data.train_characters, epoch_length(config, data)[1])
-        allowed = f"trainer.max_time {config['max_time']} allows {steps:,} steps"
-        if steps > best:
-            log.info(
-                f"{allowed}; more than {best:,} would overfit {len(data.split.train):,} lines: --trainer.max_steps "
-                "overrides"
-            )
-        else:
-            log.info(f"{allowed} on this machine; the run keeps this length when it is resumed")
-        config.update(completed(min(steps, best)))
+            drawn = self.instances["extra_metrics"] and config["logger"] in (None, True)
+            return Budget(limit, self.started, self.options["trainer"], self.saver.last, drawn)
+        for name in ("max_steps", "val_check_interval"):
+            self.options["trainer"][name] = config[name]
+        return LogLength()
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""

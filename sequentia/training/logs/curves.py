@@ -112,7 +112,7 @@ class Curves(Callback):
 
     def _due(self, trainer: Trainer, step: int) -> bool:
         every = trainer.log_every_n_steps  # 0 disables logging
-        return bool(every) and (step % every == 0 or step == self._last_step)
+        return bool(every) and (step % every == 0 or step in (self._last_step, trainer.max_steps))
 
     def _log(self, trainer: Trainer) -> None:
         device = trainer.strategy.root_device

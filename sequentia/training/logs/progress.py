@@ -49,7 +49,7 @@ class RunProgress(ProgressBar):
         """Open the bar."""
         total = planned_steps(trainer)
         self._printed = trainer.global_step
-        self._interval = None if validates(trainer) else validation_interval(total)
+        self._validates = validates(trainer)
         if self._enabled and sys.stderr.isatty():
             self._bar = tqdm(
                 total=total,
@@ -64,9 +64,11 @@ class RunProgress(ProgressBar):
         if self._bar is not None:
             if time.monotonic() - self._updated >= _REFRESH:
                 self._update(self._bar, trainer)
-        elif self._enabled and self._interval and trainer.global_step >= self._printed + self._interval:
-            self._printed = trainer.global_step
-            self._print(trainer)
+        elif self._enabled and not self._validates:
+            step = trainer.global_step
+            if step >= self._printed + validation_interval(planned_steps(trainer)):
+                self._printed = step
+                self._print(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the new validation loss."""
@@ -100,6 +102,7 @@ class RunProgress(ProgressBar):
 
     def _update(self, bar: tqdm, trainer: Trainer) -> None:
         self._updated = time.monotonic()
+        bar.total = planned_steps(trainer)  # a time limit changes it
         # The right end is the first to be cut in a narrow terminal, so the more important loss is on the left.
         bar.set_postfix_str("  ".join(reversed(self._losses(trainer))), refresh=False)
         bar.update(trainer.global_step - bar.n)

@@ -14,7 +14,6 @@ import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from sequentia.errors import UserError
@@ -214,7 +213,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt before the first step, so that a run killed at any moment has one."""
-        self._time = time.monotonic()
+        self._time, self._end = time.monotonic(), planned_steps(trainer)
         if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != self.path:
             self.write(trainer)
 
@@ -226,7 +225,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         """Have the model validated after the last step, whatever the interval."""
-        if trainer.global_step == planned_steps(trainer):
+        if trainer.global_step in (self._end, trainer.max_steps):
             trainer.should_stop = True  # makes Lightning validate once more
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -256,8 +255,7 @@ class LastCheckpoint(Checkpoint):
         if trainer.fast_dev_run:
             return
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                logger.experiment.flush()  # a resumed run does not log again what came before its checkpoint
+            logger.save()  # a resumed run does not log again what came before its checkpoint
         if self._best.save_top_k and not self._best.best_model_path and not validates(trainer):
             trainer.save_checkpoint(self.path.with_name(BEST), self._best.save_weights_only)
         if self._enabled:

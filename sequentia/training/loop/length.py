@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,7 +15,10 @@ _STEPS = 2_800  # what the Transformer takes in a few minutes on two cores
 _EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
 _VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
 _VALIDATION_COST = 0.1  # largest fraction of the training time that more than the fewest validations take
-_POINTS, _LOG_INTERVALS = 60, (1, 2, 5, 10, 20, 50)
+_POINTS, _LOG_INTERVALS, _TIMED_LOG_INTERVAL = 60, (1, 2, 5, 10, 20, 50), 10
+
+UNDECIDED = sys.maxsize
+"""The validation interval of a run whose length a clock has not decided yet."""
 
 log = logging.getLogger("sequentia")
 
@@ -58,7 +62,22 @@ def validation_interval(steps: int, validated: float = 0.0) -> int:
     return interval - interval % logging_interval(steps)
 
 
-def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False) -> None:
+def validation_batches(steps: int, data: CharDataModule, batches: int, accumulated: int) -> int:
+    """The same interval in batches, which is how Lightning counts.
+
+    Args:
+        steps: Length of the run.
+        data: The data.
+        batches: Batches of an epoch.
+        accumulated: Batches of a step.
+    """
+    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+    validated = data.val_characters / data.train_characters * per_epoch
+    epochs, rest = divmod(validation_interval(steps, validated), per_epoch)
+    return epochs * batches + rest * accumulated
+
+
+def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False, timed: bool = False) -> None:
     """Fill in the trainer options on length, validation and logging that are not given.
 
     A run whose length is given as eight epochs or more is validated after each epoch.
@@ -67,6 +86,7 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         trainer: Options of the Trainer, changed in place.
         data: The data to train on.
         each_epoch: Whether a validation is needed after each epoch, and none before.
+        timed: Whether a clock will decide the length, which is limited here.
 
     Raises:
         UserError: An option is out of range.
@@ -84,13 +104,13 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     by_epochs = trainer.max_epochs not in (None, -1)
     in_all, steps_in_all = epoch_length(trainer, data)
     if trainer.max_steps == -1 and not by_epochs:
-        trainer.max_steps = default_steps(data.train_characters, steps_in_all)
+        trainer.max_steps = (best_steps if timed else default_steps)(data.train_characters, steps_in_all)
     batches = max(1, limited(trainer.overfit_batches or trainer.limit_train_batches, in_all))
     per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
     lengths = (trainer.max_steps, trainer.max_epochs * per_epoch if by_epochs else -1)
     steps = min((length for length in lengths if length > 0), default=1)  # others are refused by the Trainer
     if trainer.log_every_n_steps is None:
-        trainer.log_every_n_steps = logging_interval(steps)
+        trainer.log_every_n_steps = _TIMED_LOG_INTERVAL if timed else logging_interval(steps)
     if trainer.check_val_every_n_epoch is not None:
         if type(interval) is int and interval > batches:
             raise UserError(
@@ -102,9 +122,7 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     elif interval is None and (each_epoch or (by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS)):
         trainer.check_val_every_n_epoch = 1
     elif interval is None:
-        validated = data.val_characters / data.train_characters * per_epoch
-        epochs, rest = divmod(validation_interval(steps, validated), per_epoch)
-        trainer.val_check_interval = epochs * batches + rest * accumulated  # Lightning counts batches
+        trainer.val_check_interval = UNDECIDED if timed else validation_batches(steps, data, batches, accumulated)
 
 
 def epoch_length(trainer: Namespace, data: CharDataModule) -> tuple[int, int]:
@@ -118,26 +136,6 @@ def limited(limit: int | float | None, batches: int) -> int:
     if limit is None:
         return batches
     return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-
-
-def steps_between_validations(trainer: Namespace, data: CharDataModule) -> float:
-    """Optimizer steps from one validation to the next; infinite if there is none before the last step.
-
-    Args:
-        trainer: Options of the Trainer, completed by `set_length`.
-        data: The data.
-    """
-    if limited(trainer.limit_val_batches, len(data.val_dataloader())) == 0:
-        return math.inf
-    interval, epochs = trainer.val_check_interval, trainer.check_val_every_n_epoch
-    batches = limited(trainer.overfit_batches or trainer.limit_train_batches, epoch_length(trainer, data)[0])
-    if epochs is not None:
-        batches = epochs * limited(interval, batches)
-    elif isinstance(interval, int):
-        batches = interval
-    else:
-        return math.inf  # an interval in time
-    return max(1, batches // trainer.accumulate_grad_batches)
 
 
 class LogLength(Callback):

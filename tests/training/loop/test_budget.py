@@ -1,9 +1,10 @@
 """`trainer.max_time` without a length becomes a number of steps; a fake clock stands still but for the model's work."""
 
 import math
-import random
+import signal
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,34 @@ import yaml
 
 from sequentia.cli import main
 from sequentia.models import LanguageModel
+from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.training.loop import budget
-from sequentia.training.loop.budget import Cost, parse_time, steps_within
+from sequentia.training.loop.budget import parse_time
 from sequentia.training.loop.length import best_steps
-from tests.training.runs import COMMON, CONFIGS, LINES, same_runs
+from tests.training.runs import COMMON, CONFIGS, LINES, RATE, curves, rows, same, without_speeds
 
-STEP, VALIDATION = 0.25, 0.5  # seconds of the fake clock
+STEP, VALIDATION = 0.5, 1.0  # seconds of the fake clock
+RUN = Path("checkpoints/transformer/version_0")
 
 
 class Clock:
-    """A clock that only the tests advance."""
+    """A clock that only the tests advance.
+
+    Attributes:
+        now: Seconds since the start.
+        changes: The moment at which the machine changes its speed, and what then takes how many times as long.
+        stop_at: Number of the training batch in which SIGTERM arrives; 0 for never.
+    """
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now, self.changes, self.stop_at, self.batches = 0.0, (math.inf, 1.0), 0, 0
 
     def __call__(self) -> float:
-        return self.now
+        return 1000 + self.now
+
+    def work(self, seconds: float) -> None:
+        moment, factor = self.changes
+        self.now += seconds * (factor if self.now >= moment else 1.0)
 
 
 @pytest.fixture
@@ -37,7 +50,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock, nll_sum = Clock(), LanguageModel.nll_sum
 
     def timed(self: LanguageModel, batch: Any) -> torch.Tensor:
-        clock.now += STEP if self.training else VALIDATION
+        clock.work(STEP if self.training else VALIDATION)
+        clock.batches += self.training
+        if self.training and clock.batches == clock.stop_at:
+            signal.raise_signal(signal.SIGTERM)
         return nll_sum(self, batch)
 
     monkeypatch.setattr(LanguageModel, "nll_sum", timed)
@@ -59,56 +75,55 @@ def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return fit
 
 
-def trainer_options(run: Path) -> dict[str, Any]:
+def trainer_options(run: Path = RUN) -> dict[str, Any]:
     options: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_text())["trainer"]
     return options
 
 
-@pytest.mark.parametrize("interval", [1, 4, 20, math.inf])
-def test_the_steps_fit_and_one_more_would_not(interval: float) -> None:
-    numbers = random.Random(0)
-    for _ in range(200):
-        step, validation, seconds = (numbers.randrange(1, 2**most) / 16 for most in (4, 8, 14))
-
-        def taken(steps: int, step: float = step, validation: float = validation) -> float:
-            return steps * step + math.ceil(steps / interval if interval < math.inf else 1) * validation
-
-        steps = steps_within(seconds, Cost(0.0, step, validation), interval)
-        assert steps == 0 or taken(steps) <= seconds
-        assert taken(steps + 1) > seconds
-
-
+@pytest.mark.parametrize(
+    ("changes", "tolerance"),
+    [((math.inf, 1.0), 0.05), ((20, 2.0), 0.15), ((20, 0.5), 0.15), ((37, 2.0), 0.15), ((37, 0.5), 0.15)],
+)
 def test_a_run_takes_the_given_time_and_records_its_length(
-    fit: Callable[..., int], clock: Clock, capsys: pytest.CaptureFixture[str]
+    fit: Callable[..., int], clock: Clock, changes: tuple[float, float], tolerance: float
 ) -> None:
-    assert fit("--trainer.max_time=00:00:20") == 0
-    # Two trials take 1 and 13 steps and four validations: 5.5 seconds. The process itself takes half a second. In
-    # the 14 seconds that are left, 40 steps and a validation after every fifth fit.
-    assert clock.now == 1000 + 20 - 0.5
-    options = trainer_options(Path("checkpoints/transformer/version_0"))
-    assert (options["max_steps"], options["max_time"]) == (40, None)
-    lines = capsys.readouterr().err.splitlines()
-    assert len([line for line in lines if line.startswith("trainer.max_time 0:00:20 allows 40 steps")]) == 1
-    assert [path.name for path in Path("checkpoints/transformer").iterdir()] == ["version_0"]
+    """Also if another process comes or goes half way, or when the length has just been fixed."""
+    clock.changes = changes
+    assert fit("--trainer.max_time=00:00:40") == 0
+    assert clock.now == pytest.approx(40, rel=tolerance)
+    options, steps = trainer_options(), read_checkpoint(RUN / "last.ckpt")["global_step"]
+    assert (options["max_steps"], options["max_time"]) == (steps, None)
+    assert [step + 1 for step, _ in curves(RUN)["val/loss"]][-1] == steps
+    assert len(curves(RUN)["val/loss"]) in range(6, 17)
+    # The shipped schedule decays linearly after a warm-up of 2%, to 0 after the last step.
+    assert curves(RUN)[RATE][-1][1] == pytest.approx(0.01 / (0.98 * steps), rel=1e-3)
 
 
-def test_a_trial_logs_nothing_that_the_run_will_log(
-    fit: Callable[..., int], clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    members = "--model.members=[{architecture: GRU, n_hidden: 8}, {architecture: NGram}]"
-    common = "--data.path lines.txt --data.batch_size 16 --trainer.accelerator cpu"
-    assert fit("--trainer.max_time=00:00:20", members, config="mixture", common=common) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert len([line for line in lines if line.startswith("n-gram order ")]) == 1
+def test_a_run_resumed_after_its_length_is_fixed_is_bit_identical(fit: Callable[..., int], clock: Clock) -> None:
+    assert fit("--trainer.max_time=00:00:40") == 0
+    steps = trainer_options()["max_steps"]
+    clock.now, clock.batches, clock.stop_at = 0.0, 0, steps - 2
+    assert fit("--trainer.max_time=00:00:40", "--trainer.default_root_dir=stopped") == 128 + signal.SIGTERM
+    clock.now = 10_000.0
+    stopped = Path("stopped/version_0")
+    assert read_checkpoint(stopped / "last.ckpt")["global_step"] == steps - 2
+    assert fit("--trainer.default_root_dir=stopped", "--ckpt_path=last") == 0
+    one, other = (read_checkpoint(run / "last.ckpt") for run in (RUN, stopped))
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "loops"):
+        same(one[part], other[part], part)
+    assert curves(RUN)["val/loss"] == curves(stopped)["val/loss"]
+    assert [without_speeds(row) for row in rows(RUN)] == [without_speeds(row) for row in rows(stopped)]
 
 
-def test_measuring_changes_no_bit_of_the_run(fit: Callable[..., int], clock: Clock) -> None:
-    assert fit("--trainer.max_time=00:00:20") == 0
-    assert fit("--trainer.max_steps=40") == 0
-    timed, by_hand = (Path(f"checkpoints/transformer/version_{i}") for i in range(2))
-    same_runs(timed, by_hand)
-    # Resuming depends on nothing but this file and the checkpoint.
-    assert (timed / "config.yaml").read_text() == (by_hand / "config.yaml").read_text()
+def test_a_run_resumed_earlier_uses_the_rest_of_its_time(fit: Callable[..., int], clock: Clock) -> None:
+    clock.stop_at = 30
+    assert fit("--trainer.max_time=00:00:40") == 128 + signal.SIGTERM
+    assert trainer_options()["max_time"] == "00:00:40"
+    assert fit("--ckpt_path=last") == 0
+    assert clock.now == pytest.approx(40, rel=0.05)
+    assert trainer_options()["max_time"] is None
+    steps = [step + 1 for step, _ in curves(RUN)["val/loss"]]
+    assert len({after - before for before, after in pairwise(steps[:-1])}) == 1
 
 
 def test_a_run_is_never_longer_than_its_data_allow(
@@ -117,44 +132,34 @@ def test_a_run_is_never_longer_than_its_data_allow(
     nothing = "--data.val_fraction=0", "--data.test_fraction=0"
     assert fit("--trainer.max_time=00:10:00", *nothing) == 0
     best = best_steps(sum(len(line) + 1 for line in LINES), math.ceil(250 / 16))
-    assert trainer_options(Path("checkpoints/transformer/version_0"))["max_steps"] == best
-    assert f"; more than {best:,} would overfit 250 lines: --trainer.max_steps overrides\n" in capsys.readouterr().err
-    assert clock.now < 1000 + 600
+    assert trainer_options()["max_steps"] == best
+    assert f"more than {best:,} steps would overfit 250 lines: --trainer.max_steps" in capsys.readouterr().err
+    assert clock.now < 600
 
 
 @pytest.mark.parametrize(
-    ("options", "seconds"), [((), 9), (("--extra_metrics=false",), 6), (("--trainer.logger=false",), 6)]
+    ("options", "message"),
+    [
+        (["--trainer.max_time=00:00:00"], "trainer.max_time 0:00:00 is over before the first step: give more time"),
+        (
+            ["--trainer.max_time=00:00:40", "--lr_scheduler=OneCycleLR", "--lr_scheduler.max_lr=0.01"],
+            "OneCycleLR needs the length in advance: give --trainer.max_steps, not max_time alone",
+        ),
+    ],
 )
-def test_a_time_limit_leaves_time_to_draw_the_model_if_it_is_drawn(
-    fit: Callable[..., int],
-    clock: Clock,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    options: tuple[str, ...],
-    seconds: int,
+def test_a_time_that_cannot_decide_the_length_is_refused(
+    fit: Callable[..., int], capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
-    monkeypatch.setattr(budget, "_PICTURES", 3.0)
-    assert fit("--trainer.max_time=00:00:04", *options) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith(f"one step and one validation take {seconds} seconds")
-
-
-def test_a_time_too_short_for_one_step_is_refused(
-    fit: Callable[..., int], clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert fit("--trainer.max_time=00:00:04") == 2
-    # 4.5 seconds for both trials, half a second for the process, 0.75 for a step and a validation.
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "sequentia: trainer.max_time 0:00:04 is too short: start-up, one step and one validation take 6 seconds"
-    )
+    assert fit(*options) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"sequentia: {message}"
     assert not Path("checkpoints").exists()
 
 
 @pytest.mark.parametrize("time", ["abc", "10", "1:00", "00:10", "{minutes: 10}", "00:10:00:", "-00:10:00"])
-@pytest.mark.parametrize("length", [[], ["--trainer.max_steps=5"]])
 def test_what_is_no_time_is_refused_in_one_line(
-    time: str, length: list[str], fit: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    time: str, fit: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fit(f"--trainer.max_time={time}", *length) == 2
+    assert fit(f"--trainer.max_time={time}", "--trainer.max_steps=5") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(" is not a time: give HH:MM:SS, such as 00:10:00 (ten minutes)")
 
@@ -164,39 +169,16 @@ def test_days_may_be_omitted() -> None:
     assert parse_time("01:00:00:01") == timedelta(days=1, seconds=1)
 
 
-def test_several_processes_need_a_length(fit: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    assert fit("--trainer.max_time=00:10:00", "--trainer.devices=2") == 2
-    assert capsys.readouterr().err == (
-        "sequentia: trainer.max_time decides the length of a run in one process only: give --trainer.max_steps too, "
-        "and max_time stops the run if it takes longer\n"
-    )
-
-
-@pytest.mark.parametrize("length", [("max_steps", 5), ("max_epochs", 1)])
-def test_with_a_length_max_time_only_stops_the_run(
-    length: tuple[str, int], fit: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [("transformer", {"max_steps": 5}), ("transformer", {"max_epochs": 1}), ("bigram_counts", {})],
+)
+def test_with_a_length_or_a_single_epoch_max_time_only_stops_the_run(
+    config: str, options: dict[str, int], fit: Callable[..., int]
 ) -> None:
-    monkeypatch.setattr(budget, "Trial", None)  # nothing is measured
-    option, value = length
-    assert fit("--trainer.max_time=00:10:00", f"--trainer.{option}={value}") == 0
-    options = trainer_options(Path("checkpoints/transformer/version_0"))
-    assert (options[option], options["max_time"]) == (value, "00:10:00")
-
-
-def test_a_model_that_counts_is_not_measured(fit: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "Trial", None)
-    common = "--data.path lines.txt --trainer.accelerator cpu"
-    assert fit("--trainer.max_time=00:10:00", config="bigram_counts", common=common) == 0
-    assert trainer_options(Path("checkpoints/bigram_counts/version_0"))["max_time"] == "00:10:00"
-
-
-def test_a_run_that_diverges_while_it_is_measured_reports_its_own_checkpoint(
-    fit: Callable[..., int], clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = "--optimizer=SGD", "--optimizer.lr=1e30", "--lr_scheduler=null"
-    assert fit("--trainer.max_time=00:10:00", *options) == 2
-    err = capsys.readouterr().err
-    assert "allows" not in err
-    last = err.splitlines()[-1]
-    assert "with learning rate 1e+30: lower the optimizer's lr" in last
-    assert "checkpoints/transformer/version_0/last.ckpt has the last good weights" in last
+    common = COMMON if config == "transformer" else "--data.path lines.txt --trainer.accelerator cpu"
+    given = [f"--trainer.{option}={value}" for option, value in options.items()]
+    assert fit("--trainer.max_time=00:10:00", *given, config=config, common=common) == 0
+    recorded = trainer_options(Path(f"checkpoints/{config}/version_0"))
+    assert recorded["max_time"] == "00:10:00"
+    assert options.items() <= recorded.items()
