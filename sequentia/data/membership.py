@@ -1,16 +1,17 @@
 """Which texts are lines of the data, or nearly so: looked up among sorted hashes, without a Python string per line."""
 
+from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.corpus import Corpus
-from sequentia.data.hashing import contains, distinct, hash_texts, one_edit_hashes
+from sequentia.data.hashing import contains, distinct, hash_texts
 from sequentia.data.split import Split
-from sequentia.vocabulary import code_points
 
-_EDITS = 2**22  # edited texts that are looked up together, which bounds the memory
+_BATCH = 4096  # edited texts that are looked up together, which bounds the memory
 
 
 class Membership:
@@ -53,17 +54,32 @@ class Membership:
     def near_training(self, texts: list[str]) -> list[bool]:
         """Whether a training line is within one edit of each text: equal, or one character deleted, replaced or added.
 
-        All edited texts are looked up: O(n V log L) for a text of n characters and L training lines.
+        All edited texts are looked up, about 2nV for a text of n characters and a vocabulary of V, so the time grows
+        with n^2 V: 0.03 s for 200 names, 0.4 s for 200 lines of 50 characters.
 
         Args:
             texts: Any texts.
         """
-        alphabet = code_points(self._corpus.vocabulary.characters)
-        near = np.zeros(len(texts), bool)
-        block = np.cumsum([self.num_edits(text) for text in texts], dtype=np.int64) // _EDITS
-        for block_of_texts in np.split(np.arange(len(texts)), np.flatnonzero(np.diff(block)) + 1):
-            some = [texts[i] for i in block_of_texts]
-            lengths = np.array([len(text) for text in some], np.int64)
-            hashes, index = one_edit_hashes(code_points("".join(some)), lengths, alphabet)
-            near[block_of_texts[index[contains(self.distinct["train"], hashes)]]] = True
-        return near.tolist()
+        return [self._is_near(text) for text in texts]
+
+    def _is_near(self, text: str) -> bool:
+        edited = one_edit_away(text, self._corpus.vocabulary.characters)
+        while batch := list(islice(edited, _BATCH)):
+            if contains(self.distinct["train"], hash_texts(batch)).any():
+                return True
+        return False
+
+
+def one_edit_away(text: str, characters: str) -> Iterator[str]:
+    """The texts that differ from `text` by one of `characters` inserted or put in place of another, or by a deletion.
+
+    An empty text is left out, and others may come more than once.
+    """
+    for i in range(len(text) + 1):
+        before, after = text[:i], text[i:]
+        if len(text) > 1 and after:
+            yield before + after[1:]
+        for character in characters:
+            yield before + character + after
+            if after:
+                yield before + character + after[1:]
