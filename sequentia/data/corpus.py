@@ -2,18 +2,18 @@
 
 import unicodedata
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines
-from sequentia.data.source import open_data, text_blocks
+from sequentia.data.source import line_blocks, open_data
 from sequentia.data.tables import Column, cell_blocks
 from sequentia.errors import UserError
-from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, smallest_unsigned
+from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
 _MAX_LENGTHS = (256, 512, 1024)  # candidates of `default_max_length`
-_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # U+3000 is the last whitespace character
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ def read_corpus(
     for path in paths:
         counts = builder.start_file()
         with open_data(path) as file:
-            text = ((block, 0) for block in text_blocks(file, path))
-            for block, joined in text if column is None else cell_blocks(file, path, column):
-                builder.add(unicodedata.normalize("NFC", block) if nfc else block)
+            text = ((lines, 0) for lines in line_blocks(file, path))
+            for lines, joined in text if column is None else cell_blocks(file, path, column):
+                builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
                 counts.joined += joined
         if counts.kept == 0:
             raise UserError(_nothing_kept(path, column, counts, builder.max_length))
@@ -146,9 +146,7 @@ def _nothing_kept(path: str, column: Column | None, counts: _Counts, max_length:
 
 
 class _CorpusBuilder:
-    """Collects lines block by block.
-
-    Characters get provisional ids in order of first appearance, because the vocabulary is complete only at the end.
+    """Collects lines block by block, as code points, because the vocabulary is complete only at the end.
 
     Attributes:
         max_length: Maximum number of characters per line.
@@ -158,72 +156,56 @@ class _CorpusBuilder:
         self.max_length = max_length or _MAX_LENGTHS[0]
         self._choose_max_length = max_length is None
         self._files: list[_Counts] = []
-        self._provisional = np.zeros(CODE_POINTS, np.uint32)  # code point -> provisional id, 0 if not seen yet
-        self._seen: list[NDArray[np.uint32]] = []  # code points in order of first appearance
-        self._num_seen = 0
-        self._ids: list[NDArray[np.unsignedinteger]] = []
+        self._seen = np.zeros(CODE_POINTS, bool)
+        self._codes: list[NDArray[np.unsignedinteger]] = []
         self._lengths: list[NDArray[np.unsignedinteger]] = []
         self._hashes: list[NDArray[np.uint64]] = []
 
     def start_file(self) -> _Counts:
-        """Assign the following blocks to a new file; returns its counts, which `add` updates."""
+        """Assign the following lines to a new file; returns its counts, which `add` updates."""
         self._files.append(_Counts())
         return self._files[-1]
 
-    def add(self, text: str) -> None:
-        r"""Add a block of lines that end in `\n`."""
+    def add(self, lines: list[str]) -> None:
+        """Add a block of lines."""
         counts = self._files[-1]
-        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        first, length, blank = _find_lines(codes)
-        counts.blank += blank
-        if len(length) == 0:
-            return
-        if self._choose_max_length:
-            self.max_length = default_max_length(length)
+        lines = list(map(str.strip, lines))
+        lengths = np.fromiter(map(len, lines), np.int64, len(lines))  # (L,)
+        if self._choose_max_length and lengths.any():
+            self.max_length = default_max_length(lengths[lengths > 0])
             self._choose_max_length = False
-        counts.longest = max(counts.longest, int(length.max()))
-        fits = length <= self.max_length
-        first, length = first[fits], length[fits]
-        counts.kept += len(length)
-        counts.long += len(fits) - len(length)
-        if len(length) == 0:
+        counts.longest = max(counts.longest, int(lengths.max(initial=0)))
+        fits = (lengths > 0) & (lengths <= self.max_length)
+        if not fits.all():
+            counts.blank += int((lengths == 0).sum())
+            counts.long += int((lengths > self.max_length).sum())
+            lines, lengths = list(compress(lines, fits)), lengths[fits]
+        if not lines:
             return
-        starts = np.cumsum(length) - length
-        codes = codes[np.arange(length.sum()) + np.repeat(first - starts, length)]
-        self._add_characters(codes)
-        ids = np.full(len(codes) + len(length), BOUNDARY, smallest_unsigned(self._num_seen))
-        # The i-th character of the block moves right by one for each boundary up to and including its own line's.
-        ids[np.arange(len(codes)) + np.repeat(np.arange(1, len(length) + 1), length)] = self._provisional[codes]
-        self._ids.append(ids)
-        self._lengths.append(length.astype(smallest_unsigned(self.max_length)))
-        self._hashes.append(hash_lines(codes, length))
-
-    def _add_characters(self, codes: NDArray[np.uint32]) -> None:
-        present = np.zeros(CODE_POINTS, bool)
-        present[codes] = True
-        new = np.flatnonzero(present & (self._provisional == 0)).astype(np.uint32)
-        self._provisional[new] = np.arange(self._num_seen + 1, self._num_seen + 1 + len(new), dtype=np.uint32)
-        self._seen.append(new)
-        self._num_seen += len(new)
+        counts.kept += len(lines)
+        codes = code_points("".join(lines))
+        self._seen[codes] = True
+        self._hashes.append(hash_lines(codes, lengths))
+        self._codes.append(codes.astype(smallest_unsigned(int(codes.max()))))
+        self._lengths.append(lengths.astype(smallest_unsigned(self.max_length)))
 
     def build(self) -> Corpus:
         """The corpus of all lines added."""
-        codes = np.concatenate(self._seen)
-        order = np.argsort(codes)
-        # Provisional id -> id in the vocabulary; the boundary keeps its id.
-        final = np.zeros(len(codes) + 1, smallest_unsigned(len(codes)))
-        final[order + 1] = np.arange(1, len(codes) + 1)
-        ids = np.zeros_like(final, shape=sum(map(len, self._ids)) + 1)
-        offset = 0
-        for block in self._ids:
-            ids[offset : offset + len(block)] = final[block]
-            offset += len(block)
+        characters = np.flatnonzero(self._seen)
+        id_of = np.zeros(CODE_POINTS, smallest_unsigned(len(characters)))
+        id_of[characters] = np.arange(1, len(characters) + 1)
+        ids = np.full(sum(map(len, self._codes)) + sum(map(len, self._lengths)) + 1, BOUNDARY, id_of.dtype)
+        end = 0
+        for codes, lengths in zip(self._codes, self._lengths, strict=True):
+            starts = np.cumsum(lengths, dtype=np.int64) - lengths
+            start, end = end, end + len(codes) + len(lengths)
+            ids[start:end] = np.insert(id_of[codes], starts, BOUNDARY)
         dtype = smallest_unsigned(len(ids))
         offsets = np.concatenate([np.zeros(1, dtype), *self._lengths]).astype(dtype, copy=False)
         offsets[1:] += 1  # each line takes its characters and one boundary
         np.cumsum(offsets, out=offsets)
         return Corpus(
-            vocabulary=Vocabulary(codes[order].astype("<u4").tobytes().decode("utf-32-le")),
+            vocabulary=Vocabulary("".join(map(chr, characters))),
             ids=ids,
             offsets=offsets,
             hashes=np.concatenate(self._hashes),
@@ -233,25 +215,3 @@ class _CorpusBuilder:
             num_joined=sum(counts.joined for counts in self._files),
             max_length=self.max_length,
         )
-
-
-def _find_lines(codes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    r"""Find the lines of a block of lines that end in `\n`, without the whitespace around them.
-
-    Args:
-        codes: Code points of the block, shape `(N,)`.
-
-    Returns:
-        Index in `codes` of the first character of each line that is not blank, shape `(L,)`; its number of characters,
-        shape `(L,)`; and the number of blank lines.
-    """
-    ends = np.flatnonzero(codes == ord("\n"))
-    begins = np.concatenate([[0], ends[:-1] + 1])
-    is_text = ~_SPACE[np.minimum(codes, len(_SPACE) - 1)]
-    text = np.flatnonzero(is_text)
-    # Number of non-space characters before each index, which turns an index into `codes` into one into `text`.
-    before = np.concatenate([[0], np.cumsum(is_text)])
-    begins, ends = before[begins], before[ends]
-    has_text = begins < ends
-    first, last = text[begins[has_text]], text[ends[has_text] - 1]
-    return first, last - first + 1, len(has_text) - len(first)

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from itertools import chain
 from typing import IO, Any
 from zipfile import ZipFile
 
@@ -107,10 +108,10 @@ def reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
-    r"""Read an open UTF-8 file in blocks of whole lines, each of which ends in `\n`.
+def line_blocks(file: IO[bytes], name: str) -> Iterator[list[str]]:
+    r"""Read the lines of an open UTF-8 file, without their ends, in blocks that bound the memory.
 
-    In the file, lines end in `\n`, `\r\n` or `\r`, and the last line may have no end. A byte order mark is dropped.
+    Lines end in `\n`, `\r\n` or `\r`, and the last line may have no end. A byte order mark is dropped.
 
     Args:
         file: The open file.
@@ -122,41 +123,41 @@ def text_blocks(file: IO[bytes], name: str) -> Iterator[str]:
     # An invalid byte becomes a lone surrogate, so that `_check_text` knows in which line it is.
     utf8 = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
     decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
-    rest, line = "", 1
+    rest, number = "", 1
     while True:
         try:
             data = file.read(_BLOCK)
         except Exception as error:  # a damaged archive, a broken connection
             raise UserError(f"cannot read {name}: {reason(error)}") from error
         text = rest + decoder.decode(data, final=not data)
-        if not data and text:
-            text = text.removesuffix("\n") + "\n"
-        end = text.rfind("\n") + 1
-        block, rest = text[:end], text[end:]
-        if block:
-            _check_text(block, name, line)
-            yield block
-            line += block.count("\n")
         if not data:
+            _check_text(text, name, number)
+            if text:
+                yield text.removesuffix("\n").split("\n")
             return
+        text, end, rest = text.rpartition("\n")
+        if end:
+            _check_text(text, name, number)
+            lines = text.split("\n")
+            yield lines
+            number += len(lines)
 
 
-def _check_text(block: str, name: str, line: int) -> None:
-    """Refuse invalid bytes and NUL characters; `line` is the number of the block's first line."""
+def _check_text(text: str, name: str, line: int) -> None:
+    """Refuse invalid bytes and NUL characters; `line` is the number of the first line of `text`."""
     try:
-        block.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError as error:
-        hint = " (it looks like gzip: name it .gz)" if line == 1 and block.startswith("\x1f\udc8b") else ""
-        line += block.count("\n", 0, error.start)
+        hint = " (it looks like gzip: name it .gz)" if line == 1 and text.startswith("\x1f\udc8b") else ""
+        line += text.count("\n", 0, error.start)
         raise UserError(f"{name} is not UTF-8 text: line {line:,} has an invalid byte{hint}") from error
-    if "\0" in block:
-        line += block.count("\n", 0, block.index("\0"))
+    if "\0" in text:
+        line += text.count("\n", 0, text.index("\0"))
         raise UserError(
             f"{name} is not a text file: line {line:,} has a NUL (binary data, or UTF-16: save it as UTF-8)"
         )
 
 
 def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
-    r"""The lines of an open text file, each with its `\n`; see `text_blocks`."""
-    for block in text_blocks(file, name):
-        yield from io.StringIO(block)
+    """The lines of an open text file; see `line_blocks`."""
+    return chain.from_iterable(line_blocks(file, name))

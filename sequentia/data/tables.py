@@ -1,4 +1,4 @@
-"""Tables (CSV, TSV, JSON, JSON lines and Parquet) -> the cells of one column, as text with one cell per line."""
+"""Tables (CSV, TSV, JSON, JSON lines and Parquet) -> the cells of one column."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from fsspec.utils import infer_compression
 
-from sequentia.data.source import read_lines, reason, text_blocks
+from sequentia.data.source import read_lines, reason
 from sequentia.errors import UserError
 from sequentia.text import shorten
 
@@ -19,7 +19,6 @@ FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 _BLOCK = 1 << 20  # characters of the cells that are held at a time
 _MAX_CELL = 1 << 22  # characters; a cell that is longer is almost certainly an unclosed quote
 _LINE_BREAK = re.compile("\r\n|\r|\n")
-_NOT_TEXT = re.compile("[\0\ud800-\udfff]")  # JSON can escape them, a UTF-8 text file cannot have them
 # A number becomes its text in the file, and NaN, which many programs write for a missing one, null.
 _decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None)
 
@@ -56,11 +55,11 @@ def check_column(column: str | int | None) -> Column | None:
     return column
 
 
-def cell_blocks(file: IO[bytes], name: str, column: Column) -> Iterator[tuple[str, int]]:
-    r"""Read one column of a table in blocks of lines, with one cell per line.
+def cell_blocks(file: IO[bytes], name: str, column: Column) -> Iterator[tuple[list[str], int]]:
+    """Read the cells of one column of a table, in blocks that bound the memory.
 
-    Whitespace around a cell is removed, and a line break in it becomes a space. A cell that is missing or null is a
-    blank line. A blank line of a table is a row whose cells are blank.
+    Whitespace around a cell is removed, and a line break in it becomes a space. A cell that is missing or null is
+    empty. A blank line of a table is a row whose cells are empty.
 
     Args:
         file: The open file, decompressed.
@@ -68,24 +67,22 @@ def cell_blocks(file: IO[bytes], name: str, column: Column) -> Iterator[tuple[st
         column: The column.
 
     Yields:
-        Lines that end in `\n`, and the number of these that had a line break.
+        Cells, and the number of these that had a line break.
 
     Raises:
         UserError: The file is not a valid table, or does not have the column.
     """
-    lines: list[str] = []
+    block: list[str] = []
     size = joined = 0
     for cell in _cells(file, name, column):
         text = cell.strip()
-        line = _LINE_BREAK.sub(" ", text)
-        joined += line != text
-        lines.append(line)
-        size += len(line) + 1
+        block.append(_LINE_BREAK.sub(" ", text))
+        joined += block[-1] != text
+        size += len(text) + 1
         if size >= _BLOCK:
-            yield "\n".join(lines) + "\n", joined
-            lines, size, joined = [], 0, 0
-    if lines:
-        yield "\n".join(lines) + "\n", joined
+            yield block, joined
+            block, size, joined = [], 0, 0
+    yield block, joined
 
 
 def _cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
@@ -125,7 +122,7 @@ def _csv_cells(file: IO[bytes], name: str, column: Column, delimiter: str) -> It
 
 def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line; a blank line is an empty row."""
-    reader = csv.reader(read_lines(file, name), delimiter=delimiter, strict=True)
+    reader = csv.reader((f"{line}\n" for line in read_lines(file, name)), delimiter=delimiter, strict=True)
     limit = csv.field_size_limit(_MAX_CELL)  # global, so it is restored
     line = 1
     try:
@@ -157,7 +154,7 @@ def _index(names: list[str], name: str, column: Column) -> int:
 
 def _json_array(file: IO[bytes], name: str) -> Iterator[Any]:
     """The elements of a file that is one JSON array."""
-    rows = _decoded("".join(text_blocks(file, name)), name)
+    rows = _decoded("\n".join(read_lines(file, name)), name)
     if not isinstance(rows, list):
         raise UserError(f"{name} is not a JSON array: give one array, or name a file with one object per line .jsonl")
     yield from rows
@@ -166,7 +163,7 @@ def _json_array(file: IO[bytes], name: str) -> Iterator[Any]:
 def _json_lines(file: IO[bytes], name: str) -> Iterator[Any]:
     """The values of a file with one JSON value per line; None for a blank line."""
     for number, line in enumerate(read_lines(file, name), start=1):
-        yield None if line.isspace() else _decoded(line, f"line {number:,} of {name}")
+        yield None if not line.strip() else _decoded(line, f"line {number:,} of {name}")
 
 
 def _decoded(text: str, name: str) -> Any:
@@ -229,10 +226,7 @@ def _text(cell: Any, where: str, column: Column) -> str:
             f"{where} has {_kind(cell)} in column {shorten(str(column), 40)!r}: an example is a string or a number; "
             "choose another column"
         )
-    text = str(cell)
-    if _NOT_TEXT.search(text):
-        raise UserError(f"{where} has a NUL or half a surrogate pair in column {shorten(str(column), 40)!r}: remove it")
-    return text
+    return str(cell)
 
 
 def _kind(value: Any) -> str:

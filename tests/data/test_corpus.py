@@ -105,15 +105,6 @@ def test_many_files_are_read_as_by_plain_python(content: bytes, max_length: int,
     check(content, max_length, block)
 
 
-def test_exactly_the_whitespace_of_python_is_stripped(write: Callable[..., str]) -> None:
-    every = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000 and chr(code) not in "\r\n"]
-    corpus = read_corpus([write("".join(f"{c}x{c}\n" for c in every).encode())])
-    expected = [f"{c}x{c}".strip() for c in every]
-    # Decoding a million lines separately would take half a minute.
-    assert corpus.vocabulary.decode(corpus.ids[corpus.ids != 0]) == "".join(expected)
-    assert corpus.num_targets(np.arange(len(corpus))).tolist() == [len(line) + 1 for line in expected]
-
-
 def test_a_line_of_a_million_characters_is_dropped_by_default_and_kept_on_request(write: Callable[..., str]) -> None:
     path = write(["emma", "é" * 1_000_000, "ava"])
     assert lines(read_corpus([path])) == ["emma", "ava"]
