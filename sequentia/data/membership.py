@@ -47,10 +47,6 @@ class Membership:
             found[np.array(nonempty, int)[contains(self.distinct[name], hashes)]] = name
         return found.tolist()
 
-    def num_edits(self, text: str) -> int:
-        """Number of edited texts that `near_training` looks up for a text, about twice its length times V."""
-        return len(text) + (2 * len(text) + 1) * (len(self._corpus.vocabulary) - 1)
-
     def near_training(self, texts: list[str]) -> list[bool]:
         """Whether a training line is within one edit of each text: equal, or one character deleted, replaced or added.
 
