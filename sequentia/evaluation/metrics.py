@@ -54,14 +54,16 @@ METRICS = {
     "samples_in_train": _of_samples("fraction in the training data", lambda s: s.in_split("train")),
     "samples_in_val": _of_samples("fraction in the validation data", lambda s: s.in_split("val")),
     "samples_in_test": _of_samples("fraction in the test data", lambda s: s.in_split("test")),
-    "samples_near_copies": _of_samples("fraction of the novel one edit from a training line", lambda s: s.near_copies),
+    "samples_near_copies": _of_samples(
+        "fraction of the novel samples one edit from a training line", lambda s: s.near_copies
+    ),
     "samples_length_distance": _of_samples(
         "Wasserstein distance of lengths from the held-out lines", lambda s: s.length_distance
     ),
     "samples_bigram_divergence": _of_samples(
         "Jensen-Shannon divergence of character pairs, in bits", lambda s: s.bigram_divergence
     ),
-    "samples_valid": Metric("fraction that is valid", _valid),
+    "samples_valid": Metric("fraction of valid samples", _valid),
     "samples_drawn": Metric("number of samples", lambda m: m.num_samples or None, digits=0),
     "lines": Metric("number of held-out lines", lambda m: int(m.lines.compute()), digits=0),
 }

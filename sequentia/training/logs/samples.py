@@ -11,6 +11,9 @@ from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import Evaluation
 from sequentia.evaluation.metrics import metrics
 
+_MEASURED, _SHOWN = 200, 20  # samples
+_ACCURACY_CHARACTERS = 4_096  # standard error below 0.008
+
 log = logging.getLogger("sequentia")
 
 
@@ -29,20 +32,14 @@ class LogBaselines(Callback):
 class Samples(Evaluation):
     """Logs the metrics that are measured at each validation of a run, and writes a table of some samples.
 
-    The accuracy is measured on about 4,096 characters: a standard error below 0.008.
-
-    Args:
-        num_samples: Number of lines that are measured.
-        num_shown: Number of lines in the table, each marked as new or as a line of a split.
-        seed: Seed of the draw: the same at each validation, so that only the model's progress changes the lines.
+    The seed of the samples is the same at each validation, so that only the model's progress changes them.
 
     Attributes:
         texts: The lines of the last validation.
     """
 
-    def __init__(self, num_samples: int = 200, num_shown: int = 20, seed: int = 0) -> None:
-        super().__init__(num_samples=num_samples, seed=seed, accuracy_characters=4_096)
-        self.num_shown = num_shown
+    def __init__(self) -> None:
+        super().__init__(num_samples=_MEASURED, accuracy_characters=_ACCURACY_CHARACTERS)
         self.texts: list[str] = []
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -56,7 +53,7 @@ class Samples(Evaluation):
         if samples is not None:
             self.texts = samples.texts
             if trainer.is_global_zero:
-                rows = list(zip(samples.texts, samples.splits, strict=True))[: self.num_shown]
+                rows = list(zip(samples.texts, samples.splits, strict=True))[:_SHOWN]
                 for logger in trainer.loggers:
                     _write_table(logger, rows, trainer.global_step - 1)
 
