@@ -57,7 +57,7 @@ Curves = dict[str, list[tuple[int, float]]]
 RATE = "vitals/lr_embeddings"
 """The learning rate of a group that every model with gradients has."""
 
-SPEEDS = {"vitals/lines_per_second", "vitals/chars_per_second", "vitals/seconds"}
+SPEEDS = {"vitals/chars_per_second", "vitals/seconds"}
 """Curves that no two runs have in common."""
 
 

@@ -9,19 +9,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from tqdm import tqdm
 
-from sequentia.runs.directory import BEST, LAST, ROOT
+from sequentia.runs.directory import BEST, LAST, METRICS, ROOT
 from sequentia.text import printable
 from sequentia.training.logs.curves import Curves
-from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.length import planned_steps, steps_per_epoch
 from sequentia.training.loop.resume import obstacle
@@ -99,7 +97,8 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time
     path = shlex.quote(str(run)) + trust
     if (run / BEST).is_file() or (run / LAST).is_file():
         lines.append(f"  sample   sequentia sample --ckpt_path {path}")
-    lines += [f"  curves   {curves}" for curves in islice(_curves(trainer), 1)]
+    if (curves := _curves(run, trainer)) is not None:
+        lines.append(f"  curves   {curves}")
     extension = _extension(trainer, max_time)
     if extension is not None and (run / LAST).is_file() and not saver.save_weights_only:
         lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")
@@ -108,16 +107,15 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time
 
 def _result(trainer: Trainer, saver: BestCheckpoint) -> str:
     """The best validation NLL; without one, the last validation NLL or the last training NLL."""
-    monitor, best, last = saver.monitor, saver.best_model_score, trainer.callback_metrics.get("val/loss")
-    if best is not None and monitor != "val/loss":
-        return f", best {monitor} {best:.4f}"
-    if best is not None:
-        return f", best validation NLL {best:.4f} nats per character"
-    if last is not None:
-        return f", validation NLL {last:.4f} nats per character"
+    best, last = saver.best_model_score, trainer.callback_metrics.get("val/loss")
     (curves,) = (callback for callback in trainer.callbacks if isinstance(callback, Curves))
-    value = curves.mean(trainer)
-    return "" if value is None else f", training NLL {value:.4f} nats per character"
+    name, value = "training NLL", curves.mean(trainer)
+    if best is not None:
+        name, value = "best validation NLL" if saver.monitor == "val/loss" else f"best {saver.monitor}", float(best)
+    elif last is not None:
+        name, value = "validation NLL", float(last)
+    unit = " nats per character" if name.endswith("NLL") else ""
+    return "" if value is None else f", {name} {value:.4f}{unit}"
 
 
 def _expired(trainer: Trainer) -> Timer | None:
@@ -159,13 +157,10 @@ def _extension(trainer: Trainer, max_time: bool) -> str | None:
     return options
 
 
-def _curves(trainer: Trainer) -> Iterator[str]:
-    """How to see the curves of the run: for each logger that has written files."""
+def _curves(run: Path, trainer: Trainer) -> str | None:
+    """How to see the curves of the run; None if it has logged none."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger) and any(Path(logger.log_dir).glob("events.out.tfevents.*")):
             root = Path(logger.root_dir)  # of all runs of this configuration
-            yield f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
-        elif isinstance(logger, CSVLogger) and (metrics := Path(logger.log_dir, "metrics.csv")).is_file():
-            yield str(metrics)
-        elif isinstance(logger, MetricsFile) and logger.path.is_file():
-            yield str(logger.path)
+            return f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
+    return str(run / METRICS) if (run / METRICS).is_file() else None

@@ -22,8 +22,8 @@ _SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of e
 class RunProgress(ProgressBar):
     """Completed steps, remaining time, and the latest training and validation loss; a few samples at each validation.
 
-    If stderr is not a terminal, one line is printed per validation instead. If no line is held out, the training loss
-    is printed as often as a validation would be.
+    If stderr is not a terminal, there are lines without a bar. If no line is held out, the training loss is printed as
+    often as a validation would be.
 
     Args:
         curves: Has the training loss.
@@ -41,10 +41,6 @@ class RunProgress(ProgressBar):
         """Print nothing; Lightning calls this in all processes but the first."""
         self._enabled = False
 
-    def enable(self) -> None:
-        """Print again."""
-        self._enabled = True
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
         total = planned_steps(trainer)
@@ -61,51 +57,47 @@ class RunProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Advance the bar, a few times per second."""
-        if self._bar is not None:
-            if time.monotonic() - self._updated >= _REFRESH:
-                self._update(self._bar, trainer)
-        elif self._enabled and not self._validates:
+        if time.monotonic() - self._updated >= _REFRESH:
+            self._update(trainer)
+        if self._bar is None and not self._validates:
             step = trainer.global_step
             if step >= self._printed + validation_interval(planned_steps(trainer)):
                 self._printed = step
                 self._print(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the new validation loss."""
-        if not self._enabled or trainer.state.fn != "fit" or trainer.sanity_checking:
-            return
-        if self._bar is None:
-            self._print(trainer)
-        else:
-            if self._samples.texts:
-                tqdm.write(self._line(trainer), file=sys.stderr)
-            self._update(self._bar, trainer)
+        """Show the new validation loss, and samples."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            if self._bar is None or self._samples.texts:
+                self._print(trainer)
+            self._update(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar."""
-        if self._bar is not None:
-            self._update(self._bar, trainer)
-            self._close()
+        self._update(trainer)
+        self._close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close the bar, so that the error message starts on a new line."""
         self._close()
 
     def _print(self, trainer: Trainer) -> None:
-        with suppress(OSError):  # what reads stderr has ended with the terminal; the run is still to be saved
-            print(self._line(trainer), file=sys.stderr, flush=True)
+        if self._enabled:
+            with suppress(OSError):  # the terminal was closed; the run is still to be saved
+                tqdm.write(self._line(trainer), file=sys.stderr)
 
     def _line(self, trainer: Trainer) -> str:
         texts = [shorten(printable(text), _SHOWN_CHARACTERS) or "(empty)" for text in self._samples.texts[:_SHOWN]]
         samples = ["samples " + ", ".join(texts)] if texts else []
         return "  ".join([f"step {trainer.global_step}", *self._losses(trainer), *samples])
 
-    def _update(self, bar: tqdm, trainer: Trainer) -> None:
-        self._updated = time.monotonic()
-        bar.total = planned_steps(trainer)  # a time limit changes it
-        # The right end is the first to be cut in a narrow terminal, so the more important loss is on the left.
-        bar.set_postfix_str("  ".join(reversed(self._losses(trainer))), refresh=False)
-        bar.update(trainer.global_step - bar.n)
+    def _update(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._updated = time.monotonic()
+            self._bar.total = planned_steps(trainer)  # a time limit changes it
+            # The right end is the first to be cut in a narrow terminal, so the more important loss is on the left.
+            self._bar.set_postfix_str("  ".join(reversed(self._losses(trainer))), refresh=False)
+            self._bar.update(trainer.global_step - self._bar.n)
 
     def _close(self) -> None:
         if self._bar is not None:

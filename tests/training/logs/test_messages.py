@@ -114,20 +114,16 @@ def test_an_incomplete_count_can_be_resumed(fit: Fit) -> None:
 @pytest.mark.parametrize(
     ("logger", "curves"),
     [
-        ("--trainer.logger=False", [f"  curves   {RUN}/metrics.csv"]),
-        (
-            "--trainer.logger=CSVLogger --trainer.logger.save_dir=logs",
-            ["  curves   logs/lightning_logs/version_0/metrics.csv"],
-        ),
+        ("--trainer.logger=False", f"{RUN}/metrics.csv"),
         (
             "--trainer.logger=TensorBoardLogger --trainer.logger.save_dir=logs --trainer.logger.name=mine",
-            ["  curves   tensorboard --logdir logs/mine"],
+            "tensorboard --logdir logs/mine",
         ),
     ],
 )
-def test_curves_are_offered_only_where_they_are(fit: Fit, logger: str, curves: list[str]) -> None:
+def test_curves_are_offered_only_where_they_are(fit: Fit, logger: str, curves: str) -> None:
     lines = fit("bigram", f"--trainer.max_steps=5 {logger}")
-    assert lines[-2 - len(curves) :] == [SAMPLE, *curves, f"{RESUME} --trainer.max_steps 10"]
+    assert lines[-3:] == [SAMPLE, f"  curves   {curves}", f"{RESUME} --trainer.max_steps 10"]
 
 
 def test_a_given_root_is_the_directory_of_its_curves(fit: Fit) -> None:
