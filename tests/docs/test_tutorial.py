@@ -1,4 +1,4 @@
-"""The tutorial's pages run, and on names.txt they show the numbers that the tutorial gives for it."""
+"""On names.txt, the tutorial's pages show the numbers that it gives. The build of the site runs all of them."""
 
 import math
 import re
@@ -18,13 +18,6 @@ SEED = 2147483647
 NUMBERS = re.findall(r"(?m)^\| \[\d\]\((\S+\.md)\) \| (.+?) \| `(.+?)` \|$", (TUTORIAL / "names-txt.md").read_text())
 """Rows of the table of numbers: page, what, and the text that the page prints."""
 
-SHORT = sorted({page for page, _, _ in NUMBERS} - {"07-gradient-descent.md"})
-LONG = [
-    pytest.param(page.name, marks=pytest.mark.slow)  # networks are trained
-    for page in sorted(TUTORIAL.glob("[0-9]*.md"))
-    if page.name not in SHORT
-]
-
 
 @pytest.fixture(autouse=True)
 def _no_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
@@ -35,14 +28,7 @@ def _no_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     plt.close("all")
 
 
-@pytest.mark.parametrize("page", [*SHORT, *LONG])
-def test_the_page_runs_on_the_packaged_names(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SEQUENTIA_TUTORIAL_DATA", raising=False)
-    _, output = run_page(TUTORIAL / page)
-    assert output
-
-
-@pytest.mark.parametrize("page", [*SHORT, *(p for p in LONG if p.values == ("07-gradient-descent.md",))])
+@pytest.mark.parametrize("page", sorted({page for page, _, _ in NUMBERS}))
 def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQUENTIA_TUTORIAL_DATA", names_txt)
     _, output = run_page(TUTORIAL / page)

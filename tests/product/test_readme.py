@@ -61,7 +61,7 @@ def test_the_table_of_commands_is_complete() -> None:
 def test_the_two_commands_of_the_quick_start_are_unchanged() -> None:
     assert COMMAND_LINES[0] == "pip install . && sequentia fit --config configs/transformer.yaml"
     assert "    pip install '.[dev]' && pytest\n" in README
-    assert "pip install --quiet --disable-pip-version-check '.[dev]'\n" in (ROOT / ".ci" / "run").read_text()
+    assert re.search(r"install .*'\.\[dev\b(?s:.*)\npytest\n", (ROOT / ".ci" / "run").read_text())
 
 
 @pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith(("sequentia", "pip"))])
