@@ -9,6 +9,9 @@ from sequentia.data.corpus import Corpus
 from sequentia.data.hashing import uniform
 from sequentia.vocabulary import smallest_unsigned
 
+SPLIT_OPTIONS = ("val_path", "test_path", "seed", "val_fraction", "test_fraction", "deduplicate")
+"""Options of the data that decide which of its lines are held out."""
+
 Lines = NDArray[np.integer]
 """Indices of lines of a corpus, ascending, shape `(L,)`."""
 

@@ -32,8 +32,7 @@ from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckp
 from sequentia.training.loop.finetuning import initialize, slower_hidden
 from sequentia.training.loop.length import LogLength, set_length
 from sequentia.training.loop.processes import slurm_without_requeue
-from sequentia.training.loop.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, obstacle
-from sequentia.training.loop.state import check_training_state
+from sequentia.training.loop.resume import LEAK, ExactResume, check_fits, check_unfinished, has_changed, not_restored
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.options import as_list
 
@@ -62,8 +61,6 @@ class FitCLI(TrainingCLI):
     def before_instantiate_classes(self) -> None:
         """Load the model to start from, and lock the run, before anything slow is done."""
         super().before_instantiate_classes()
-        if self.checkpoint is not None and self.loaded is not None:
-            check_training_state(self.loaded, self.checkpoint)
         # Otherwise the option only records what the run was initialized from.
         if self.options.init_from is not None and self.checkpoint is None:
             path = find_checkpoint(self.options.init_from)
@@ -163,7 +160,7 @@ class FitCLI(TrainingCLI):
         Raises:
             UserError: The run cannot be resumed.
         """
-        reason = obstacle(self.trainer)
+        reason = not_restored(self.trainer)
         if reason is not None and self.checkpoint is not None:
             raise UserError(
                 f"cannot resume {self.checkpoint}: {reason}; start a new run from its weights with --init_from"

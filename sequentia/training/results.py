@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sequentia.data import CharDataModule
+from sequentia.data.split import SPLIT_OPTIONS
 from sequentia.errors import UserError
 from sequentia.evaluation.metrics import METRICS
 from sequentia.files import replacing
@@ -16,8 +17,6 @@ from sequentia.training.loop.resume import has_changed
 log = logging.getLogger("sequentia")
 
 Format = Literal["table", "json", "csv"]
-
-_SPLIT_OPTIONS = ("val_path", "test_path", "seed", "val_fraction", "test_fraction", "deduplicate")
 
 
 def as_text(values: dict[str, float], form: Format) -> str:
@@ -63,4 +62,4 @@ def is_own_data(data: CharDataModule, checkpoint: dict[str, Any], recorded: dict
     options = (recorded or {}).get("data")
     if not isinstance(options, dict) or type(data).__name__ not in checkpoint or has_changed(data, checkpoint):
         return False
-    return all(name in options and options[name] == getattr(data, name) for name in _SPLIT_OPTIONS)
+    return all(name in options and options[name] == getattr(data, name) for name in SPLIT_OPTIONS)

@@ -22,7 +22,7 @@ from sequentia.text import printable
 from sequentia.training.logs.curves import Curves
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.length import planned_steps, steps_per_epoch
-from sequentia.training.loop.resume import obstacle
+from sequentia.training.loop.resume import not_restored
 
 log = logging.getLogger("sequentia")
 
@@ -139,7 +139,7 @@ def _reason(trainer: Trainer) -> str:
 
 def _extension(trainer: Trainer, max_time: bool) -> str | None:
     """The options with which a resumed run would have something left to do; None if there are none."""
-    if obstacle(trainer) is not None:
+    if not_restored(trainer) is not None:
         return None
     timer = _expired(trainer)
     if timer is not None:

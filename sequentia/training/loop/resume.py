@@ -1,14 +1,15 @@
-"""A resumed run is bit-identical to an uninterrupted one, and is refused if it cannot be.
+"""A resumed run is bit-identical to an uninterrupted one, in every configuration that ships.
 
 A step is made of three things: the weights and the optimizer's state, which Lightning's checkpoint holds; the batch,
 which is a function of epoch and batch number (`sequentia.data.batches`); and random numbers (dropout), which are a
 function of seed and step. So only Lightning's own progress counters have to be right.
 """
 
+import logging
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +17,17 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelPruning, StochasticWeightAveraging
 from torch import Tensor
-from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sequentia.data import CharDataModule
+from sequentia.data.split import SPLIT_OPTIONS
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.parts.saving import KEY, architecture_name
 from sequentia.runs.checkpoint import contradicted
 from sequentia.schedule import WarmupDecay
+
+log = logging.getLogger("sequentia")
 
 
 def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
@@ -40,7 +43,7 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         asked = architecture_name(type(model))
         raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {asked}")
     changed = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-    if not model.accepts(checkpoint["state_dict"]) or set(changed) - model.may_change:
+    if set(changed) - model.may_change:
         raise UserError(
             f"the checkpoint's model has {contradicted(changed, theirs, ours)}: give the run's own config.yaml, or "
             "start a new run"
@@ -75,21 +78,27 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
 
 
 _NOT_RESTORED: dict[type[Callback], str] = {
-    StochasticWeightAveraging: "restores its schedule and average only at the start of an epoch "
-    "(EMAWeightAveraging resumes exactly)",
-    ModelPruning: "does not restore which weights it has pruned",
+    StochasticWeightAveraging: "its average of the weights (EMAWeightAveraging resumes exactly)",
+    ModelPruning: "which weights it has pruned",
 }
-"""Callbacks with which a run cannot be resumed, and what is wrong with them."""
+"""Callbacks without which a resumed run would give another model, and what is lost."""
+
+_NOT_EXACT: dict[type, str] = {
+    GradientAccumulationScheduler: "the number of accumulated batches until the next epoch starts",
+    ReduceLROnPlateau: "a validation of the epoch in which the run stopped",
+}
+"""Callbacks and schedules with which a resumed run is not bit-identical, and what it misses."""
 
 
-def obstacle(trainer: Trainer) -> str | None:
-    """Why a run with this trainer cannot be resumed exactly; None if it can."""
-    reasons = (
-        f"{cls.__name__} {reason}"
-        for cls, reason in _NOT_RESTORED.items()
-        if any(isinstance(callback, cls) for callback in trainer.callbacks)
-    )
-    return next(reasons, None)
+def not_restored(trainer: Trainer) -> str | None:
+    """Why a run with this trainer cannot be resumed; None if it can."""
+    return _missed(_NOT_RESTORED, trainer)
+
+
+def _missed(classes: Mapping[type, str], trainer: Trainer) -> str | None:
+    used = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]
+    found = (f"{cls.__name__} loses {what}" for cls, what in classes.items() if any(isinstance(u, cls) for u in used))
+    return next(found, None)
 
 
 def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
@@ -100,9 +109,6 @@ def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
 
 LEAK = "validation and test lines may have been trained on, which makes their metrics too optimistic"
 
-_SPLIT = {"path", "val_path", "test_path", "column", "seed", "val_fraction", "test_fraction", "deduplicate", "nfc"}
-"""Options of the data that decide which lines are held out."""
-
 
 def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """One text for each option that a run recorded and whose value changed, with its dotted name."""
@@ -111,7 +117,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Itera
         if isinstance(value, dict) and isinstance(before, dict):
             yield from changes(before, value, f"{prefix}{name}.")
         elif value != before:
-            effect = f" ({LEAK})" if prefix == "data." and name in _SPLIT else ""
+            effect = f" ({LEAK})" if prefix == "data." and name in SPLIT_OPTIONS else ""
             yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}{effect}"
 
 
@@ -120,8 +126,7 @@ class ExactResume(Callback):
 
     Lightning's own counters depend on the hook in which a checkpoint is saved, and from some hooks a run resumes by
     skipping a validation or repeating a step. Here they are normalized: so many epochs complete, so many batches of the
-    current epoch complete, nothing half done. The latest metrics, which Lightning does not save, are saved too: a
-    schedule may depend on a validation that was before the checkpoint.
+    current epoch complete, nothing half done.
 
     Args:
         seed: Seed of the run.
@@ -133,26 +138,21 @@ class ExactResume(Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.under_way = False
-        self._resumed = False
         self._options: dict[str, Any] = {}
-        self._previous_options: dict[str, Any] = {}
-        self._metrics: dict[str, float] = {}
-        self._loaded: dict[str, Any] | None = None
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the checkpoint until the optimizer exists, with which it is compared."""
-        self._loaded = checkpoint
+        self._previous_options: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the options of optimizer and schedule before Lightning overwrites them with the checkpoint's.
 
         Raises:
-            UserError: The checkpoint's optimizer or schedule is of another class, or its state does not fit.
+            UserError: The checkpoint's optimizer or schedule is of another class.
         """
+        if (reason := _missed(_NOT_EXACT, trainer)) is not None:
+            log.warning(f"a resumed run is not bit-identical to an uninterrupted one: {reason}")
         self._options = _options(trainer)
         if trainer.ckpt_path is None:
             return
-        if self._loaded is None or not isinstance(self._loaded.get("loops"), dict):
+        if self._previous_options is None:
             raise UserError(f"{trainer.ckpt_path} has no training state: give a run's last.ckpt, or start a new run")
         for what in ("optimizer", "lr_scheduler"):
             now, before = (options[what]["class_path"] for options in (self._options, self._previous_options))
@@ -161,21 +161,12 @@ class ExactResume(Callback):
                     f"the checkpoint's {what} is {before}, but the options ask for {now}, which cannot use its state; "
                     f"give --{what} {before}, or start a new run"
                 )
-        for optimizer, state in zip(trainer.optimizers, self._loaded["optimizer_states"], strict=True):
-            if not _fits(cast(LanguageModel, pl_module), optimizer, state):
-                raise UserError(
-                    f"{trainer.ckpt_path}: its optimizer state does not fit the model; give another checkpoint, or "
-                    "start a new run"
-                )
-        self._loaded = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Apply the options that differ from the checkpoint's, which Lightning has just restored."""
-        self._resumed = trainer.ckpt_path is not None
-        if not self._resumed:
+        if trainer.ckpt_path is None or self._previous_options is None:
             return
-        metrics = {name: torch.tensor(value, dtype=torch.float64) for name, value in self._metrics.items()}
-        trainer.callback_metrics.update(metrics)
+        _check_fused(trainer)
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
         for scheduler, now, before in zip(
             schedulers,
@@ -199,26 +190,18 @@ class ExactResume(Callback):
             group.update(changed)
 
     def state_dict(self) -> dict[str, Any]:
-        """The options of optimizer and schedule; `on_save_checkpoint` adds the latest metrics."""
+        """The options of optimizer and schedule."""
         return {"options": self._options}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the options that the run has had so far, and its latest metrics."""
+        """Take the options that the run has had so far."""
         self._previous_options = state_dict["options"]
-        self._metrics = {name: float(value) for name, value in state_dict.get("metrics", {}).items()}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the step."""
         loop = trainer.fit_loop.epoch_loop
-        if self._resumed:
-            # Lightning counts the steps for its loggers separately, and adds one when it resumes after a validation.
-            loop._batches_that_stepped = trainer.global_step
-            # Until the end of the epoch, Lightning would take it for one in which ReduceLROnPlateau must not step.
-            trainer.fit_loop.on_iteration_done()
-            for callback in trainer.callbacks:
-                if isinstance(callback, GradientAccumulationScheduler):  # it acts only at the start of an epoch
-                    trainer.accumulate_grad_batches = callback.get_accumulate_grad_batches(trainer.current_epoch)
-            self._resumed = False
+        # Lightning counts the steps for its loggers separately, and adds one when it resumes after a validation.
+        loop._batches_that_stepped = trainer.global_step
         key = [self.seed, loop.batch_progress.total.ready, trainer.global_rank]
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
         # torch.manual_seed also seeds devices that do not exist, formatting a traceback for each: 1.5 ms per step.
@@ -231,9 +214,7 @@ class ExactResume(Callback):
         self.under_way = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Normalize Lightning's progress, and add the latest metrics."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint["callbacks"][self.state_key]["metrics"] = metrics
+        """Normalize Lightning's progress."""
         fit = checkpoint["loops"]["fit_loop"]
         batches, epochs = fit["epoch_loop.batch_progress"], fit["epoch_progress"]
         done, total = batches["current"]["processed"], batches["total"]["processed"]
@@ -282,45 +263,18 @@ def _options(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _fits(model: LanguageModel, optimizer: Optimizer, state: dict[str, Any]) -> bool:
-    """Whether each tensor of an optimizer's saved state has the shape that the optimizer itself would give it.
+def _check_fused(trainer: Trainer) -> None:
+    """Refuse a state that a fused kernel would read and write out of bounds: it does not check shapes.
 
-    PyTorch does not check, and fused kernels would read and write out of bounds.
+    Raises:
+        UserError: The optimizer's state has other shapes than its parameters.
     """
-    if isinstance(optimizer, LBFGS):
-        return _fits_lbfgs(optimizer, state)
-    groups = [{**group, "params": list(map(_stand_in, group["params"]))} for group in model.parameter_groups()]
-    trial = model.optimizer(groups)
-    trial.step(lambda: 0.0)
-    copies = [parameter for group in trial.param_groups for parameter in group["params"]]
-    numbers = [number for group in state["param_groups"] for number in group["params"]]
-    for number, parameter in zip(numbers, copies, strict=True):
-        for name, tensor in state["state"].get(number, {}).items():
-            if not isinstance(tensor, Tensor):
-                continue
-            own = trial.state[parameter].get(name)
-            if not isinstance(own, Tensor) or tensor.shape != own.shape or tensor.isnan().any():
-                return False
-            if tensor.is_floating_point() != own.is_floating_point():
-                return False
-            if tensor.stride() not in (own.stride(), tensor.contiguous().stride()):
-                return False
-    return True
-
-
-def _stand_in(parameter: Tensor) -> torch.nn.Parameter:
-    """A parameter like another one, with a gradient of 0."""
-    copy = torch.nn.Parameter(torch.zeros_like(parameter))
-    copy.grad = torch.zeros_like(copy)
-    return copy
-
-
-def _fits_lbfgs(optimizer: LBFGS, state: dict[str, Any]) -> bool:
-    """The same for LBFGS, a copy of which cannot take a step: its vectors have an entry per weight of the model."""
-    size = sum(parameter.numel() for parameter in optimizer.param_groups[0]["params"])
-    values = [value for own in state["state"].values() for value in own.values()]
-    tensors = [v for value in values for v in (value if isinstance(value, list) else [value]) if isinstance(v, Tensor)]
-    return all(tensor.shape in ((), (size,)) and not tensor.isnan().any() for tensor in tensors)
+    for optimizer in trainer.optimizers:
+        for parameter in (p for group in optimizer.param_groups if group.get("fused") for p in group["params"]):
+            for name, value in optimizer.state.get(parameter, {}).items():
+                shape = torch.Size() if name == "step" else parameter.shape
+                if isinstance(value, Tensor) and (value.shape != shape or not value.is_contiguous()):
+                    raise UserError(f"{trainer.ckpt_path}: the state of its optimizer does not fit the model")
 
 
 def _class_path(instance: object) -> str:

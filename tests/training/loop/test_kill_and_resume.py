@@ -128,7 +128,8 @@ def test_resuming_without_a_run_is_refused(fit: ForkServer, uninterrupted: Unint
     cwd = uninterrupted.workdir("nothing")
     assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 2
     assert (cwd / "log").read_text() == (
-        "sequentia: no run to resume under checkpoints/transformer: omit --ckpt_path to start one\n"
+        "sequentia: no run to resume in checkpoints/transformer: start a new one, or give a run directory or a "
+        "checkpoint file\n"
     )
     assert not (cwd / "checkpoints").exists()
 
