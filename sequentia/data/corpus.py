@@ -86,11 +86,7 @@ def default_max_length(lengths: NDArray[np.int64]) -> int:
 
 
 def read_corpus(
-    paths: list[str],
-    *,
-    column: Column | None = None,
-    max_length: int | None = None,
-    nfc: bool = False,
+    paths: list[str], *, column: Column | None = None, max_length: int | None = None, nfc: bool = False
 ) -> Corpus:
     r"""Read text files with one example per line, or tables with one example per row.
 
@@ -109,21 +105,22 @@ def read_corpus(
         UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
     """
     builder = _CorpusBuilder(max_length)
+    files = []
     for path in paths:
-        counts = builder.start_file()
+        files.append(counts := _Counts())
         with open_data(path) as file:
             text = ((lines, 0) for lines in line_blocks(file, path))
             for lines, joined in text if column is None else cell_blocks(file, path, column):
-                builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
+                builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines, counts)
                 counts.joined += joined
         if counts.kept == 0:
             raise UserError(_nothing_kept(path, column, counts, builder.max_length))
-    return builder.build()
+    return builder.build(files)
 
 
 @dataclass
 class _Counts:
-    """Number of lines of a file that were kept, dropped or joined, and the characters of its longest line."""
+    """Number of lines of a file that were kept, dropped and joined, and of characters of its longest line."""
 
     kept: int = 0
     blank: int = 0
@@ -140,9 +137,7 @@ def _nothing_kept(path: str, column: Column | None, counts: _Counts, max_length:
         )
     if column is not None:
         return f"{path} has no text in column {str(column)!r}: choose another column"
-    if counts.blank:
-        return f"{path} has only blank lines: give a file with one example per line"
-    return f"{path} is empty: give a file with one example per line"
+    return f"{path} {'has only blank lines' if counts.blank else 'is empty'}: give a file with one example per line"
 
 
 class _CorpusBuilder:
@@ -155,20 +150,13 @@ class _CorpusBuilder:
     def __init__(self, max_length: int | None) -> None:
         self.max_length = max_length or _MAX_LENGTHS[0]
         self._choose_max_length = max_length is None
-        self._files: list[_Counts] = []
         self._seen = np.zeros(CODE_POINTS, bool)
         self._codes: list[NDArray[np.unsignedinteger]] = []
         self._lengths: list[NDArray[np.unsignedinteger]] = []
         self._hashes: list[NDArray[np.uint64]] = []
 
-    def start_file(self) -> _Counts:
-        """Assign the following lines to a new file; returns its counts, which `add` updates."""
-        self._files.append(_Counts())
-        return self._files[-1]
-
-    def add(self, lines: list[str]) -> None:
-        """Add a block of lines."""
-        counts = self._files[-1]
+    def add(self, lines: list[str], counts: _Counts) -> None:
+        """Add a block of lines, and update the counts of their file."""
         lines = list(map(str.strip, lines))
         lengths = np.fromiter(map(len, lines), np.int64, len(lines))  # (L,)
         if self._choose_max_length and lengths.any():
@@ -189,8 +177,8 @@ class _CorpusBuilder:
         self._codes.append(codes.astype(smallest_unsigned(int(codes.max()))))
         self._lengths.append(lengths.astype(smallest_unsigned(self.max_length)))
 
-    def build(self) -> Corpus:
-        """The corpus of all lines added."""
+    def build(self, files: list[_Counts]) -> Corpus:
+        """The corpus of all lines added, given the counts of each file."""
         characters = np.flatnonzero(self._seen)
         id_of = np.zeros(CODE_POINTS, smallest_unsigned(len(characters)))
         id_of[characters] = np.arange(1, len(characters) + 1)
@@ -209,9 +197,9 @@ class _CorpusBuilder:
             ids=ids,
             offsets=offsets,
             hashes=np.concatenate(self._hashes),
-            lines_per_file=tuple(counts.kept for counts in self._files),
-            num_blank=sum(counts.blank for counts in self._files),
-            num_long=sum(counts.long for counts in self._files),
-            num_joined=sum(counts.joined for counts in self._files),
+            lines_per_file=tuple(counts.kept for counts in files),
+            num_blank=sum(counts.blank for counts in files),
+            num_long=sum(counts.long for counts in files),
+            num_joined=sum(counts.joined for counts in files),
             max_length=self.max_length,
         )

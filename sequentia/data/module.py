@@ -213,51 +213,37 @@ class CharDataModule(LightningDataModule):
                 "name or number as column"
             )
 
-    @cached_property
-    def summary(self) -> str:
-        """What the data is, in one line: sizes of the corpus, the splits and the batches."""
+    @rank_zero_only
+    def _log_summary(self) -> None:
         corpus, split = self.corpus, self.split
         num_distinct = len(distinct(np.concatenate(list(self.membership.distinct.values()))))
         files = f" ({len(self._files[0]):,} files)" if len(self._files[0]) > 1 else ""
-        return (
+        log.info(
             f"data {self.shown_path}{files}: {len(corpus):,} lines ({num_distinct:,} distinct), "
             f"{corpus.num_characters:,} characters, longest line {corpus.longest}, "
             f"vocabulary {len(corpus.vocabulary)} with the boundary; "
             f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
             f"batches of {self.batch_size:,} lines"
         )
-
-    @rank_zero_only
-    def _log_summary(self) -> None:
-        corpus, split = self.corpus, self.split
-        log.info(self.summary)
         if corpus.num_blank or corpus.num_long:
-            log.info(
-                f"lines dropped: {corpus.num_blank:,} blank, "
-                f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
-            )
+            long = f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
+            log.info(f"lines dropped: {corpus.num_blank:,} blank, {long}")
         if corpus.num_joined:
             log.warning(f"line breaks in {corpus.num_joined:,} cells were replaced by spaces")
         for paths in self._files:
             if repeated := [path for path, count in Counter(paths).items() if count > 1]:
                 log.warning(f"files given more than once, so their lines count more than once: {shown(repeated)}")
         if self._ready_made:
-            if num_shared := self._num_shared():
+            ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
+            if num_shared := len(distinct(ordered[1:][ordered[1:] == ordered[:-1]])):
                 log.warning(
                     f"{num_shared:,} distinct lines appear in two splits or more: the metrics are too optimistic"
                 )
             return
-        for name, lines, fraction in (
-            ("validation", split.val, self.val_fraction),
-            ("test", split.test, self.test_fraction),
-        ):
+        fractions = {"validation": (split.val, self.val_fraction), "test": (split.test, self.test_fraction)}
+        for name, (lines, fraction) in fractions.items():
             if len(lines) == 0 and fraction > 0:
                 log.warning(f"the {name} split is empty: too few lines")
-
-    def _num_shared(self) -> int:
-        """Number of distinct lines in more than one split."""
-        ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
-        return len(distinct(ordered[1:][ordered[1:] == ordered[:-1]]))
 
     def train_dataloader(self) -> TrainBatches:
         """Training batches, starting at the trainer's current position."""

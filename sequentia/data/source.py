@@ -15,12 +15,12 @@ from fsspec.core import get_compression
 from fsspec.utils import get_protocol
 
 from sequentia.errors import UserError
+from sequentia.text import shorten
 
 PACKAGED = {"names": "us-first-names-2018.txt"}
 """Datasets that come with the package: name -> file in sequentia/datasets."""
 
 _BLOCK = 1 << 22  # bytes per read, which bounds the memory of the temporary arrays
-_SHOWN = 3  # paths of a list that messages name
 
 
 def expand(path: str | Sequence[str]) -> list[str]:
@@ -63,10 +63,7 @@ def shown(path: str | Sequence[str]) -> str:
         >>> shown(["a.txt", "b.txt"])
         'a.txt, b.txt'
     """
-    if isinstance(path, str):
-        return path
-    rest = f" and {len(path) - _SHOWN:,} more" if len(path) > _SHOWN else ""
-    return ", ".join(path[:_SHOWN]) + rest
+    return path if isinstance(path, str) else shorten(", ".join(path), 300)
 
 
 def open_data(path: str) -> Any:

@@ -17,7 +17,6 @@ FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 """Suffixes of tables."""
 
 _BLOCK = 1 << 20  # characters of the cells that are held at a time
-_MAX_CELL = 1 << 22  # characters; a cell that is longer is almost certainly an unclosed quote
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 # A number becomes its text in the file, and NaN, which many programs write for a missing one, null.
 _decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None)
@@ -123,7 +122,6 @@ def _csv_cells(file: IO[bytes], name: str, column: Column, delimiter: str) -> It
 def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line; a blank line is an empty row."""
     reader = csv.reader((f"{line}\n" for line in read_lines(file, name)), delimiter=delimiter, strict=True)
-    limit = csv.field_size_limit(_MAX_CELL)  # global, so it is restored
     line = 1
     try:
         for row in reader:
@@ -134,8 +132,6 @@ def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int,
             f"line {line:,} of {name} is not valid {'CSV' if delimiter == ',' else 'TSV'} ({error}): a cell that "
             'contains a double quote must be in double quotes, with each quote in it doubled ("")'
         ) from error
-    finally:
-        csv.field_size_limit(limit)
 
 
 def _index(names: list[str], name: str, column: Column) -> int:
@@ -145,11 +141,12 @@ def _index(names: list[str], name: str, column: Column) -> int:
             raise UserError(f"{name} has no column {column}: it has {len(names):,}")
         return column - 1
     column = column.strip()
-    if (found := names.count(column)) > 1:
+    if (found := names.count(column)) == 1:
+        return names.index(column)
+    if found > 1:
         raise UserError(f"{name} has {found:,} columns with the name {shorten(column, 40)!r}: rename all but one")
-    if found == 0:
-        raise _no_column(name, column, names)
-    return names.index(column)
+    known = shorten(", ".join(names), 100)
+    raise UserError(f"{name} has no column {shorten(column, 40)!r}: choose one of {known}")
 
 
 def _json_array(file: IO[bytes], name: str) -> Iterator[Any]:
@@ -192,12 +189,12 @@ def _json_cells(rows: Iterable[Any], name: str, column: Column, unit: str) -> It
         elif row is None:
             yield ""
         elif isinstance(column, str):
-            raise UserError(f"{where} is {_kind(row)}, which has no keys: give the number of a column")
+            raise UserError(f"{where} is not an object, so it has no keys: give the number of a column")
         else:
             cells = row if isinstance(row, list) else [row]
             yield _text(cells[_index(cells, where, column)], where, column)
     if keys and not found:
-        raise _no_column(name, column, keys)
+        _index(keys, name, str(column))  # raises the error
 
 
 def _parquet_cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
@@ -223,18 +220,7 @@ def _text(cell: Any, where: str, column: Column) -> str:
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int | float):
         raise UserError(
-            f"{where} has {_kind(cell)} in column {shorten(str(column), 40)!r}: an example is a string or a number; "
-            "choose another column"
+            f"{where} has a value of type {type(cell).__name__} in column {shorten(str(column), 40)!r}, "
+            "which is not a string or a number: choose another column"
         )
     return str(cell)
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", list: "an array", dict: "an object", str: "a string or number"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _no_column(name: str, column: Column, names: list[str]) -> UserError:
-    """The error for a column that a table does not have."""
-    known = shorten(", ".join(names), 100)
-    return UserError(f"{name} has no column {shorten(str(column), 40)!r}: choose one of {known}")

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from sequentia.data import CharDataModule, membership
+from sequentia.data import CharDataModule
 from sequentia.data.hashing import contains, distinct
 from sequentia.errors import UserError
 
@@ -37,12 +36,6 @@ def test_adding_shuffling_and_repeating_lines_moves_no_line_to_another_split(wri
     random.Random(0).shuffle(more)
     new = split_of_lines(CharDataModule(write(more, "more.txt")))
     assert {word: new[word] for word in WORDS} == old
-
-
-def test_the_split_depends_on_the_seed_and_not_on_the_batch_size(write: Callable[..., str]) -> None:
-    path = write(WORDS)
-    assert split_of_lines(CharDataModule(path, seed=0)) == split_of_lines(CharDataModule(path, seed=0, batch_size=7))
-    assert split_of_lines(CharDataModule(path, seed=0)) != split_of_lines(CharDataModule(path, seed=1))
 
 
 @pytest.mark.parametrize(("val", "test"), [(0.1, 0.1), (0.3, 0.05), (0.0, 0.5), (0.0, 0.0)])
@@ -75,14 +68,6 @@ def test_ready_made_splits_are_unchanged_and_their_shared_lines_are_reported(
     assert "train 2, val 2, test 1" in caplog.text
 
 
-def test_dropped_lines_are_counted_and_reported(write: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
-    data = CharDataModule(write(["emma", "", " ", "x" * 9, "ava"]), max_length=8, val_fraction=0, test_fraction=0)
-    with caplog.at_level(logging.INFO, "sequentia"):
-        data.setup("fit")
-    assert "lines dropped: 2 blank, 1 longer than max_length 8" in caplog.text
-    assert data.splits_of(["emma", "noa", "ava", ""]) == ["train", "new", "train", "new"]
-
-
 def test_splits_of_gives_the_split_that_has_the_text_and_training_first(write: Callable[..., str]) -> None:
     data = CharDataModule(
         write(["emma", "ava"]), val_path=write(["mia", "ava", "zoe"], "v"), test_path=write(["zoe", "li"], "t")
@@ -97,21 +82,6 @@ def test_a_hash_is_found_among_distinct_ones_as_by_numpy() -> None:
     assert distinct(hashes).tolist() == sorted(set(hashes.tolist()))
     assert contains(distinct(hashes), wanted).tolist() == np.isin(wanted, hashes).tolist()
     assert contains(distinct(hashes[:0]), wanted[:3]).tolist() == [False] * 3
-
-
-def test_the_lines_are_sorted_once_for_any_number_of_texts(
-    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
-
-    def counted(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        calls.append(len(hashes))
-        return distinct(hashes)
-
-    monkeypatch.setattr(membership, "distinct", counted)
-    data = CharDataModule(write(["emma", "ava", "ava"]), val_fraction=0, test_fraction=0)
-    assert [data.splits_of([text]) for text in ("emma", "mia")] == [["train"], ["new"]]
-    assert calls == [3, 0, 0]
 
 
 def test_an_empty_validation_or_test_split_is_reported(
