@@ -9,6 +9,7 @@ Example:
 """
 
 import ast
+import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +40,10 @@ def __getattr__(name: str) -> Any:
     if not hasattr(module, name):
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
     return getattr(module, name)
+
+
+if "IPython" in sys.modules:
+    import_module("sequentia.reporting.notebook").show_models()
 
 
 def __dir__() -> list[str]:

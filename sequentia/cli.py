@@ -27,7 +27,7 @@ COMMANDS = {
     "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
     "report": ("compare runs", "sequentia.commands.report"),
     "export": ("convert a trained model for Hugging Face, ONNX or the browser", "sequentia.commands.export"),
-    "plot": ("draw a trained model's character pairs, or the curves of its run", "sequentia.commands.plot"),
+    "plot": ("draw a trained model, or the curves of its run", "sequentia.commands.plot"),
 }
 """Subcommand -> its help text, and the module whose `run(name, arguments)` runs it and returns the exit code."""
 

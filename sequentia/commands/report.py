@@ -39,22 +39,20 @@ def run(name: str, arguments: list[str]) -> int:
     """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
     runs: list[Run] = []
-    paths = find_runs(options.runs)
     skipped: list[str] = []
-    for path in paths:
+    for path in find_runs(options.runs):
         try:
             runs.append(read_run(path))
         except UserError as error:
             skipped.append(f"skipped {printable(str(path))}: {printable(str(error))}")
     if not runs:
-        raise UserError(f"{skipped[0]}; no other run to report" if len(skipped) == 1 else f"{skipped[0]}; likewise all")
+        raise UserError(f"there is no run to report: {skipped[0]}")
     for line in skipped:
         print(line, file=sys.stderr)
-    for stale in (printable(str(run.path)) for run in runs if run.stale_test):
-        print(
-            f"{stale}: test.json is damaged or of an earlier checkpoint, and is left out: test it again",
-            file=sys.stderr,
-        )
+    for run in runs:
+        if run.stale_test:
+            reason = "test.json is damaged or of an earlier checkpoint, and is left out: test it again"
+            print(f"{printable(str(run.path))}: {reason}", file=sys.stderr)
     text = _text(sort_runs(runs), options.format)
     if options.out is None:
         print(text)
@@ -67,9 +65,9 @@ def run(name: str, arguments: list[str]) -> int:
 def _text(runs: list[Run], form: str) -> str:
     differing = differing_options(runs)
     if form == "html":
-        from sequentia.reporting.page import page
+        from sequentia.reporting.page import page  # imports matplotlib, which is slow
 
-        return page(runs).removesuffix("\n")
+        return page(runs)
     if form == "table":
         rows = []
         for run in runs:

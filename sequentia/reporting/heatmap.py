@@ -1,7 +1,6 @@
 """Model -> heat map of its character pairs: a row is a character, a column is the next character. Or of any table."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from sequentia.errors import UserError
 from sequentia.inference.model import check_probabilities, evaluating
 from sequentia.models import BigramCounts, LanguageModel
-from sequentia.reporting.curves import FONT, save_figure
+from sequentia.reporting.curves import FONT
 from sequentia.text import printable
 
 if TYPE_CHECKING:
@@ -123,15 +122,6 @@ def draw_table(
 def _pair(before: str, after: str) -> str:
     """The names of two characters side by side."""
     return before + after if len(before) + len(after) == 2 else f"{before} {after}"
-
-
-def save(model: LanguageModel, out: Path) -> None:
-    """Draw the heat map to an image file, in the format that the file's suffix names.
-
-    Raises:
-        UserError: The suffix is not that of an image format, or the file cannot be written; or see `draw`.
-    """
-    save_figure(lambda: draw(model), out)
 
 
 def label(character: str) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 from sequentia.errors import UserError
 from sequentia.runs.directory import CONFIG, ROOT, read_config, runs_below
 from sequentia.runs.history import History, read_history, read_test_result
-from sequentia.text import printable
+from sequentia.text import printable, shorten
 
 COLUMNS = (
     *("run", "architecture", "parameters", "steps", "val/loss", "test/loss"),
     *("samples_novel", "samples_unique", "seconds"),
 )
-"""What a report says of each run, before the options in which the runs differ."""
+"""The columns of a report, before the options in which the runs differ."""
 
 _PARAMETERS = re.compile(rb"# \w{1,100} with ([\d,]{1,30}) parameters\r?\n")
 _LENGTH = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps")
@@ -29,7 +29,7 @@ Value = str | int | float | None
 
 @dataclass(frozen=True)
 class Run:
-    """What a run directory says about itself.
+    """The content of a run directory.
 
     Attributes:
         path: The run directory.
@@ -82,7 +82,7 @@ def find_runs(given: list[str]) -> list[Path]:
     """The run directories that arguments name: runs, or all runs below a directory; without arguments all runs.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no run.
     """
     if not given:
         if not (runs := sorted(runs_below(ROOT))):
@@ -103,7 +103,7 @@ def read_run(path: Path) -> Run:
     """Read a run directory, trusting nothing in it.
 
     Raises:
-        UserError: It is damaged, or not a run of this package.
+        UserError: The run directory is damaged, or is not a run of this package.
     """
     config = read_config(path)
     model = config.get("model")
@@ -156,5 +156,4 @@ def shown(name: str, value: Value, longest: int = 60) -> str:
         return f"{value:,}"
     if isinstance(value, float) and name in COLUMNS:
         return f"{value:,.0f}" if name == "seconds" else f"{value:.4f}"
-    text = printable(str(value))
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return shorten(printable(str(value)), longest)

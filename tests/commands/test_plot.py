@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sequentia.models import Bigram
+from sequentia.models import Bigram, BigramCounts, Transformer
 from sequentia.reporting.curves import draw_curves
 from sequentia.runs.history import read_history
 
@@ -22,6 +22,17 @@ def test_the_image_is_complete_and_square(command: Command, trained: Path, tmp_p
         assert image.format == "PNG"
         assert image.width == image.height
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("what", ["embedding", "attention"])
+def test_a_transformer_is_drawn_with_its_embedding_and_its_attention(
+    command: Command, save_run: Callable[..., Path], tmp_path: Path, what: str
+) -> None:
+    model = Transformer("ab", 4, n_layer=1, n_head=1, n_embd=4)
+    assert command("plot", "--ckpt_path", save_run(model), "--what", what, tmp_path / "a.svg") == (0, "", "")
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+    refused = command("plot", "--ckpt_path", save_run(BigramCounts("ab", 4)), "--what", what, tmp_path / "b.svg")
+    assert (refused.code, refused.err) == (2, f"sequentia: BigramCounts has no {what} to draw\n")
 
 
 def test_an_existing_file_is_replaced(command: Command, save_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import torch
 from sequentia.errors import UserError
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, Bigram, BigramCounts, LanguageModel
-from sequentia.reporting.heatmap import draw, next_probabilities, save
+from sequentia.reporting.curves import save_figure
+from sequentia.reporting.heatmap import draw, next_probabilities
 
 
 def cells(model: LanguageModel) -> list[str]:
@@ -75,7 +76,7 @@ def test_saving_follows_no_planted_symlink(tmp_path: Path) -> None:
     planted = [out, *(tmp_path / name for name in (".a.png.partial", ".a.png.tmp", "a.png.tmp", "a.png.partial"))]
     for path in planted:
         path.symlink_to(victim)
-    save(Bigram("a", 4), out)
+    save_figure(lambda: draw(Bigram("a", 4)), out)
     assert victim.read_text() == "untouched"
     assert not out.is_symlink()
     assert out.read_bytes().startswith(b"\x89PNG")
