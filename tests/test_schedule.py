@@ -48,6 +48,13 @@ def test_a_restored_schedule_follows_its_own_curve_from_the_saved_step() -> None
     assert rates(longer, 10) == rates(uninterrupted, 15)[5:]
 
 
+def test_a_resized_schedule_follows_the_curve_of_the_other_length() -> None:
+    resized, other = (WarmupDecay(sgd(1.0), total_steps=n, warmup=0.1, decay="linear") for n in (100, 20))
+    rates(resized, 5)
+    resized.resize(20)
+    assert rates(resized, 10) == rates(other, 15)[5:]
+
+
 def test_a_schedule_without_total_steps_raises() -> None:
     with pytest.raises(ValueError, match="total_steps"):
         WarmupDecay(sgd(1.0))

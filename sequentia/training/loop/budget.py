@@ -64,6 +64,7 @@ class Budget(Callback):
         self, limit: timedelta, started: float, options: Namespace, last: LastCheckpoint, drawn: bool = False
     ) -> None:
         self._limit, self._started, self._options, self._last = limit, started, options, last
+        self._seconds = limit.total_seconds()
         self._ending = _PROCESS + (_PICTURES if drawn else 0.0)
         self._used = 0.0  # seconds of the processes before this one
         self._interval: int | None = None  # batches between two validations
@@ -99,7 +100,7 @@ class Budget(Callback):
             trainer.val_check_batch = self._interval
         if trainer.is_global_zero:
             left = timedelta(seconds=round(self._left()))
-            log.info(f"training until {self._limit} are over, {left} from now; --trainer.max_steps sets the length")
+            log.info(f"training for {left}, until trainer.max_time {self._limit} is over")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note that the time before the next step includes a validation."""
@@ -111,7 +112,7 @@ class Budget(Callback):
             return
         self._measure(monotonic())
         # The clocks of several processes differ, but all must take the same number of steps.
-        total, known = trainer.strategy.broadcast((self._estimate(trainer.global_step), self._is_known()))
+        total, known = trainer.strategy.broadcast(self._estimate(trainer.global_step))
         trainer.fit_loop.epoch_loop.max_steps = total
         for config in trainer.lr_scheduler_configs:
             if isinstance(config.scheduler, WarmupDecay):
@@ -137,25 +138,22 @@ class Budget(Callback):
             elif counted <= 1:
                 self._step = seconds
             else:
-                self._step += (seconds - self._step) * max(1 / counted, self._step / self._share(_RECENT))
+                weight = max(1 / counted, self._step / (_RECENT * self._seconds))
+                self._step += (seconds - self._step) * min(1.0, weight)
         self._since, self._validated = now, False
-
-    def _share(self, fraction: float) -> float:
-        return fraction * self._limit.total_seconds()
 
     def _left(self) -> float:
         """Seconds from now to the last checkpoint."""
-        return self._limit.total_seconds() - self._used - self._ending - (monotonic() - self._started)
+        return self._seconds - self._used - self._ending - (monotonic() - self._started)
 
-    def _is_known(self) -> bool:
-        wait = _FIRST if self._steps > _SLOW_STEPS else 4 * _FIRST
-        return self._steps > 0 and monotonic() - self._first >= self._share(wait)
-
-    def _estimate(self, step: int) -> int:
+    def _estimate(self, step: int) -> tuple[int, bool]:
+        """The length, and whether enough steps were measured for more than a guess."""
         if self._steps == 0:
-            return self._longest
+            return self._longest, False
         each = self._step + self._validations / self._steps
-        return min(self._longest, step + max(1, int((self._left() - self._validation) / each)))
+        total = min(self._longest, step + max(1, int((self._left() - self._validation) / each)))
+        wait = _FIRST if self._steps > _SLOW_STEPS else 4 * _FIRST
+        return total, monotonic() - self._first >= wait * self._seconds
 
     def _announce(self, trainer: Trainer, total: int) -> None:
         self._announced = True

@@ -3,10 +3,10 @@
 import io
 import os
 import shutil
-import time
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import torch
@@ -23,8 +23,6 @@ from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import BEST, CONFIG, LAST
 from sequentia.training.loop.length import planned_steps
 from sequentia.training.loop.processes import any_process
-
-_INTERVAL = timedelta(minutes=1)
 
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))  # of a Timer
 
@@ -46,11 +44,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(Path(path))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            UserError: The file cannot be written; the previous one is unchanged.
-        """
+        """Write a checkpoint; if that fails, the previous file is unchanged."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)  # other callbacks may save outside the run directory
         content = io.BytesIO()
         torch.save(checkpoint, content)
@@ -62,11 +56,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes the run's config.yaml when training starts, whichever logger is used.
-
-    Args:
-        run: The run directory.
-    """
+    """Writes config.yaml to the run directory `run` when training starts, whichever logger is used."""
 
     def __init__(self, *args: Any, run: Path, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -94,7 +84,6 @@ class BestCheckpoint(ModelCheckpoint):
         save_last: Whether to write last.ckpt.
         every_n_train_steps: Interval in steps at which last.ckpt is written.
         train_time_interval: Interval in time at which last.ckpt is written; one minute if no interval is given.
-        every_n_epochs: Interval in epochs at which best.ckpt is updated.
         enable_version_counter: Whether a best checkpoint whose name is taken gets a version number instead of replacing
             the file.
 
@@ -109,40 +98,28 @@ class BestCheckpoint(ModelCheckpoint):
         save_last: bool | None = True,
         every_n_train_steps: int | None = None,
         train_time_interval: timedelta | None = None,
-        every_n_epochs: int | None = None,
         enable_version_counter: bool = False,
         save_top_k: int = 1,
         **kwargs: Any,
     ) -> None:
-        if every_n_train_steps is not None and every_n_train_steps < 0:
-            raise UserError(f"checkpoint.every_n_train_steps must be at least 0, got {every_n_train_steps}")
-        if save_top_k not in (0, 1) and filename == Path(BEST).stem:
-            filename += "-{step}"
+        if save_top_k not in (0, 1) and filename == "best":
+            filename = "best-{step}"
+        kwargs |= {"save_top_k": save_top_k, "enable_version_counter": enable_version_counter}
         kwargs["save_on_train_epoch_end"] = False  # but after each validation
-        super().__init__(
-            monitor=monitor,
-            filename=filename,
-            save_last=False,
-            every_n_epochs=every_n_epochs or 1,
-            enable_version_counter=enable_version_counter,
-            save_top_k=save_top_k,
-            **kwargs,
-        )
+        super().__init__(monitor=monitor, filename=filename, save_last=False, **kwargs)
         self._check_filename()
+        if train_time_interval is None and not every_n_train_steps:
+            train_time_interval = timedelta(minutes=1)
         self.last = LastCheckpoint(self, bool(save_last), every_n_train_steps, train_time_interval)
 
     def _check_filename(self) -> None:
+        option = f"checkpoint.filename {self.filename!r}"
         try:
             name = self.format_checkpoint_name({}).removeprefix(f"{self.dirpath}{os.sep}")
         except (ValueError, LookupError, AttributeError, TypeError) as error:
-            raise UserError(
-                f"checkpoint.filename {self.filename!r} is not a format string such as 'best-{{step}}': {error}"
-            ) from error
+            raise UserError(f"{option} is not a format string such as 'best-{{step}}': {error}") from error
         if name != Path(name).name or name == LAST:
-            raise UserError(
-                f"checkpoint.filename {self.filename!r} gives {name!r}: give the name of a file in the run directory "
-                f"other than {LAST}"
-            )
+            raise UserError(f"{option} gives {name!r}: give the name of a file in the run directory other than {LAST}")
 
     @property
     def state_key(self) -> str:
@@ -154,7 +131,6 @@ class BestCheckpoint(ModelCheckpoint):
         previous = self.best_model_path
         super().on_validation_end(trainer, pl_module)
         if trainer.is_global_zero and self.save_top_k not in (0, 1) and self.best_model_path != previous:
-            # The same file under a second name; checkpoints are replaced, never modified.
             with replacing(Path(self.dirpath or "") / BEST) as temporary:
                 shutil.copy(self.best_model_path, temporary)
 
@@ -181,29 +157,21 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes last.ckpt between two steps, so that a run resumed from there is bit-identical to an uninterrupted one.
+    """Writes last.ckpt between two steps: after each validation, at intervals, and when the run starts and ends.
 
     Between two steps, everything that belongs to the first of them (validation, its log entries, the learning-rate
-    schedule) is complete.
+    schedule) is complete, so that a run resumed from there is bit-identical to an uninterrupted one.
 
     Args:
         best: Writes the best checkpoint, in the same directory.
         enabled: Whether to write last.ckpt; if nothing is held out, best.ckpt is written anyway.
-        every_n_train_steps: Interval in steps.
-        train_time_interval: Interval in time; one minute if no interval is given.
+        steps: Interval in steps.
+        time: Interval in time.
     """
 
-    def __init__(
-        self,
-        best: BestCheckpoint,
-        enabled: bool = True,
-        every_n_train_steps: int | None = None,
-        train_time_interval: timedelta | None = None,
-    ) -> None:
-        self._best, self._enabled, self._every = best, enabled, every_n_train_steps
-        self.interval = train_time_interval or (None if every_n_train_steps else _INTERVAL)
-        self._step = -1  # at which last.ckpt was written
-        self._time = 0.0
+    def __init__(self, best: BestCheckpoint, enabled: bool, steps: int | None, time: timedelta | None) -> None:
+        self._best, self._enabled, self._steps, self._time = best, enabled, steps, time
+        self._written = (-1, 0.0)  # step and time
         self._validated = False  # since then
 
     @property
@@ -213,13 +181,12 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt before the first step, so that a run killed at any moment has one."""
-        self._time, self._end = time.monotonic(), planned_steps(trainer)
+        self._written, self._end = (-1, monotonic()), planned_steps(trainer)
         if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != self.path:
             self.write(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Write last.ckpt if it is due."""
-        # A checkpoint does not hold accumulated gradients.
+        """Write last.ckpt if it is due. It does not hold accumulated gradients."""
         if batch_idx % trainer.accumulate_grad_batches == 0 and self._due(trainer):
             self.write(trainer)
 
@@ -237,15 +204,13 @@ class LastCheckpoint(Checkpoint):
         self.write(trainer)
 
     def _due(self, trainer: Trainer) -> bool:
-        step = trainer.global_step
-        if self._validated or step == self._step:
+        (step, time), now = self._written, monotonic()
+        if self._validated or trainer.global_step == step:
             return self._validated
-        if self._every and step % self._every == 0:
+        if self._steps and trainer.global_step % self._steps == 0:
             return True
         # The clocks of several processes differ, but all must save together.
-        return self.interval is not None and any_process(
-            trainer, time.monotonic() - self._time >= self.interval.total_seconds()
-        )
+        return self._time is not None and any_process(trainer, now - time >= self._time.total_seconds())
 
     def write(self, trainer: Trainer) -> None:
         """Write last.ckpt, and best.ckpt too if nothing is held out to tell which checkpoint is best.
@@ -260,4 +225,4 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(self.path.with_name(BEST), self._best.save_weights_only)
         if self._enabled:
             trainer.save_checkpoint(self.path, self._best.save_weights_only)
-        self._step, self._time, self._validated = trainer.global_step, time.monotonic(), False
+        self._written, self._validated = (trainer.global_step, monotonic()), False

@@ -41,10 +41,7 @@ def slower_hidden(make_optimizer: MakeOptimizer) -> MakeOptimizer:
 
 
 def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
-    """Copy the weights of `trained`, loaded from `path`, into `model`.
-
-    Returns:
-        One line on what was copied.
+    """Copy the weights of `trained`, loaded from `path`, into `model`; returns one line on what was copied.
 
     Raises:
         UserError: The weights do not fit the model, or would change their meaning.
@@ -63,11 +60,7 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
 
 
 def _check_options(model: LanguageModel, trained: LanguageModel, path: Path) -> None:
-    """Refuse weights of another architecture or size.
-
-    Raises:
-        UserError: The message names what differs.
-    """
+    """Refuse weights of another architecture or size."""
     ours, theirs = architecture_name(type(model)), architecture_name(type(trained))
     if not any(weight.requires_grad for weight in trained.parameters()):
         raise UserError(f"{path} is a {theirs}, which has no weights to start from: omit --init_from")

@@ -24,16 +24,11 @@ log = logging.getLogger("sequentia")
 
 
 def best_steps(characters: int, steps_per_epoch: float) -> int:
-    """The number of optimizer steps beyond which a model overfits: fewer on less data.
+    """The number of optimizer steps beyond which a model overfits lines of so many predicted characters.
 
     The number of epochs that minimizes the validation NLL grows with the fourth root of the size of the data.
-
-    Args:
-        characters: Predicted characters of all training lines.
-        steps_per_epoch: Optimizer steps per epoch.
     """
-    epochs = _EPOCHS * (characters / _CHARACTERS) ** 0.25
-    return math.ceil(epochs * steps_per_epoch)
+    return math.ceil(_EPOCHS * (characters / _CHARACTERS) ** 0.25 * steps_per_epoch)
 
 
 def default_steps(characters: int, steps_per_epoch: float) -> int:
@@ -63,14 +58,7 @@ def validation_interval(steps: int, validated: float = 0.0) -> int:
 
 
 def validation_batches(steps: int, data: CharDataModule, batches: int, accumulated: int) -> int:
-    """The same interval in batches, which is how Lightning counts.
-
-    Args:
-        steps: Length of the run.
-        data: The data.
-        batches: Batches of an epoch.
-        accumulated: Batches of a step.
-    """
+    """The same interval as Lightning counts it, in batches: `batches` in an epoch, `accumulated` in a step."""
     per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
     validated = data.val_characters / data.train_characters * per_epoch
     epochs, rest = divmod(validation_interval(steps, validated), per_epoch)
@@ -99,14 +87,15 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         raise UserError("trainer.limit_train_batches is 0: nothing to train on")
     if trainer.max_steps == 0:
         raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
-    if isinstance(interval, float) and interval > 1 and interval.is_integer():  # 1e5; Lightning means batches by it
-        interval = trainer.val_check_interval = int(interval)
     by_epochs = trainer.max_epochs not in (None, -1)
-    in_all, steps_in_all = epoch_length(trainer, data)
+    batches = math.ceil(len(data.train_dataloader()) / processes(trainer))  # of each process
     if trainer.max_steps == -1 and not by_epochs:
-        trainer.max_steps = (best_steps if timed else default_steps)(data.train_characters, steps_in_all)
-    batches = max(1, limited(trainer.overfit_batches or trainer.limit_train_batches, in_all))
-    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+        per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
+        trainer.max_steps = (best_steps if timed else default_steps)(data.train_characters, per_epoch)
+    limit = trainer.overfit_batches or trainer.limit_train_batches
+    if limit is not None:
+        batches = max(1, min(batches, limit) if isinstance(limit, int) else int(batches * limit))
+    per_epoch = math.ceil(batches / accumulated)
     lengths = (trainer.max_steps, trainer.max_epochs * per_epoch if by_epochs else -1)
     steps = min((length for length in lengths if length > 0), default=1)  # others are refused by the Trainer
     if trainer.log_every_n_steps is None:
@@ -125,19 +114,6 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         trainer.val_check_interval = UNDECIDED if timed else validation_batches(steps, data, batches, accumulated)
 
 
-def epoch_length(trainer: Namespace, data: CharDataModule) -> tuple[int, int]:
-    """Batches of each process and optimizer steps of an epoch on all training lines."""
-    batches = math.ceil(len(data.train_dataloader()) / processes(trainer))
-    return batches, math.ceil(batches / trainer.accumulate_grad_batches)  # the last batch always ends a step
-
-
-def limited(limit: int | float | None, batches: int) -> int:
-    """How many batches an option such as `limit_train_batches` leaves."""
-    if limit is None:
-        return batches
-    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-
-
 class LogLength(Callback):
     """Logs the length of a new run once the trainer knows its batches."""
 
@@ -145,12 +121,6 @@ class LogLength(Callback):
         """Log it."""
         if trainer.is_global_zero and trainer.ckpt_path is None:
             log.info(describe_length(trainer))
-            for config in trainer.lr_scheduler_configs:
-                if config.interval == "epoch" and planned_steps(trainer) % steps_per_epoch(trainer):
-                    log.info(
-                        f"{type(config.scheduler).__name__} changes the learning rate once per epoch, every "
-                        f"{steps_per_epoch(trainer):,} steps; --lr_scheduler_interval step does so at each step"
-                    )
 
 
 def steps_per_epoch(trainer: Trainer) -> int:
@@ -166,17 +136,11 @@ def planned_steps(trainer: Trainer) -> int:
 
 def describe_length(trainer: Trainer) -> str:
     """Steps and epochs of a run, and the option that changes them."""
-    steps, batches = planned_steps(trainer), trainer.num_training_batches
+    steps = planned_steps(trainer)
     epochs = steps / steps_per_epoch(trainer)
-    length = f"{steps:,} step{'s' * (steps != 1)}"
-    if trainer.fast_dev_run:
-        return f"trial run of {length}; nothing will be saved"
-    length += f" ({epochs:,.0f}" if epochs >= 100 else f" ({epochs:.3g}"
-    length += f" epoch{'s' * (epochs != 1)}"
-    in_all = len(trainer.train_dataloader)
-    if batches < in_all:
-        length += f", each limited to {batches:,} of {in_all:,} batches"
+    shown = f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
+    length = f"training for {steps:,} step{'s' * (steps != 1)} ({shown} epoch{'s' * (epochs != 1)})"
     if trainer.lightning_module.single_epoch and epochs == 1:
-        return f"training for {length})"
+        return length
     option = "max_steps" if steps == trainer.max_steps else "max_epochs"
-    return f"training for {length}); --trainer.{option} changes the length"
+    return f"{length}; --trainer.{option} changes the length"

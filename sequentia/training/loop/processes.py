@@ -5,6 +5,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
     LSFEnvironment,
     MPIEnvironment,
     SLURMEnvironment,
@@ -14,7 +15,7 @@ from lightning.pytorch import Trainer
 
 from sequentia.errors import UserError
 
-_LAUNCHERS = {
+_LAUNCHERS: dict[type[ClusterEnvironment], str] = {
     TorchElasticEnvironment: "torchrun",  # first, because it can run inside the others
     SLURMEnvironment: "srun",
     LSFEnvironment: "jsrun",
@@ -37,14 +38,14 @@ def check_launcher(trainer: Namespace) -> None:
     strategy = str(trainer.strategy)
     if any(word in strategy for word in ("spawn", "fork", "notebook")):
         raise UserError(f"trainer.strategy {strategy} is for code without a command line: set --trainer.strategy ddp")
-    environment = next((environment for environment in _LAUNCHERS if environment.detect()), None)
+    environment = _launcher()
     if environment is None:
         return
     try:
         started = environment().world_size()
     except (RuntimeError, ValueError) as error:  # SLURM's variables do not fit together
         raise UserError(f"cannot use the processes of {_LAUNCHERS[environment]}: {error}") from error
-    if environment is SLURMEnvironment and started > 1 and "SLURM_STEP_ID" not in os.environ:
+    if environment == SLURMEnvironment and started > 1 and "SLURM_STEP_ID" not in os.environ:
         raise UserError(
             f"SLURM gives this job {started} tasks, but srun did not start this process, which would wait for the "
             f"others forever: put srun before the command, or set --ntasks=1"
@@ -64,8 +65,11 @@ def slurm_without_requeue() -> list[SLURMEnvironment]:
 
     Lightning would save a checkpoint wherever the signal finds the training step, and resume it in a new run directory.
     """
-    detected = next((environment for environment in _LAUNCHERS if environment.detect()), None)
-    return [SLURMEnvironment(auto_requeue=False)] if detected == SLURMEnvironment else []
+    return [SLURMEnvironment(auto_requeue=False)] if _launcher() == SLURMEnvironment else []
+
+
+def _launcher() -> type[ClusterEnvironment] | None:
+    return next((environment for environment in _LAUNCHERS if environment.detect()), None)
 
 
 def processes(trainer: Namespace) -> int:

@@ -24,11 +24,7 @@ log = logging.getLogger("sequentia")
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error: the run does what it was asked to do)
-    """A signal asked the run to stop, and last.ckpt is written.
-
-    Args:
-        signum: Number of the signal.
-    """
+    """The signal `signum` asked the run to stop, and last.ckpt is written."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -43,21 +39,21 @@ class StopOnSignal(Callback):
     A validation that is due after the step is completed first, because a resumed run does not repeat it.
 
     Args:
-        checkpoint: Writes last.ckpt.
+        last: Writes last.ckpt.
     """
 
-    def __init__(self, checkpoint: LastCheckpoint) -> None:
-        self._checkpoint = checkpoint
+    def __init__(self, last: LastCheckpoint) -> None:
+        self._last = last
         self._signum = 0
-        self._previous: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Replace Lightning's signal handlers, which stop before the step's validation."""
+        """Replace Lightning's signal handlers, which stop before the step's validation; at the end it restores all."""
         if trainer.received_sigterm:
             self._signum = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
             ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # by nohup
-            self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS.keys() - ignored}
+            for number in _SIGNALS.keys() - ignored:
+                signal.signal(number, self._on_signal)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Stop here if a signal arrived: the last step is complete and the next has not begun.
@@ -68,29 +64,15 @@ class StopOnSignal(Callback):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         if any_process(trainer, self._signum > 0):  # the signal may have reached only one process
-            self._checkpoint.write(trainer)
+            self._last.write(trainer)
             raise Interrupted(self._signum or signal.SIGTERM)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore the previous signal handlers."""
-        self._restore()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Restore the previous signal handlers."""
-        self._restore()
-
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._signum and number in (signal.SIGHUP, signal.SIGUSR1):
-            return
-        if self._signum:
+        if self._signum == 0:
+            self._signum = number
+            log.info(_SIGNALS[signal.Signals(number)])
+        elif number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
-        self._signum = number
-        log.info(_SIGNALS[signal.Signals(number)])
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
 
 
 class StopWhenDiverged(Callback):
@@ -100,11 +82,11 @@ class StopWhenDiverged(Callback):
     The weights are checked before every save.
 
     Args:
-        checkpoint: Has written last.ckpt, which the error message names.
+        last: Has written last.ckpt, which the error message names.
     """
 
-    def __init__(self, checkpoint: LastCheckpoint) -> None:
-        self._checkpoint = checkpoint
+    def __init__(self, last: LastCheckpoint) -> None:
+        self._last = last
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -112,7 +94,7 @@ class StopWhenDiverged(Callback):
         """Check the loss of this step.
 
         Raises:
-            UserError: It is NaN or infinite.
+            UserError: The loss is NaN or infinite.
         """
         every = trainer.log_every_n_steps
         if pl_module.device.type != "cpu" and (every == 0 or trainer.global_step % every):
@@ -120,16 +102,6 @@ class StopWhenDiverged(Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is not None and any_process(trainer, not math.isfinite(float(loss))):
             raise self._diverged(trainer, f"the training loss is {float(loss):g}")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the validation loss. Infinity is valid: a model may give a character probability 0.
-
-        Raises:
-            UserError: It is NaN.
-        """
-        loss = trainer.callback_metrics.get("val/loss")
-        if trainer.state.fn == "fit" and loss is not None and math.isnan(float(loss)):
-            raise self._diverged(trainer, "the validation loss is nan")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Check the weights.
@@ -143,10 +115,10 @@ class StopWhenDiverged(Callback):
 
     def _diverged(self, trainer: Trainer, what: str) -> UserError:
         lr = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else 0.0
-        last = self._checkpoint.path
+        good = f"; {self._last.path} has the last good weights" if self._last.path.is_file() else ""
         return UserError(
             f"{what} at step {trainer.global_step} with learning rate {float(lr):g}: lower the optimizer's lr, or set "
-            f"--trainer.gradient_clip_val 1.0" + (f"; {last} has the last good weights" if last.is_file() else "")
+            f"--trainer.gradient_clip_val 1.0{good}"
         )
 
 

@@ -4,8 +4,6 @@ The last and best checkpoints are compared completely (weights, optimizer, sched
 """
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,27 +88,6 @@ def test_a_run_killed_at_a_random_point_resumes_bit_identically(
         else:
             kills.append({"call": hook, "count": draw.randrange(1, 3 if "valid" in hook or "epoch" in hook else 9)})
     kill_and_resume(fit, uninterrupted, f"random {seed}", setting, kills)
-
-
-@pytest.mark.slow  # tests/product/test_main_job.py kills the installed command
-def test_a_separate_process_killed_in_mid_epoch_resumes_bit_identically(uninterrupted: Uninterrupted) -> None:
-    command = [sys.executable, "-m", "sequentia", *arguments("every 5 steps")]
-    # Also a separate process: in the test's own, nothing is drawn or summarized when a run ends.
-    whole = uninterrupted.workdir("process, uninterrupted")
-    subprocess.run(command, cwd=whole, capture_output=True, check=True)
-    cwd = uninterrupted.workdir("process")
-    with subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("step 14 "):  # at a validation
-                process.kill()
-                break
-        process.stderr.read()
-    assert process.returncode == -9
-    done = subprocess.run([*command, "--ckpt_path", "last"], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    same_runs(the_run(cwd), the_run(whole))
 
 
 def test_a_run_killed_before_its_first_checkpoint_restarts_in_the_same_directory(

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from sequentia.runs.checkpoint import read_checkpoint
 from tests.training.runs import CONFIGS, RATE, Uninterrupted, arguments, curves, default_signals, same_runs, the_run
 
 OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
@@ -54,6 +56,13 @@ def test_two_killed_processes_resume_bit_identically(uninterrupted: Uninterrupte
     assert fit(killed, *TWO, *dropout, kill=True) == -9
     assert fit(killed, *TWO, *dropout, "--ckpt_path", "last") == 0
     same_runs(the_run(killed), the_run(whole))
+
+
+def test_two_processes_agree_on_the_length_within_a_time_limit(uninterrupted: Uninterrupted) -> None:
+    cwd = uninterrupted.workdir("two, timed")
+    assert fit(cwd, *TWO, "--trainer.max_time", "00:00:30", "--trainer.max_steps", "-1") == 0
+    steps = yaml.safe_load((the_run(cwd) / "config.yaml").read_text())["trainer"]["max_steps"]
+    assert read_checkpoint(the_run(cwd) / "last.ckpt")["global_step"] == steps
 
 
 def test_sigterm_to_the_first_process_stops_both(uninterrupted: Uninterrupted) -> None:
