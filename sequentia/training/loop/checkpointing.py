@@ -1,7 +1,6 @@
 """What a run saves and when: best.ckpt, last.ckpt and config.yaml, each written as a whole or not at all."""
 
 import io
-import os
 import shutil
 from datetime import timedelta
 from enum import Enum
@@ -102,24 +101,16 @@ class BestCheckpoint(ModelCheckpoint):
         save_top_k: int = 1,
         **kwargs: Any,
     ) -> None:
+        if filename == Path(LAST).stem:
+            raise UserError(f"checkpoint.filename {filename} is the name of the last checkpoint: give another name")
         if save_top_k not in (0, 1) and filename == "best":
             filename = "best-{step}"
         kwargs |= {"save_top_k": save_top_k, "enable_version_counter": enable_version_counter}
         kwargs["save_on_train_epoch_end"] = False  # but after each validation
         super().__init__(monitor=monitor, filename=filename, save_last=False, **kwargs)
-        self._check_filename()
         if train_time_interval is None and not every_n_train_steps:
             train_time_interval = timedelta(minutes=1)
         self.last = LastCheckpoint(self, bool(save_last), every_n_train_steps, train_time_interval)
-
-    def _check_filename(self) -> None:
-        option = f"checkpoint.filename {self.filename!r}"
-        try:
-            name = self.format_checkpoint_name({}).removeprefix(f"{self.dirpath}{os.sep}")
-        except (ValueError, LookupError, AttributeError, TypeError) as error:
-            raise UserError(f"{option} is not a format string such as 'best-{{step}}': {error}") from error
-        if name != Path(name).name or name == LAST:
-            raise UserError(f"{option} gives {name!r}: give the name of a file in the run directory other than {LAST}")
 
     @property
     def state_key(self) -> str:
