@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence, Set
 from inspect import signature
 from pathlib import Path
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
@@ -21,7 +21,7 @@ from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.text import strings
-from sequentia.training.fit import FitCLI
+from sequentia.training.cli import SequentiaCLI
 from sequentia.training.loop.stopping import Interrupted
 
 
@@ -102,7 +102,7 @@ def fit(
             objects[dotted.removeprefix("trainer.")] = value
     with isolate_rng():
         try:
-            return _best(cast(FitCLI, run_training("fit", arguments, started, objects)))
+            return _best(run_training("fit", arguments, started, objects))
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
 
@@ -159,7 +159,7 @@ def save_lines(lines: Iterable[str], root: Path) -> Path:
     return path
 
 
-def _best(cli: FitCLI) -> LanguageModel:
+def _best(cli: SequentiaCLI) -> LanguageModel:
     """The best model of a run that has ended."""
     saver = cli.saver
     run = Path(saver.dirpath or "")

@@ -9,7 +9,7 @@ from sequentia.errors import UserError
 from sequentia.training.help import short_help
 
 if TYPE_CHECKING:
-    from sequentia.training.cli import TrainingCLI
+    from sequentia.training.cli import SequentiaCLI
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -36,7 +36,7 @@ def run(name: str, arguments: list[str]) -> int:
 
 def run_training(
     name: str, arguments: list[str], started: float, objects: dict[str, Any] | None = None
-) -> "TrainingCLI":
+) -> "SequentiaCLI":
     """Run the subcommand; `sequentia.fit` calls it too.
 
     Args:
@@ -53,12 +53,13 @@ def run_training(
     from jsonargparse import ArgumentError
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+    from sequentia.training.cli import SequentiaCLI
     from sequentia.training.logs.messages import plain_messages
     from sequentia.training.mistakes import parser_message
 
     try:
         with plain_messages(), ExitStack() as held:
-            return _run(name, arguments, held, started, objects or {})
+            return SequentiaCLI(held, name, arguments, started, objects or {})
     except ArgumentError as error:
         raise UserError(parser_message(error)) from error
     except MisconfigurationException as error:
@@ -71,33 +72,3 @@ def run_training(
         if error.errno not in _CANNOT_WRITE:
             raise
         raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; free some space") from error
-
-
-def _run(name: str, arguments: list[str], held: ExitStack, *more: Any) -> "TrainingCLI":
-    from sequentia.data import CharDataModule
-    from sequentia.models import LanguageModel
-    from sequentia.training.evaluate import EvaluationCLI
-    from sequentia.training.fit import FitCLI
-    from sequentia.training.loop.checkpointing import SaveConfig
-
-    command = FitCLI if name == "fit" else EvaluationCLI
-    return command(
-        held,
-        name,
-        *more,
-        LanguageModel,
-        CharDataModule,
-        subclass_mode_model=True,
-        save_config_callback=SaveConfig if name == "fit" else None,
-        seed_everything_default=0,
-        trainer_defaults={
-            "num_sanity_val_steps": 0,
-            "enable_model_summary": False,
-            "callbacks": [],
-            "check_val_every_n_epoch": None,  # the validation interval is counted in steps across epochs
-        },
-        auto_configure_optimizers=False,
-        load_from_checkpoint_support=False,
-        parser_kwargs={"prog": "sequentia", "exit_on_error": False, "allow_abbrev": False},
-        args=[name, *arguments],
-    )

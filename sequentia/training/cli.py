@@ -1,138 +1,134 @@
-"""LightningCLI with sequentia's data, models and runs: what `fit`, `validate` and `test` share."""
+"""The commands `fit`, `validate` and `test` on LightningCLI, with sequentia's data, models and runs."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from pkgutil import resolve_name
+from traceback import extract_tb
+from typing import Any
 
 import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, ReduceLROnPlateau
-from torch.optim.lr_scheduler import LRScheduler
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from sequentia.data import CharDataModule
 from sequentia.errors import UserError, cause_of
+from sequentia.evaluation.evaluate import Evaluation, check_evaluates
+from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
+from sequentia.evaluation.validity import load_valid
+from sequentia.files import remove_leftovers, sha256
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.counting import counts
-from sequentia.runs.checkpoint import architecture_of, read_checkpoint
-from sequentia.runs.directory import CONFIG, ROOT, read_config
-from sequentia.runs.trust import import_trusted, is_class_path, only_trusted, refusal
+from sequentia.runs.checkpoint import architecture_of, build_model, load, read_checkpoint
+from sequentia.runs.directory import (
+    CONFIG,
+    ROOT,
+    create_run,
+    find_checkpoint,
+    locked,
+    read_config,
+    remove_if_never_begun,
+    run_to_fit,
+)
+from sequentia.runs.trust import foreign_classes, import_trusted, is_class_path, only_trusted, refusal
 from sequentia.training.logs.curves import Curves
+from sequentia.training.logs.messages import closing_message
+from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.logs.progress import RunProgress
-from sequentia.training.logs.samples import Samples
-from sequentia.training.loop.budget import parse_time
-from sequentia.training.loop.checkpointing import BestCheckpoint
-from sequentia.training.loop.processes import check_launcher
-from sequentia.training.loop.resume import changes, has_changed
+from sequentia.training.logs.samples import LogBaselines, Samples
+from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSummary
+from sequentia.training.loop.budget import Budget, parse_time
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
+from sequentia.training.loop.finetuning import initialize, slower_hidden
+from sequentia.training.loop.length import LogLength, set_length
+from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
+from sequentia.training.loop.resume import (
+    LEAK,
+    ExactResume,
+    changes,
+    check_fits,
+    check_unfinished,
+    has_changed,
+    not_restored,
+)
+from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.mistakes import check_callbacks, check_options, instantiation_message
-from sequentia.training.options import Given, as_list
+from sequentia.training.options import Given, add_options, as_list, options_to_evaluate
+from sequentia.training.results import as_text, is_own_data, record
 
 log = logging.getLogger("sequentia")
 
 
-class TrainingCLI(LightningCLI, ABC):
+class SequentiaCLI(LightningCLI):
     """A command whose options override those that a run recorded in `checkpoints/<config stem>/version_N`.
+
+    `fit` starts a run or resumes one; `validate` and `test` evaluate a checkpoint, and write nothing but their result.
 
     Args:
         held: Closed when the command ends; it holds the lock of the run.
         subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
+        arguments: The arguments after the subcommand.
         started: When the command started, by `time.monotonic`.
         objects: Options of the Trainer that are no plain values; config.yaml does not record them.
 
     Attributes:
         given: What the arguments say about runs and data.
         checkpoint: The checkpoint that is resumed or evaluated, if there is one.
-        loaded: Its content.
-        architecture: The class of its model.
-        recorded: The options in the config.yaml of its run.
-        base: The options that the arguments override.
+        loaded: Its content; empty if there is none.
+        recorded: The options in the config.yaml of its run; empty if there is none.
+        base: The options that the arguments override, chosen from `recorded`.
+        run: The run directory that `fit` writes to.
+        initialized: The weights that `--init_from` has copied, for the log.
     """
 
     model: LanguageModel
-    not_options: ClassVar[set[str]]
-    """Arguments of the trainer's method that are not options of the command."""
+    checkpoint: Path | None = None
+    run: Path | None = None
+    init_from: tuple[Path, LanguageModel] | None = None
+    initialized = ""
 
     def __init__(
-        self,
-        held: ExitStack,
-        subcommand: str,
-        started: float,
-        objects: dict[str, Any],
-        *args: Any,
-        **kwargs: Any,
+        self, held: ExitStack, subcommand: str, arguments: list[str], started: float, objects: dict[str, Any]
     ) -> None:
         self.held, self.subcommand, self.started, self.objects = held, subcommand, started, objects
-        self.checkpoint: Path | None = None
-        self.loaded: dict[str, Any] | None = None
-        self.architecture: type[LanguageModel] | None = None
-        self.recorded: dict[str, Any] | None = None
-        super().__init__(*args, **kwargs)
-
-    @abstractmethod
-    def find_run(self) -> Path | None:
-        """Set `checkpoint`; returns the run directory whose options apply, or None.
-
-        Raises:
-            UserError: The arguments name no run or checkpoint.
-        """
-
-    @abstractmethod
-    def base_options(self) -> dict[str, Any]:
-        """The options that the arguments override, chosen from `recorded`."""
-
-    @abstractmethod
-    def complete_trainer(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
-        """The callbacks of the command, and the arguments of the Trainer that are no options.
-
-        Args:
-            config: The options of the Trainer, completed in place.
-            samples: Draws samples during validation.
-        """
+        self.loaded: dict[str, Any] = {}
+        self.recorded: dict[str, Any] = {}
+        self.base: dict[str, Any] = {}
+        super().__init__(
+            LanguageModel,
+            CharDataModule,
+            subclass_mode_model=True,
+            save_config_callback=SaveConfig if subcommand == "fit" else None,
+            seed_everything_default=0,
+            trainer_defaults={
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+                "callbacks": [],
+                "check_val_every_n_epoch": None,  # the validation interval is counted in steps across epochs
+            },
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_kwargs={"prog": "sequentia", "exit_on_error": False, "allow_abbrev": False},
+            args=[subcommand, *arguments],
+        )
 
     def subcommands(self) -> dict[str, set[str]]:
         """The subcommand, and the arguments of the trainer's method that are not options."""
-        return {self.subcommand: {"model", "datamodule", "weights_only", "verbose", *self.not_options}}
+        loaders = {"dataloaders", "train_dataloaders", "val_dataloaders"}
+        return {self.subcommand: {"model", "datamodule", "weights_only", "verbose", *loaders}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the groups `checkpoint`, `optimizer` and `lr_scheduler`, and pass vocabulary and length to the model."""
-        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
-        parser.add_argument(
-            "--compile",
-            type=bool,
-            default=False,
-            help="Compile the model with torch.compile. It takes a minute, which pays off on a GPU or in long runs.",
-        )
-        parser.add_argument(
-            "--extra_metrics",
-            type=bool,
-            default=True,
-            help="Log more than the losses: quality of samples, accuracy, learning rates, gradient norm, speed, and "
-            "pictures of the trained model. It takes about 2 percent of the time, and 3 seconds at the end.",
-        )
-        parser.add_argument(
-            "--init_from",
-            type=str | None,
-            default=None,
-            help="Start a new run from the weights of a checkpoint: a file, or a run directory (its best checkpoint). "
-            "The data may have other characters and longer lines.",
-        )
-        parser.add_optimizer_args((torch.optim.Optimizer,))
-        parser.add_lr_scheduler_args((LRScheduler, ReduceLROnPlateau))
-        parser.add_argument(
-            "--lr_scheduler_interval",
-            type=Literal["step", "epoch"] | None,
-            default=None,
-            help="When the schedule steps: after each optimizer step, or at the end of each epoch. By default after "
-            "each step if it takes total_steps, otherwise each epoch.",
-        )
-        # An option with a default, so that config.yaml records it and `null` can keep the rate constant.
-        parser.set_defaults({"lr_scheduler": {"class_path": "sequentia.schedule.WarmupDecay"}})
-        for name, compute in (("vocabulary", lambda vocabulary: vocabulary.characters), ("context_length", None)):
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", compute, apply_on="instantiate")
+        """Add the options that are not the Trainer's, and pass vocabulary and length to the model."""
+        add_options(parser, self.subcommand)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments, on top of the options that the run recorded if the command continues or evaluates one.
@@ -143,29 +139,19 @@ class TrainingCLI(LightningCLI, ABC):
         Raises:
             UserError: The checkpoint or its run's config.yaml cannot be used, or options contradict each other.
         """
-        self.arguments = args[1:]
-        self.given = Given(self.subcommand, args[1:])
-        directory = None if "--help" in args else self.find_run()
-        if directory is not None and (directory / CONFIG).is_file():
-            self.recorded = read_config(directory)
-            own = filter(is_class_path, ARCHITECTURES)  # defined in this process: their code already runs
-            self.held.enter_context(only_trusted([*self.given.trust, *own]))
-        elif self.checkpoint is not None and not self.given.sets_data:
-            raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
-        if self.checkpoint is not None:
-            self.loaded = read_checkpoint(self.checkpoint)
-            self.architecture = architecture_of(self.loaded, self.checkpoint, self.given.trust)
-        self.base = self.base_options()
+        self.given = given = Given(self.subcommand, args[1:])
+        if "--help" not in args:
+            self._find_run(given)
         base = [f"--config={yaml.safe_dump(self.base)}"] if self.base else []
         try:
             # Lightning's own method warns if args are not sys.argv's.
-            self.config = parser.parse_args([self.subcommand, *base, *self.given.arguments])
+            self.config = parser.parse_args([self.subcommand, *base, *given.arguments])
         except (UnicodeDecodeError, RecursionError) as error:
             raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
         except ArgumentError as error:
             if (refused := refusal(error)) is not None:
                 raise refused from error
-            for name in self.given.local_classes:
+            for name in given.local_classes:
                 import_trusted(name)  # says what is wrong with the user's code, which the parser does not
             raise
         except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
@@ -174,10 +160,32 @@ class TrainingCLI(LightningCLI, ABC):
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
         if self.checkpoint is not None and self.options.init_from != self.base.get("init_from"):
             raise UserError(
-                f"--init_from starts a new run, but --ckpt_path {self.given.ckpt_path} takes one with its own weights: "
+                f"--init_from starts a new run, but --ckpt_path {given.ckpt_path} takes one with its own weights: "
                 "omit one of the two"
             )
         check_options(self.options)
+
+    def _find_run(self, given: Given) -> None:
+        """Find the checkpoint to resume or evaluate, and the options that its run recorded."""
+        root = given.root or ROOT
+        if self.subcommand == "fit":
+            self.run, self.checkpoint = run_to_fit(given.ckpt_path, root)
+        else:
+            self.checkpoint = find_checkpoint(given.ckpt_path, root)
+            self.digest = sha256(self.checkpoint)  # before it is read: it can be replaced at any time
+        run = self.run if self.checkpoint is None else self.checkpoint.parent
+        if run is not None and (run / CONFIG).is_file():
+            self.recorded = read_config(run)
+            own = filter(is_class_path, ARCHITECTURES)  # defined in this process: their code already runs
+            self.held.enter_context(only_trusted([*given.trust, *own]))
+        elif self.checkpoint is not None and not given.sets_data:
+            raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
+        self.base = {name: value for name, value in self.recorded.items() if name != "ckpt_path"}
+        if self.checkpoint is not None:
+            self.loaded = read_checkpoint(self.checkpoint)
+            architecture = architecture_of(self.loaded, self.checkpoint, given.trust)
+            if self.subcommand != "fit":
+                self.base = options_to_evaluate(self.recorded, architecture)
 
     @property
     def options(self) -> Namespace:
@@ -195,8 +203,13 @@ class TrainingCLI(LightningCLI, ABC):
         """The same options with classes instantiated."""
         return self.config_init[self.subcommand]
 
+    @property
+    def split(self) -> HeldOut:
+        """The held-out lines."""
+        return "val" if self.subcommand == "validate" else "test"
+
     def before_instantiate_classes(self) -> None:
-        """Complete the options before anything slow is done."""
+        """Complete the options, load the model to start from, and lock the run, before anything slow is done."""
         options = self.options
         if options.trainer.default_root_dir is None:
             options.trainer.default_root_dir = str(
@@ -213,6 +226,12 @@ class TrainingCLI(LightningCLI, ABC):
         for name, remedy in _FIXED.items():
             if options.checkpoint[name] is not None:
                 raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
+        # Otherwise the option only records what the run was initialized from.
+        if self.options.init_from is not None and self.checkpoint is None:
+            path = find_checkpoint(self.options.init_from)
+            self.init_from = path, load(path, trust=self.given.trust)
+        if self.run is not None:
+            self._lock(self.run)
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer.
@@ -241,29 +260,254 @@ class TrainingCLI(LightningCLI, ABC):
         check_callbacks(given, counts(self.model))
         show = config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given)
         progress = [RunProgress(curves, samples)] if show else []
-        callbacks, arguments = self.complete_trainer(config, samples)
+        callbacks, arguments = self._to_fit(config, samples) if self.subcommand == "fit" else self._to_evaluate()
         self.trainer_defaults["callbacks"] = [curves, *progress, *callbacks]
         with plain_errors():
             return super().instantiate_trainer(**kwargs | arguments)
 
+    def _to_fit(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
+        """Set the optimizer, fix the length, and create the run directory.
+
+        Args:
+            config: The options of the Trainer, completed in place.
+            samples: Draws samples during validation.
+
+        Returns:
+            The callbacks of the command, and the arguments of the Trainer that are not options.
+        """
+        self._set_optimizer()
+        self.saver: BestCheckpoint = self.instances["checkpoint"]
+        last = self.saver.last
+        length = self._set_length(config)
+        if self.loaded:
+            check_unfinished(config, self.loaded, str(self.checkpoint), self.model.single_epoch)
+        if self.run is None:  # created this late because by now options and data are known to be valid
+            root = Path(config["default_root_dir"])
+            self.run = create_run(root) if rank_zero_only.rank == 0 else root
+            self._lock(self.run)
+        self.saver.dirpath = str(self.run.resolve())
+        self.save_config_kwargs["run"] = self.run
+        self.resume = ExactResume(int(self.instances["seed_everything"]))
+        callbacks = [length, StopWhenDiverged(last), self.resume, StopOnSignal(last)]
+        if self.instances["extra_metrics"]:
+            callbacks += [samples, LogBaselines(), TensorBoardSummary(self.run)]
+        plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
+        step = int(self.loaded.get("global_step", 0))
+        loggers = [*self._loggers(config, self.run, step), MetricsFile(self.run, step)]
+        return [*callbacks, last], {"plugins": plugins, "logger": loggers}
+
+    def _loggers(self, config: Namespace, run: Path, step: int) -> list[Logger]:
+        """The loggers of `--trainer.logger`; by default TensorBoard, with its files in the run directory."""
+        if config["logger"] not in (None, True):
+            return as_list(config["logger"] or None)
+        return [RunTensorBoard(run, purge_step=step)]
+
+    def _set_length(self, config: Namespace) -> Callback:
+        """Complete the options that decide how long the run is; config.yaml records them.
+
+        Returns:
+            What logs the length, or decides it during the run.
+        """
+        limit = config["max_time"]
+        given = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
+        timed = limit is not None and not (given or config["fast_dev_run"] or self.model.single_epoch)
+        with plain_errors():
+            set_length(config, self.datamodule, self._validates_each_epoch(), timed)
+        for name in ("log_every_n_steps", "check_val_every_n_epoch"):
+            self.options["trainer"][name] = config[name]
+        if timed:
+            config["max_time"] = None
+            drawn = self.instances["extra_metrics"] and config["logger"] in (None, True)
+            return Budget(limit, self.started, self.options["trainer"], self.saver.last, drawn)
+        for name in ("max_steps", "val_check_interval"):
+            self.options["trainer"][name] = config[name]
+        return LogLength()
+
+    def _lock(self, run: Path) -> None:
+        """Keep other processes from writing to the run."""
+        if rank_zero_only.rank == 0:
+            self.held.callback(remove_if_never_begun, run)
+            self.held.enter_context(locked(run))
+            remove_leftovers(run)
+
+    def _set_optimizer(self) -> None:
+        optimizer, schedule = self.instances["optimizer"], self.instances["lr_scheduler"]
+        self.model.lr_scheduler_interval = self.instances["lr_scheduler_interval"]
+        if optimizer:
+            self.model.optimizer = partial(resolve_name(optimizer.class_path), **_init_args(optimizer))
+        if self.options.init_from is not None:  # also when such a run is resumed
+            self.model.optimizer = slower_hidden(self.model.optimizer)
+        self.model.lr_scheduler = (
+            partial(resolve_name(schedule.class_path), **_init_args(schedule)) if schedule else None
+        )
+
+    def _validates_each_epoch(self) -> bool:
+        """Whether the schedule reads a metric after each epoch, or the model is complete only then."""
+        schedule = self.instances["lr_scheduler"]
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+        return self.model.single_epoch or (bool(schedule) and issubclass(resolve_name(schedule.class_path), plateau))
+
+    def _to_evaluate(self) -> tuple[list[Callback], dict[str, Any]]:
+        """Measure, and write nothing to the run."""
+        self.own_data = is_own_data(self.datamodule, self.loaded, self.recorded)
+        valid = self.instances["valid"]
+        if valid is not None and not self.own_data:
+            raise UserError("--valid needs the run's own data: omit the options of the data, or --valid")
+        self.evaluation = Evaluation(
+            num_samples=NUM_SAMPLES if self.own_data else 0, valid=None if valid is None else load_valid(valid)
+        )
+        return [self.evaluation], {"logger": False, "check_val_every_n_epoch": 1}
+
     def after_instantiate_classes(self) -> None:
-        """Compile the model if asked."""
+        """Check that checkpoint, options and data suit each other, or copy the weights to start from.
+
+        Raises:
+            UserError: The checkpoint cannot be resumed or evaluated with these options.
+        """
+        changed = self._changed_data()
+        if self.subcommand == "fit" and self.checkpoint is not None:
+            if changed:
+                raise UserError(f"{changed}: restore it, or train on the new lines with --data.path")
+            check_fits(self.model, self.loaded)
+        elif self.checkpoint is not None:
+            self.model = build_model(self.loaded, self.checkpoint, self.given.trust)
+            if changed:
+                log.warning(f"{changed}: the metrics are of its current lines")
+            check_evaluates(self.model, self.datamodule, self.split)
+        if self.init_from is not None:
+            path, trained = self.init_from
+            self.initialized = initialize(self.model, trained, path)
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights
 
-    def changed_data(self) -> str:
+    def _changed_data(self) -> str:
         """What to say if the data is that of the run but its lines have changed; empty otherwise."""
-        if self.checkpoint is None or self.loaded is None or not has_changed(self.datamodule, self.loaded):
+        if self.checkpoint is None or not has_changed(self.datamodule, self.loaded):
             return ""
-        recorded = (self.recorded or {}).get("data")
+        recorded = self.recorded.get("data")
         if self.given.sets_data or recorded != self.plain_options["data"]:  # the user names or splits the data anew
             return ""
         return f"{self.datamodule.shown_path} has changed since {self.checkpoint.parent} was started"
 
-    def log_changes(self, now: dict[str, Any]) -> None:
+    def _log_changes(self, now: dict[str, Any]) -> None:
         """Log each option that overrides what the run recorded."""
         for change in changes(self.base, now):
             log.info(f"  {change}")
+
+    def before_fit(self) -> None:
+        """Log where the run is saved, and what has changed since it was started.
+
+        Raises:
+            UserError: The run cannot be resumed.
+        """
+        reason = not_restored(self.trainer)
+        if reason is not None and self.checkpoint is not None:
+            raise UserError(
+                f"cannot resume {self.checkpoint}: {reason}; start a new run from its weights with --init_from"
+            )
+        if not self.trainer.is_global_zero:
+            return
+        if self.checkpoint is None:
+            log.info(f"starting run {self.run}: {self.model.describe()}")
+            if self.initialized:
+                log.info(self.initialized)
+            if reason is not None:
+                log.warning(f"this run cannot be resumed: {reason}")
+            return
+        log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
+        self._log_changes(self.plain_options)
+        schedule = self.options["lr_scheduler"]
+        extended = self.base.get("trainer", {}).get("max_steps") != self.options["trainer"]["max_steps"]
+        uses_gradients = self.model.automatic_optimization
+        uses_schedule = schedule and uses_gradients
+        if extended and uses_schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
+            log.info("  the learning-rate schedule follows the new length")
+        if has_changed(self.datamodule, self.loaded):
+            log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
+            if uses_gradients and counts(self.model):
+                log.info("  what was counted on the old lines stays")
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train. LightningCLI calls this in place of `Trainer.fit`.
+
+        Raises:
+            UserError: The training state of the checkpoint is damaged or does not fit the options.
+            Interrupted: A signal stopped the run.
+        """
+        kwargs |= {"ckpt_path": self.checkpoint, "weights_only": True}
+        try:
+            self.trainer.fit(**kwargs)
+        except Interrupted:
+            self._log_closing()
+            raise
+        except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
+            raise
+        except ImportError as error:
+            raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
+        except Exception as error:
+            if self.resume.under_way:
+                raise
+            if self.checkpoint is None:
+                if _is_of_optimizer(error):
+                    raise UserError(f"the optimizer cannot train this model: {error}; see --optimizer") from error
+                raise
+            raise UserError(
+                f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
+                f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
+            ) from error
+        self._log_closing()
+
+    def _log_closing(self) -> None:
+        if self.trainer.is_global_zero and self.run is not None:
+            timed = self.options.trainer.max_time is not None
+            modules = dict.fromkeys(name.rpartition(".")[0] for name in foreign_classes(self.plain_options))
+            trust = "".join(f" --trust {module}" for module in modules)
+            log.info(closing_message(self.run, self.trainer, self.saver, timed, trust))
+
+    def validate(self, **kwargs: Any) -> None:
+        """Evaluate, and print and record the result in place of Lightning. LightningCLI calls this."""
+        self._log_evaluated()
+        self.trainer.validate(**kwargs, verbose=False)
+        self._report()
+
+    def test(self, **kwargs: Any) -> None:
+        """The same on the test lines."""
+        self._log_evaluated()
+        self.trainer.test(**kwargs, verbose=False)
+        self._report()
+
+    def _log_evaluated(self) -> None:
+        if self.trainer.is_global_zero:
+            log.info(f"evaluating {self.checkpoint} on {self.datamodule.shown_path}")
+            if not self.own_data:
+                log.info("samples are not measured: the model was trained on other data, or on another split of it")
+            self._log_changes(self.plain_options | {"model": self.base["model"]})  # the model is the checkpoint's
+
+    def _report(self) -> None:
+        """Print the result, and record it if it is one of the run."""
+        if self.checkpoint is None or not self.trainer.is_global_zero:
+            return
+        values = self.evaluation.values
+        print(as_text(values, self.instances["format"]))
+        foreign = None
+        if not self.own_data:
+            foreign = "the data or its split is not the run's"
+        elif self.base["trainer"].get("precision") != self.plain_options["trainer"]["precision"]:
+            foreign = "trainer.precision is not the run's"
+        elif values[f"{self.split}/lines"] != len(getattr(self.datamodule.split, self.split)):
+            foreign = "only a part of the lines was evaluated"
+        about = {"step": self.loaded["global_step"], "checkpoint_sha256": self.digest, "valid": self.instances["valid"]}
+        record(self.checkpoint.parent / f"{self.subcommand}.json", values | about, self.checkpoint, foreign)
+
+
+def _init_args(config: Namespace) -> dict[str, Any]:
+    return dict(config.get("init_args") or {})
+
+
+def _is_of_optimizer(error: Exception) -> bool:
+    """Whether the optimizer itself raised an error, not the model whose gradients it needed."""
+    names = {frame.name for frame in extract_tb(error.__traceback__)}
+    return "optimizer_step" in names and not names & {"training_step", "backward"}
 
 
 @contextmanager

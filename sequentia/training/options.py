@@ -1,17 +1,22 @@
-"""What has to be known before the options can be parsed: which run they mean, and which config they start from."""
+"""The options of `fit`, `validate` and `test`, and what has to be known before they are parsed: which run they mean."""
 
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
 import yaml
+from lightning.pytorch.cli import LightningArgumentParser, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.commands.parser import Parser
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
 from sequentia.runs.directory import ROOT
 from sequentia.runs.trust import foreign_classes, search_working_directory, trusted_modules
+from sequentia.training.loop.checkpointing import BestCheckpoint
+from sequentia.training.results import Format
 
 _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
 """Options that can name a class, beside `--model`."""
@@ -77,6 +82,58 @@ class Given:
         self.arguments = [*(f"--config={config}" for config in configs), *given, *others]
 
 
+def add_options(parser: LightningArgumentParser, command: str) -> None:
+    """Add the options of a command that are not the Trainer's, and pass vocabulary and length to the model."""
+    parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+    parser.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="Compile the model with torch.compile. It takes a minute, which pays off on a GPU or in long runs.",
+    )
+    parser.add_argument(
+        "--extra_metrics",
+        type=bool,
+        default=True,
+        help="Log more than the losses: quality of samples, accuracy, learning rates, gradient norm, speed, and "
+        "pictures of the trained model. It takes about 2 percent of the time, and 3 seconds at the end.",
+    )
+    parser.add_argument(
+        "--init_from",
+        type=str | None,
+        default=None,
+        help="Start a new run from the weights of a checkpoint: a file, or a run directory (its best checkpoint). "
+        "The data may have other characters and longer lines.",
+    )
+    parser.add_optimizer_args((torch.optim.Optimizer,))
+    parser.add_lr_scheduler_args((LRScheduler, ReduceLROnPlateau))
+    parser.add_argument(
+        "--lr_scheduler_interval",
+        type=Literal["step", "epoch"] | None,
+        default=None,
+        help="When the schedule steps: after each optimizer step, or at the end of each epoch. By default after "
+        "each step if it takes total_steps, otherwise each epoch.",
+    )
+    # An option with a default, so that config.yaml records it and `null` can keep the rate constant.
+    parser.set_defaults({"lr_scheduler": {"class_path": "sequentia.schedule.WarmupDecay"}})
+    for name, compute in (("vocabulary", lambda vocabulary: vocabulary.characters), ("context_length", None)):
+        parser.link_arguments(f"data.{name}", f"model.init_args.{name}", compute, apply_on="instantiate")
+    if command != "fit":
+        parser.add_argument(
+            "--format",
+            type=Format,
+            default="table",
+            help="How to print the result: a table for people, one JSON object, or CSV with a header and one line.",
+        )
+        parser.add_argument(
+            "--valid",
+            type=str | None,
+            default=None,
+            help="Measure the fraction of valid samples: module:function, a function of a text that returns whether it "
+            "is valid. The module is in the current directory or installed.",
+        )
+
+
 def options_to_evaluate(recorded: dict[str, Any], architecture: type[LanguageModel]) -> dict[str, Any]:
     """The options with which a checkpoint is evaluated unless the user overrides them: data and device of its run.
 
@@ -84,12 +141,8 @@ def options_to_evaluate(recorded: dict[str, Any], architecture: type[LanguageMod
         recorded: The options in the run's config.yaml; empty if there is none.
         architecture: The architecture of the checkpoint.
     """
-    trainer = recorded.get("trainer")
-    kept = (
-        {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
-        if isinstance(trainer, dict)
-        else {}
-    )
+    trainer = recorded.get("trainer") or {}
+    kept = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
     base = {key: recorded[key] for key in ("data", "seed_everything") if key in recorded}
     return base | {"trainer": kept, "model": {"class_path": f"{architecture.__module__}.{architecture.__name__}"}}
 

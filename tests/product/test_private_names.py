@@ -87,7 +87,7 @@ def test_functions_have_the_parameters_that_are_used(
 
 
 def test_lightning_cli_calls_a_method_named_after_the_subcommand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """training/fit.py: `FitCLI.fit` replaces `Trainer.fit`; otherwise a run would not resume."""
+    """training/cli.py: `SequentiaCLI.fit` replaces `Trainer.fit`; otherwise a run would not resume."""
     called: list[set[str]] = []
 
     class CLI(LightningCLI):
