@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from sequentia.errors import UserError
 from sequentia.export import export_gpt2
-from sequentia.models import Bigram, LanguageModel, Transformer
+from sequentia.models import LanguageModel, Transformer
 from tests.export.models import CHARACTERS, perturbed
 
 
@@ -102,16 +101,3 @@ def test_the_pipeline_generates_batches_without_a_warning(
             assert all(line["generated_text"].startswith(prompt) for line in lines)
             assert all(len(line["generated_text"]) <= 7 for line in lines)
     assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
-
-
-def test_the_weights_are_marked_as_those_of_pytorch(exported: Path) -> None:
-    from safetensors import safe_open
-
-    with safe_open(exported / "model.safetensors", "pt") as file:
-        assert file.metadata() == {"format": "pt"}
-
-
-def test_only_a_transformer_is_exported(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="this model is a Bigram"):
-        export_gpt2(Bigram("ab", 4), tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []

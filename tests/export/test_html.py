@@ -1,7 +1,5 @@
 """The exported page computes the model's logits in the browser, and people can use it."""
 
-import base64
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -89,17 +87,6 @@ def test_half_precision_is_decoded_exactly(page: Chrome) -> None:
     bits = [0, 1, 0x3FF, 0x400, 0x3C00, 0x3C01, 0x7BFF, 0x8000, 0x8001, 0xBC00, 0xFBFF]
     expected = torch.tensor(bits, dtype=torch.int32).to(torch.int16).view(torch.half).tolist()
     assert page.execute_script("return arguments[0].map(fromHalf)", bits) == expected
-
-
-def test_the_embedded_model_is_the_vocabulary_and_the_weights(tmp_path: Path) -> None:
-    model = trained()
-    export_html(model, tmp_path / "page.html")
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert text.count("</script>") == 2
-    (found,) = re.findall(r'<script type="application/json" id="model">(.*?)</script>', text)
-    content = json.loads(found)
-    assert content["characters"] == model.vocabulary.characters
-    assert len(base64.b64decode(content["weights"])) == 2 * sum(p.numel() for p in model.parameters())
 
 
 def test_the_default_model_of_names_takes_less_than_600_kb(tmp_path: Path) -> None:

@@ -110,16 +110,6 @@ def test_a_killed_run_resumes_and_is_tested_and_sampled(
     assert sampled.out == command("sample", *options).out
 
 
-def test_tensorboard_shows_losses_rate_and_samples(uninterrupted: Path) -> None:
-    events = EventAccumulator(str(uninterrupted / "checkpoints/transformer/version_0")).Reload()
-    tags = events.Tags()
-    assert {"train/loss", "val/loss", "val/bits_per_char", "val/perplexity"} <= set(tags["scalars"])
-    assert [event.step for event in events.Scalars("train/loss")] == list(range(4, 60, 5))
-    assert "samples/text_summary" in tags["tensors"]
-    texts = [event.tensor_proto.string_val[0].decode() for event in events.Tensors("samples/text_summary")]
-    assert all(text.count("<code>") == 20 for text in texts)
-
-
 def test_a_later_config_overrides_an_earlier_one(
     tmp_path: Path, config: str, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:

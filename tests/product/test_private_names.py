@@ -36,10 +36,8 @@ ATTRIBUTES = {
     "fit_loop.epoch_loop.batch_progress.total.ready": "resume.py: the number by which a step is seeded",
     "fit_loop.epoch_loop.batch_progress.current.completed": "data/module.py: the batch at which a resumed epoch starts",
     "fit_loop.epoch_progress.current.processed": "data/module.py: the epoch whose order of lines is used",
-    "fit_loop.on_iteration_done": "resume.py: ReduceLROnPlateau would skip a step at the end of a resumed epoch",
-    "fit_loop.epoch_loop.manual_optimization.optim_step_progress": "counting.py: a batch would count as no step",
-    "fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_ready": "counting.py: likewise",
-    "fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_completed": "counting.py: likewise",
+    "fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_ready": "counting.py: counts a step",
+    "fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_completed": "counting.py: counts a step",
     "received_sigterm": "stopping.py: a signal before the first step would be lost",
     "lr_scheduler_configs": "resume.py: changed options of a schedule would be ignored",
     "enable_validation": "checkpointing.py: best.ckpt would be missing if nothing is held out",
@@ -69,14 +67,22 @@ def test_the_trainer_has_the_attributes_that_are_used(trainer: Trainer, name: st
 @pytest.mark.parametrize(
     ("function", "parameters", "used"),
     [
-        (SingleDeviceStrategy.reduce_boolean_decision, ["self", "decision", "all"], "distributed.py"),
-        (DDPStrategy.reduce_boolean_decision, ["self", "decision", "all"], "distributed.py"),
+        (
+            SingleDeviceStrategy.reduce_boolean_decision,
+            ["self", "decision", "all"],
+            "processes.py",
+        ),
+        (
+            DDPStrategy.reduce_boolean_decision,
+            ["self", "decision", "all"],
+            "processes.py",
+        ),
         (DDPStrategy.configure_ddp, ["self"], "counting.py replaces it: it refuses a model without gradients"),
         (ModelCheckpoint.on_validation_end, ["self", "trainer", "pl_module"], "checkpointing.py: writes best.ckpt"),
         (
             call._call_callback_hooks,
             ["trainer", "hook_name", "args", "monitoring_callbacks", "kwargs"],
-            "fork_server.py",
+            "fork_server.py: where a process is killed",
         ),
     ],
 )
