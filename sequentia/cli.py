@@ -92,7 +92,7 @@ def _command(arguments: list[str]) -> Callable[[list[str]], int]:
     """The function that runs the command that `arguments` name.
 
     Raises:
-        UserError: They name no command, or an unknown one.
+        UserError: The arguments name no command, or an unknown one.
     """
     parser = Parser(
         prog="sequentia",

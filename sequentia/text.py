@@ -35,7 +35,7 @@ def strings(items: Iterable[str], name: str) -> Iterator[str]:
 
     Args:
         items: A list, a column of a table, a generator, ...
-        name: What they are, for a message.
+        name: Their name in a message.
 
     Raises:
         UserError: `items` is a single string, a mapping, a whole table or no iterable, or an item is not a string.

@@ -17,7 +17,7 @@ def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(
         prog="sequentia report",
-        description="Compare runs: what they reached, and the options in which they differ, sorted by validation NLL "
+        description="Compare runs: their results, and the options in which they differ, sorted by validation NLL "
         "(val/loss, the lowest of the run, in nats per character). test/loss is the result of `sequentia test`; the "
         "samples are the 200 of the best validation.",
     )

@@ -1,4 +1,4 @@
-"""What the metrics are computed from: predictions of held-out lines, and samples."""
+"""The basis of all metrics: predictions of held-out lines, and samples."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -73,7 +73,7 @@ class Measurement:
         """NLL in nats per character.
 
         Raises:
-            UserError: It is NaN.
+            UserError: The NLL is NaN.
         """
         return check_probabilities((self.model.val_nll if self.split == "val" else self.model.test_nll).compute())
 

@@ -1,4 +1,4 @@
-"""The table of metrics: a metric is one entry, with what it means, how it is computed, and how it is shown."""
+"""The table of metrics: a metric is one entry, with its meaning, its computation, and its format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Metric:
     """An entry of the table.
 
     Attributes:
-        meaning: What it means, in a phrase.
+        meaning: A phrase.
         compute: Its value; None if it cannot be measured. An int is a count.
         digits: Number of decimal places that are shown.
         fit: Whether each validation of a run measures it too. The model itself logs loss, bits per character and
@@ -74,7 +74,7 @@ def metrics(measurement: Measurement, fit: bool = False) -> dict[str, float]:
     """The metrics that can be measured, by the name of the split and their own: `test/loss`.
 
     Args:
-        measurement: What they are computed from.
+        measurement: The predictions and samples that they are computed from.
         fit: Only those that each validation of a run measures.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The options of sampling: what each means, and which values a model allows. It imports nothing slow."""
+"""The options of sampling, their meanings, and the values that a model allows. It imports nothing slow."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any

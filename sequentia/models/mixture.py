@@ -195,7 +195,7 @@ def _check_entries(entries: list[Any]) -> None:
     """Check the entries of `members`, except for the values of an architecture's own options.
 
     Raises:
-        UserError: One is invalid.
+        UserError: An entry is invalid.
     """
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("architecture"), str):

@@ -149,7 +149,7 @@ def _check_after_loading(model: NGram, _: Any) -> None:
     """Check the n-grams of a checkpoint, which is not trusted; drop everything that was counted before.
 
     Raises:
-        UserError: They are invalid.
+        UserError: The n-grams are invalid.
     """
     model._new, model._tables = [], None
     ngrams, counts, V = model.ngrams, model.counts, len(model.vocabulary)

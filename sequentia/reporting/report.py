@@ -1,4 +1,4 @@
-"""Runs -> what they reached, side by side. Reads config.yaml, metrics.csv and test.json; needs no PyTorch."""
+"""Runs -> their results, side by side. Reads config.yaml, metrics.csv and test.json; needs no PyTorch."""
 
 import json
 import math

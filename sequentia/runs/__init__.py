@@ -1,1 +1,1 @@
-"""What is saved, and where? Run directories, checkpoint files, and what a run has recorded."""
+"""What is saved, and where? Run directories, checkpoint files, and the records of a run."""

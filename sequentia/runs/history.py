@@ -1,4 +1,4 @@
-"""What a run has recorded: its metrics.csv and test.json, read without trusting them and without PyTorch."""
+"""The records of a run: its metrics.csv and test.json, read without trusting them and without PyTorch."""
 
 import csv
 import json

@@ -13,7 +13,7 @@ from sequentia.errors import UserError
 from sequentia.text import printable
 
 _KNOWN = ("sequentia", "torch.optim", "lightning")
-"""What a run's own configuration may always name."""
+"""Modules whose classes a run's own configuration may always name."""
 
 _CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
@@ -22,7 +22,7 @@ def trusted_modules(trust: str | Sequence[str]) -> tuple[str, ...]:
     """The modules that the user trusts, one or several.
 
     Raises:
-        UserError: One is not the name of a module.
+        UserError: A name is not that of a module.
     """
     modules = (trust,) if isinstance(trust, str) else tuple(trust)
     for module in modules:

@@ -1,1 +1,1 @@
-"""What surrounds Lightning's trainer: the command line, checkpoints, exact resume, stopping, progress, TensorBoard."""
+"""How is a model trained? Lightning's trainer, configured on the command line, with checkpoints and exact resume."""

@@ -81,7 +81,7 @@ class SequentiaCLI(LightningCLI):
         objects: Options of the Trainer that are no plain values; config.yaml does not record them.
 
     Attributes:
-        given: What the arguments say about runs and data.
+        given: The part of the arguments that decides on run and data.
         checkpoint: The checkpoint that is resumed or evaluated, if there is one.
         loaded: Its content; empty if there is none.
         recorded: The options in the config.yaml of its run; empty if there is none.
@@ -425,7 +425,7 @@ class SequentiaCLI(LightningCLI):
         if has_changed(self.datamodule, self.loaded):
             log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
             if uses_gradients and counts(self.model):
-                log.info("  what was counted on the old lines stays")
+                log.info("  counts of the old lines are kept")
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.

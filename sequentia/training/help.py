@@ -4,7 +4,7 @@ OPTIONS = {
     "fit": {
         "--config NAME_OR_FILE": "a shipped config (default: transformer), or YAML; several are merged",
         "--data.path FILE": "one example per line: a packaged dataset (names), a file or a URL",
-        "--data.val_path FILE": "ready-made validation lines; --data.test_path likewise",
+        "--data.val_path FILE": "ready-made validation lines; also --data.test_path",
         "--data.batch_size N": "lines per step (default: from the size of the data)",
         "--data.max_length N": "leave out longer lines (default: 256, more if most lines are longer)",
         "--data.seed N": "seed of the split and of the order of the lines",

@@ -23,7 +23,7 @@ _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
 
 
 class Given:
-    """What the user's arguments say about runs.
+    """The part of the user's arguments that decides on the run.
 
     Args:
         command: The subcommand.

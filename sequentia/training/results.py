@@ -37,7 +37,7 @@ def record(path: Path, result: Mapping[str, Any], checkpoint: Path, foreign: str
         path: The file.
         result: The metrics, and `checkpoint_sha256`, because a resumed run can find a better checkpoint.
         checkpoint: The file that was evaluated.
-        foreign: What was evaluated otherwise than in the run, for the log; None if nothing was.
+        foreign: The difference from the run's own data and options, for the log; None if there is none.
     """
     if checkpoint.name != BEST or not (checkpoint.parent / CONFIG).is_file():
         foreign = f"{checkpoint} is not a run's {BEST}"

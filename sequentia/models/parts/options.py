@@ -36,7 +36,7 @@ def check_dropout(dropout: float) -> None:
     """Check that a dropout probability is in [0, 1).
 
     Raises:
-        UserError: It is out of range.
+        UserError: The probability is out of range.
     """
     if not 0 <= dropout < 1:
         raise UserError(f"model.dropout must be in [0, 1), got {dropout}")
@@ -46,7 +46,7 @@ def check_options(architecture: type, options: Mapping[str, object]) -> None:
     """Check that an architecture has these options, and the types of their values.
 
     Raises:
-        UserError: It has not, or the type is not exactly the declared one; an int may stand for a float.
+        UserError: An option is unknown, or its type is not exactly the declared one; an int may stand for a float.
     """
     parameters = inspect.signature(architecture).parameters
     hints = get_type_hints(architecture.__init__)  # type: ignore[misc]

@@ -48,7 +48,7 @@ def config_of(architecture: type) -> Path | None:
 
 @cache
 def recipe(architecture: type) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
-    """What makes the optimizer from parameter groups, and the learning-rate schedule from the optimizer."""
+    """The factories of the optimizer, from parameter groups, and of the learning-rate schedule, from the optimizer."""
     path = config_of(architecture)
     options = _DEFAULTS | ({} if path is None else yaml.safe_load(path.read_text(encoding="utf-8")))
     optimizer, schedule = (_factory(options[name]) for name in _DEFAULTS)

@@ -1,4 +1,4 @@
-"""What a run prints on stderr."""
+"""The messages of a run, on stderr."""
 
 import logging
 import math
@@ -84,7 +84,7 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time
     Args:
         run: The run directory.
         trainer: The trainer at the end of the run.
-        saver: What has saved the run.
+        saver: The callback that has saved the run.
         max_time: Whether a time limit was given as `trainer.max_time`, and not by a callback.
         trust: The options `--trust` that the commands need.
     """

@@ -1,4 +1,4 @@
-"""What a run saves and when: best.ckpt, last.ckpt and config.yaml, each written as a whole or not at all."""
+"""The files of a run: best.ckpt, last.ckpt and config.yaml, each written as a whole or not at all."""
 
 import io
 import shutil

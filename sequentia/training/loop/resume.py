@@ -87,7 +87,7 @@ _NOT_EXACT: dict[type, str] = {
     GradientAccumulationScheduler: "the number of accumulated batches until the next epoch starts",
     ReduceLROnPlateau: "a validation of the epoch in which the run stopped",
 }
-"""Callbacks and schedules with which a resumed run is not bit-identical, and what it misses."""
+"""Callbacks and schedules with which a resumed run is not bit-identical, and the reason."""
 
 
 def not_restored(trainer: Trainer) -> str | None:
