@@ -19,6 +19,7 @@ FONT = "DejaVu Sans"
 _STYLES = {"train/loss": ("#b45309", "--", "training"), "val/loss": ("#1d4ed8", "-", "validation")}
 _POINTS = 1_000  # per curve; more could not be told apart
 _LARGEST = 1e6  # nats
+_FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "eps")
 
 
 def draw_curves(history: History) -> "Figure":
@@ -60,17 +61,12 @@ def save_figure(draw: "Callable[[], Figure]", out: Path) -> None:
     Raises:
         UserError: The suffix is not that of an image format, or the file cannot be written; or `draw` raises it.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     image_format = out.suffix.lower().lstrip(".")
-    if image_format not in FigureCanvasAgg.get_supported_filetypes():
+    if image_format not in _FORMATS:
         raise UserError(f"{out} is not the name of an image file: use the suffix .png, .svg or .pdf")
     figure = draw()
     with replacing(out) as temporary:
-        try:
-            figure.savefig(temporary, format=image_format)
-        except RuntimeError as error:  # .pgf needs TeX
-            raise UserError(f"cannot draw {out}: {error}; use the suffix .png, .svg or .pdf") from error
+        figure.savefig(temporary, format=image_format)
 
 
 def inline_svg(figure: "Figure") -> str:

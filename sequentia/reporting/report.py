@@ -79,7 +79,7 @@ class Run:
 
 
 def find_runs(given: list[str]) -> list[Path]:
-    """The run directories that arguments name: runs, or all runs below a directory; without arguments all runs.
+    """The run directories that arguments name: runs, or directories of runs; without arguments all runs.
 
     Raises:
         UserError: There is no run.

@@ -61,17 +61,6 @@ def test_an_error_is_one_line_and_exit_code_2(
     assert [path.name for path in tmp_path.iterdir()] == ["version_0"]
 
 
-def test_pgf_without_tex_is_one_line(
-    command: Command, save_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    ended = command("plot", "--ckpt_path", save_run(Bigram("ab", 4)), tmp_path / "a.pgf")
-    assert (ended.code, ended.out) == (2, "")
-    assert "'xelatex' not found" in ended.err
-    assert ended.err.endswith("; use the suffix .png, .svg or .pdf\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["version_0"]
-
-
 def test_the_curves_are_those_of_the_run(command: Command, trained: Path, tmp_path: Path) -> None:
     history = read_history(trained)
     figure = draw_curves(history)
