@@ -16,7 +16,7 @@ from sequentia.data.split import Lines
 from sequentia.inference.batch import encode
 
 _LINES = 10_000  # held-out lines that are counted together, which bounds the memory
-_EDITS = 2_500  # per sample; half a second for a thousand samples
+_EDITED = 20_000  # characters of edited texts for each sample, so that a thousand samples take about a second
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Distinct integers in ascending order, and how often each occurs; both of shape `(N,)`."""
@@ -83,11 +83,13 @@ class Samples:
     def near_copies(self) -> float | None:
         """Fraction of the novel samples within Levenshtein distance 1 of a training line; None if none is looked up.
 
-        The first novel samples are looked up, as many as have 2,500 texts one edit away for each sample.
+        To bound the time, it is only the first novel samples that are looked up if lines are long.
         """
         novel = [text for text, split in zip(self.texts, self.splits, strict=True) if split != "train"]
-        edits = np.cumsum([2 * len(text) + 1 for text in novel]) * len(self._data.vocabulary)
-        near = self._data.membership.near_training(novel[: int(edits.searchsorted(_EDITS * len(self.texts), "right"))])
+        # The texts one edit away are looked up, about (2n + 1)V for a text of n characters.
+        edited = np.cumsum([(2 * len(text) + 1) * (len(text) + 1) for text in novel]) * len(self._data.vocabulary)
+        affordable = int(edited.searchsorted(_EDITED * len(self.texts), "right"))
+        near = self._data.membership.near_training(novel[:affordable])
         return sum(near) / len(near) if near else None
 
     @property
