@@ -10,7 +10,7 @@ from torchmetrics import SumMetric
 
 from sequentia.data import CharDataModule
 from sequentia.evaluation.baselines import baselines
-from sequentia.evaluation.samples import Samples
+from sequentia.evaluation.samples import SampleQuality
 from sequentia.inference.batch import Batch
 from sequentia.inference.likelihood import CharacterAccuracy
 from sequentia.inference.model import check_probabilities
@@ -83,7 +83,7 @@ class Measurement:
         return baselines(self.data, self.split)
 
     @cached_property
-    def samples(self) -> Samples | None:
+    def samples(self) -> SampleQuality | None:
         """The sampled lines.
 
         Raises:
@@ -92,4 +92,4 @@ class Measurement:
         if self.num_samples == 0:
             return None
         texts = self.model.sample(self.num_samples, seed=self.seed, max_length=self.model.context_length - 1)
-        return Samples(texts, self.data, self.split)
+        return SampleQuality(texts, self.data, self.split)

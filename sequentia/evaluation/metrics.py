@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sequentia.evaluation.measurement import Measurement
-from sequentia.evaluation.samples import Samples
+from sequentia.evaluation.samples import SampleQuality
 from sequentia.evaluation.validity import is_valid
 from sequentia.inference.likelihood import bits_per_char, perplexity
 
@@ -31,7 +31,7 @@ class Metric:
         return f"{value:,.{self.digits}f}"
 
 
-def _of_samples(meaning: str, compute: Callable[[Samples], float | None]) -> Metric:
+def _of_samples(meaning: str, compute: Callable[[SampleQuality], float | None]) -> Metric:
     return Metric(meaning, lambda m: None if m.samples is None else compute(m.samples), fit=True)
 
 

@@ -52,7 +52,7 @@ def bigram_divergence(a: Counts, b: Counts) -> float:
     return sum(float((x[x > 0] * np.log2(x[x > 0] / mean[x > 0])).sum()) for x in (p, q)) / 2
 
 
-class Samples:
+class SampleQuality:
     """Sampled lines, and the metrics that compare them with the data. Each metric is computed when it is read.
 
     Args:

@@ -44,7 +44,7 @@ from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import closing_message
 from sequentia.training.logs.metrics_file import MetricsFile
 from sequentia.training.logs.progress import RunProgress
-from sequentia.training.logs.samples import LogBaselines, Samples
+from sequentia.training.logs.samples import Samples
 from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSummary
 from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
@@ -290,7 +290,7 @@ class SequentiaCLI(LightningCLI):
         self.resume = ExactResume(int(self.instances["seed_everything"]))
         callbacks = [length, StopWhenDiverged(last), self.resume, StopOnSignal(last)]
         if self.instances["extra_metrics"]:
-            callbacks += [samples, LogBaselines(), TensorBoardSummary(self.run)]
+            callbacks += [samples, TensorBoardSummary(self.run)]
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
         step = int(self.loaded.get("global_step", 0))
         loggers = [*self._loggers(config, self.run, step), MetricsFile(self.run, step)]

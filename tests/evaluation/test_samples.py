@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sequentia.data import CharDataModule
 from sequentia.evaluation import samples as module
-from sequentia.evaluation.samples import Counts, Samples, bigram_divergence, length_distance
+from sequentia.evaluation.samples import Counts, SampleQuality, bigram_divergence, length_distance
 
 INTEGERS = st.lists(st.integers(0, 30), min_size=1, max_size=30)
 
@@ -53,7 +53,7 @@ def data(write: Callable[..., str]) -> CharDataModule:
 
 def test_the_metrics_equal_the_values_counted_by_hand(data: CharDataModule) -> None:
     texts = ["anna", "anna", "anne", "dana", "fred", "ben", "bend", "rafa"]
-    samples = Samples(texts, data, "val")
+    samples = SampleQuality(texts, data, "val")
     assert samples.unique == 7 / 8
     # anna, also a test line, counts in the first split; anne, dana, fred, bend and rafa are novel.
     assert [samples.in_split(split) for split in ("train", "val", "test", "new")] == [3 / 8, 1 / 8, 1 / 8, 3 / 8]
@@ -70,7 +70,7 @@ def test_the_metrics_equal_the_values_counted_by_hand(data: CharDataModule) -> N
 
 
 def test_an_empty_line_is_a_sample_like_any_other(data: CharDataModule) -> None:
-    samples = Samples(["", "", "eve"], data, "val")
+    samples = SampleQuality(["", "", "eve"], data, "val")
     assert samples.unique == 2 / 3
     assert samples.in_split("new") == 2 / 3
     assert samples.length_distance == pytest.approx(7 / 2 - 3 / 3)  # every quantile is at most the held-out one
@@ -82,5 +82,5 @@ def test_only_the_first_novel_samples_are_looked_up_for_near_copies(
     edits = 9 * 5 * len(data.vocabulary)  # characters of the texts one edit away from a name of 4
     for limit, fraction in ((edits - 1, None), (edits, 1.0), (2 * edits - 1, 1.0), (2 * edits, 0.5)):
         monkeypatch.setattr(module, "_EDITED", limit / 3)
-        assert Samples(["ben", "anne", "rafa"], data, "val").near_copies == fraction
-    assert Samples(["ben"], data, "val").near_copies is None
+        assert SampleQuality(["ben", "anne", "rafa"], data, "val").near_copies == fraction
+    assert SampleQuality(["ben"], data, "val").near_copies is None

@@ -1,8 +1,9 @@
 """The metrics of each validation of a run besides the losses, and a table of samples."""
 
 import logging
+from typing import cast
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from sequentia.data import CharDataModule
@@ -17,18 +18,6 @@ _ACCURACY_CHARACTERS = 4_096  # standard error below 0.008
 log = logging.getLogger("sequentia")
 
 
-class LogBaselines(Callback):
-    """Logs the NLLs of a uniform guess and of counted bigrams on the validation lines, before the first step."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log them, unless the run is resumed or nothing is held out."""
-        data = trainer.datamodule
-        if trainer.ckpt_path is None and isinstance(data, CharDataModule) and len(data.split.val):
-            found = baselines(data, "val", ngram=False)
-            values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in found.items())
-            log.info(f"baselines on the validation lines, in nats per character: {values}")
-
-
 class Samples(Evaluation):
     """Logs the metrics that are measured at each validation of a run, and writes a table of some samples.
 
@@ -41,6 +30,14 @@ class Samples(Evaluation):
     def __init__(self) -> None:
         super().__init__(num_samples=_MEASURED, accuracy_characters=_ACCURACY_CHARACTERS)
         self.texts: list[str] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the NLLs of simple models on the validation lines, unless the run is resumed or nothing is held out."""
+        data = cast(CharDataModule, trainer.datamodule)
+        if trainer.ckpt_path is None and len(data.split.val):
+            found = baselines(data, "val", ngram=False)
+            values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in found.items())
+            log.info(f"baselines on the validation lines, in nats per character: {values}")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics, and write the table to the loggers that can show one."""
