@@ -114,7 +114,7 @@ class NGram(Counting):
             self.merge()
 
     def merge(self) -> None:
-        """Add what has been counted since the last time to the buffers."""
+        """Add the counts since the last time to the buffers."""
         if not self._new:
             return
         ngrams, counts = zip((self.ngrams, self.counts), *self._new, strict=True)

@@ -130,7 +130,7 @@ def training_data(run: Path, needed_by: str) -> "CharDataModule":
 
 
 def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:
-    """What `fit --ckpt_path` means: the run to write to (None for a new one), and the checkpoint to resume from.
+    """For `fit`, the meaning of a checkpoint: the run to write to (None for a new one), and the checkpoint to resume.
 
     A run's last.ckpt continues that run; any other checkpoint starts a new run from it.
 

@@ -395,7 +395,7 @@ class SequentiaCLI(LightningCLI):
             log.info(f"  {change}")
 
     def before_fit(self) -> None:
-        """Log where the run is saved, and what has changed since it was started.
+        """Log where the run is saved, and the changes since it was started.
 
         Raises:
             UserError: The run cannot be resumed.

@@ -1,4 +1,4 @@
-"""The options of `fit`, `validate` and `test`, and what has to be known before they are parsed: which run they mean."""
+"""The options of `fit`, `validate` and `test`, and the run that they mean, which is found before they are parsed."""
 
 import re
 from itertools import pairwise

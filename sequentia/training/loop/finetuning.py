@@ -21,7 +21,7 @@ from sequentia.text import brief
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
 HIDDEN_LR_FACTOR = 0.1
-"""At the full rate, hidden matrices lose what they have learned within the first steps. Embeddings and head have new
+"""At the full rate, hidden matrices lose their knowledge within the first steps. Embeddings and head have new
 entries to learn and keep it. See `python -m benchmarks finetuning`."""
 
 MakeOptimizer = Callable[[Iterable[Any]], Optimizer]
@@ -41,7 +41,7 @@ def slower_hidden(make_optimizer: MakeOptimizer) -> MakeOptimizer:
 
 
 def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
-    """Copy the weights of `trained`, loaded from `path`, into `model`; returns one line on what was copied.
+    """Copy the weights of `trained`, loaded from `path`, into `model`; returns one line on the result.
 
     Raises:
         UserError: The weights do not fit the model, or would change their meaning.
