@@ -17,7 +17,6 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.data import CharDataModule
@@ -93,7 +92,6 @@ class SequentiaCLI(LightningCLI):
     model: LanguageModel
     checkpoint: Path | None = None
     run: Path | None = None
-    init_from: tuple[Path, LanguageModel] | None = None
     initialized = ""
 
     def __init__(
@@ -159,10 +157,10 @@ class SequentiaCLI(LightningCLI):
         if self.options.ckpt_path is not None:
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
         if self.checkpoint is not None and self.options.init_from != self.base.get("init_from"):
-            raise UserError(
-                f"--init_from starts a new run, but --ckpt_path {given.ckpt_path} takes one with its own weights: "
-                "omit one of the two"
+            other = (
+                f"--ckpt_path {given.ckpt_path} resumes" if self.subcommand == "fit" else f"{self.subcommand} evaluates"
             )
+            raise UserError(f"--init_from starts a new run, but {other} one: omit --init_from")
         check_options(self.options)
 
     def _find_run(self, given: Given) -> None:
@@ -209,7 +207,7 @@ class SequentiaCLI(LightningCLI):
         return "val" if self.subcommand == "validate" else "test"
 
     def before_instantiate_classes(self) -> None:
-        """Complete the options, load the model to start from, and lock the run, before anything slow is done."""
+        """Complete the options and lock the run before anything slow is done."""
         options = self.options
         if options.trainer.default_root_dir is None:
             options.trainer.default_root_dir = str(
@@ -217,19 +215,10 @@ class SequentiaCLI(LightningCLI):
             )
         if options.trainer.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
             if options.trainer.accelerator != "auto":
-                raise UserError(
-                    "Apple's GPU has no float64, in which metrics are summed: set --trainer.accelerator cpu"
-                )
+                raise UserError("Apple's GPU has no float64, which metrics need: set --trainer.accelerator cpu")
             options.trainer.accelerator = "cpu"
         with plain_errors():
             check_launcher(options.trainer)
-        for name, remedy in _FIXED.items():
-            if options.checkpoint[name] is not None:
-                raise UserError(f"checkpoint.{name} cannot be set: {remedy}")
-        # Otherwise the option only records what the run was initialized from.
-        if self.options.init_from is not None and self.checkpoint is None:
-            path = find_checkpoint(self.options.init_from)
-            self.init_from = path, load(path, trust=self.given.trust)
         if self.run is not None:
             self._lock(self.run)
 
@@ -293,14 +282,9 @@ class SequentiaCLI(LightningCLI):
             callbacks += [samples, TensorBoardSummary(self.run)]
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
         step = int(self.loaded.get("global_step", 0))
-        loggers = [*self._loggers(config, self.run, step), MetricsFile(self.run, step)]
-        return [*callbacks, last], {"plugins": plugins, "logger": loggers}
-
-    def _loggers(self, config: Namespace, run: Path, step: int) -> list[Logger]:
-        """The loggers of `--trainer.logger`; by default TensorBoard, with its files in the run directory."""
-        if config["logger"] not in (None, True):
-            return as_list(config["logger"] or None)
-        return [RunTensorBoard(run, purge_step=step)]
+        default = config["logger"] in (None, True)
+        loggers = [RunTensorBoard(self.run, purge_step=step)] if default else as_list(config["logger"] or None)
+        return [*callbacks, last], {"plugins": plugins, "logger": [*loggers, MetricsFile(self.run, step)]}
 
     def _set_length(self, config: Namespace) -> Callback:
         """Complete the options that decide how long the run is; config.yaml records them.
@@ -374,9 +358,9 @@ class SequentiaCLI(LightningCLI):
             if changed:
                 log.warning(f"{changed}: the metrics are of its current lines")
             check_evaluates(self.model, self.datamodule, self.split)
-        if self.init_from is not None:
-            path, trained = self.init_from
-            self.initialized = initialize(self.model, trained, path)
+        elif self.options.init_from is not None:  # in a resumed run it only records where the run came from
+            path = find_checkpoint(self.options.init_from)
+            self.initialized = initialize(self.model, load(path, trust=self.given.trust), path)
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights
 
@@ -519,10 +503,3 @@ def plain_errors() -> Iterator[None]:
         raise UserError(f"invalid or conflicting trainer options: {error}") from error
     except ImportError as error:
         raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
-
-
-_FIXED = {
-    "dirpath": "checkpoints are saved in the run directory; set --trainer.default_root_dir",
-    "save_on_train_epoch_end": "checkpoints are written between two steps; set --checkpoint.every_n_train_steps",
-}
-"""Options of ModelCheckpoint that would have no effect."""

@@ -56,6 +56,8 @@ def check_options(options: Namespace) -> None:
         raise UserError(f"seed_everything must be in [0, {2**32 - 1}], got {options.seed_everything}")
     if options.trainer.max_time is not None:
         parse_time(str(options.trainer.max_time))
+    if options.checkpoint.dirpath is not None:
+        raise UserError("checkpoint.dirpath cannot be set, it is the run: set --trainer.default_root_dir")
     if "://" in str(options.trainer.default_root_dir):
         raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
 

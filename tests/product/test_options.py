@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sequentia.cli import main
+from sequentia.models import ARCHITECTURES
 from tests.conftest import NAMES
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -25,116 +26,25 @@ SECRET = "hunter2"
 NUMBERS = ["-1", "0", "1", "2", "3", "0.5", "1.5", "-0.5", "1e300", "-1e300", "1e-300", "1e999", "1e5"]
 HUGE = ["1000000000", "99999999999999999999", "-99999999999999999999", "9" * 400]
 ODD_NUMBERS = ["nan", ".nan", "inf", ".inf", "-inf", "-.inf", "null", "true", "1_0", "0x10", "०", "1:30"]
-TEXTS = [
-    "",
-    " ",
-    "a",
-    "em",
-    "é",
-    "日本",
-    "\udcff",
-    "x" * 300,
-    "--",
-    "-",
-    "a b",
-    "'",
-    '"',
-    "*",
-    "%s",
-    "{",
-    "}",
-    "{0}",
-    "a\nb",
-]
-TEXTS += [
-    "\x1b[2J",
-    "[]",
-    "{}",
-    "[1, 2]",
-    "{a: 1}",
-    "&a",
-    "!!python/object:os.system x",
-    "$HOME",
-    "\\",
-    "a.b.c",
-    "os.system",
-]
-PATHS = [
-    ".",
-    "..",
-    "missing",
-    "missing/x",
-    "data.txt",
-    "empty.txt",
-    "binary.bin",
-    "one.txt",
-    "long.txt",
-    "dir",
-    "/dev/null",
-]
-PATHS += [
-    "/dev/null/x",
-    "~nobody/x",
-    "~",
-    "run",
-    "run/best.ckpt",
-    "run/config.yaml",
-    "x.png",
-    "dangling",
-    "secret.yaml",
-]
-PATHS += [
-    "names",
-    "file:///missing",
-    "s3://bucket/x",
-    "http://localhost:1/x",
-    "abc://x",
-    "zip://x::y",
-    "x" * 5000,
-    "data.txt.gz",
-]
-YAML = [
-    "secret.yaml",
-    "list.yaml",
-    "null.yaml",
-    "deep.yaml",
-    "trainer: 5",
-    "data: {path: null}",
-    "model: 5",
-    "{}",
-    "[",
-    "a: b: c",
-]
-YAML += [str(CONFIGS / name) for name in ("bigram.yaml", "bigram_counts.yaml", "gpu.yaml")]
+TEXTS = ["", " ", "a", "em", "é", "日本", "\udcff", "x" * 300, "--", "-", "a b", "'", '"', "*", "%s", "{", "}", "{0}"]
+TEXTS += ["a\nb", "\x1b[2J", "[]", "{}", "[1, 2]", "{a: 1}", "&a", "!!python/object:os.system x", "\\", "a.b.c"]
+TEXTS += ["os.system"]
+PATHS = [".", "..", "missing", "missing/x", "data.txt", "empty.txt", "binary.bin", "one.txt", "long.txt", "dir"]
+PATHS += ["/dev/null", "/dev/null/x", "~nobody/x", "~", "run", "run/best.ckpt", "run/config.yaml", "x.png", "dangling"]
+PATHS += ["secret.yaml", "data.txt.gz", "names", "file:///missing", "s3://bucket/x", "http://localhost:1/x", "abc://x"]
+PATHS += ["zip://x::y", "x" * 5000]
+YAML = ["secret.yaml", "list.yaml", "null.yaml", "deep.yaml", "trainer: 5", "data: {path: null}", "model: 5", "{}", "["]
+YAML += ["a: b: c", "bigram", "bigram_counts", "gpu"]
 BOOLS = ["true", "false", "null", "1", "abc", ""]
 ANY = NUMBERS + HUGE + ODD_NUMBERS + TEXTS + PATHS
 SOME = NUMBERS + ODD_NUMBERS + TEXTS  # where a huge number is valid and would take for ever
 
-OPTIMIZERS = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS", "Muon", "NAdam", "RAdam"]
-OPTIMIZERS += ["RMSprop", "Rprop", "SGD", "SparseAdam", "sequentia.optim.Muon", "Optimizer", "torch.nn.Linear", *TEXTS]
-SCHEDULES = ["StepLR", "OneCycleLR", "ReduceLROnPlateau", "LambdaLR", "CosineAnnealingLR", "ExponentialLR", "CyclicLR"]
-SCHEDULES += [
-    "SequentialLR",
-    "LinearLR",
-    "PolynomialLR",
-    "sequentia.schedule.WarmupDecay",
-    "null",
-    "LRScheduler",
-    *TEXTS,
-]
-MODELS = [
-    "Bigram",
-    "BigramCounts",
-    "NGram",
-    "BagOfWords",
-    "MLP",
-    "RNN",
-    "GRU",
-    "LSTM",
-    "CNN",
-    "Transformer",
-    "Mixture",
-]
+OPTIMIZERS = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS", "Muon", "NAdam"]
+OPTIMIZERS += ["RAdam", "RMSprop", "Rprop", "SGD", "SparseAdam", "sequentia.optim.Muon", "Optimizer"]
+OPTIMIZERS += ["torch.nn.Linear", *TEXTS]
+SCHEDULES = ["StepLR", "OneCycleLR", "ReduceLROnPlateau", "LambdaLR", "CosineAnnealingLR", "ExponentialLR"]
+SCHEDULES += ["CyclicLR", "SequentialLR", "LinearLR", "sequentia.schedule.WarmupDecay", "null", "LRScheduler", *TEXTS]
+MODELS = [name for name in ARCHITECTURES if "." not in name]
 
 TRAINING: dict[str, list[str]] = {
     "config": YAML + PATHS,
@@ -190,20 +100,8 @@ TRAINING: dict[str, list[str]] = {
 CKPT = {"ckpt_path": [*PATHS, "", "last", "--"], "nothing": TEXTS, "help": [""]}
 FORMATS = ["table", "csv", "json", "html", *TEXTS]
 FUNCTIONS = ["keyword:iskeyword", "keyword:kwlist", "keyword", "nowhere:f", "math:sqrt", *TEXTS]
-OUTPUTS = [
-    *TEXTS,
-    *PATHS,
-    "a.png",
-    "a.svg",
-    "a.pdf",
-    "a.pgf",
-    "a.eps",
-    "a.jpg",
-    "a.raw",
-    "a.onnx",
-    "dir/a.png",
-    "x" * 300 + ".png",
-]
+OUTPUTS = [*TEXTS, *PATHS, "x" * 300 + ".png"]
+OUTPUTS += ["a.png", "a.svg", "a.pdf", "a.pgf", "a.eps", "a.jpg", "a.raw", "a.onnx", "dir/a.png"]
 SAMPLE = CKPT | {
     "num_samples": ["-1", "0", "1", "5", *ODD_NUMBERS, *TEXTS],
     "prompt": [*TEXTS, *PATHS],
