@@ -7,11 +7,9 @@ Dimensions, here and in every architecture:
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,7 +22,7 @@ from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
 from sequentia.models.parts.options import check_sizes
 from sequentia.models.parts.saving import architecture_name, mark
-from sequentia.schedule import WarmupDecay
+from sequentia.models.parts.shipped import recipe
 from sequentia.text import shorten
 from sequentia.vocabulary import Vocabulary
 
@@ -52,8 +50,8 @@ class LanguageModel(LightningModule, ABC):
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
-    `vocabulary_dims`, `position_dims`, `data_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch`
-    and `allows_zero_probability`.
+    `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch` and
+    `allows_zero_probability`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -64,12 +62,11 @@ class LanguageModel(LightningModule, ABC):
         UserError: The vocabulary is not a string, or not valid: see `Vocabulary`; or the length is out of range.
 
     Attributes:
-        optimizer: Makes the optimizer from parameter groups; AdamW by default.
-        lr_scheduler: Makes the learning-rate schedule from the optimizer; None keeps the rate constant.
+        optimizer: Makes the optimizer from parameter groups; by default that of the architecture's shipped config.
+        lr_scheduler: Makes the learning-rate schedule from the optimizer, by default that of the shipped config; None
+            keeps the rate constant.
         lr_scheduler_interval: When the schedule steps: after each optimizer step or at the end of each epoch. None
             means after each step if it takes `total_steps`, otherwise each epoch.
-        run: The run directory that the model was loaded from; None for a new model.
-        data_state: The fingerprint of the lines that it was trained on, as its checkpoint records it; None if unknown.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
         allows_zero_probability: Whether a weight may be minus infinity, as the logit of a probability of 0.
@@ -98,11 +95,8 @@ class LanguageModel(LightningModule, ABC):
         self.vocabulary = Vocabulary(vocabulary)
         check_sizes(context_length=context_length)
         self.context_length = context_length
-        self.optimizer = torch.optim.AdamW
-        self.lr_scheduler = WarmupDecay
+        self.optimizer, self.lr_scheduler = recipe(type(self))
         self.lr_scheduler_interval = None
-        self.run: Path | None = None
-        self.data_state: object = None
         self.val_nll = CharacterNLL()
         self.test_nll = CharacterNLL()
 
@@ -143,26 +137,6 @@ class LanguageModel(LightningModule, ABC):
     def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
         """Weights that have an entry per position in a line, each with the dimensions that the position indexes."""
         return {}
-
-    def data_dims(self) -> dict[Tensor, tuple[int, ...]]:
-        """Weights whose size follows from the training lines, each with those dimensions."""
-        return {}
-
-    def accepts(self, weights: Mapping[str, Tensor]) -> bool:
-        """Whether weights have the names, shapes and kinds of this model's.
-
-        The precision and the dimensions in `data_dims` may differ.
-        """
-        dims = self.data_dims()
-
-        def layout(weight: Tensor, free: tuple[int, ...]) -> tuple[list[int], bool]:
-            return [-1 if i in free else size for i, size in enumerate(weight.shape)], weight.is_floating_point()
-
-        own = self.state_dict(keep_vars=True)  # the weights themselves, which are the keys of the declaration
-        return own.keys() == weights.keys() and all(
-            layout(weight, dims.get(weight, ())) == layout(weights[name], dims.get(weight, ()))
-            for name, weight in own.items()
-        )
 
     def hidden_matrices(self) -> dict[Tensor, int]:
         """Weight matrices between embedding and head, each with the number of matrices stacked along its rows.

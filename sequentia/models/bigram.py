@@ -32,9 +32,9 @@ class Bigram(LanguageModel):
     ) -> None:
         super().__init__(vocabulary, context_length)
         if init_seed is not None and not 0 <= init_seed < 2**64:
-            raise UserError(f"model.init_seed must be in [0, 2^64), got {init_seed}")
+            raise UserError(f"init_seed must be in [0, 2^64), got {init_seed}")
         if not 0 <= regularization < float("inf"):
-            raise UserError(f"model.regularization must be finite and at least 0, got {regularization}")
+            raise UserError(f"regularization must be finite and at least 0, got {regularization}")
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.regularization = regularization

@@ -20,8 +20,8 @@ class BigramCounts(Counting):
     is Laplace's rule of succession.
 
     Args:
-        smoothing: Added to every count. With 0, a pair that never occurs has probability 0 and an infinite NLL, and
-            the row of a token that never occurs is uniform.
+        smoothing: Added to every count, so that unseen pairs have a finite NLL. With 0, a pair that never occurs has
+            probability 0 and an infinite NLL, and the row of a token that never occurs is uniform.
 
     Raises:
         UserError: The smoothing is negative, infinite or NaN.
@@ -32,7 +32,7 @@ class BigramCounts(Counting):
     def __init__(self, vocabulary: str, context_length: int, smoothing: float = 1.0) -> None:
         super().__init__(vocabulary, context_length)
         if not 0 <= smoothing < float("inf"):
-            raise UserError(f"model.smoothing must be finite and at least 0, got {smoothing}")
+            raise UserError(f"smoothing must be finite and at least 0, got {smoothing}")
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.smoothing = smoothing

@@ -35,7 +35,7 @@ class CNN(LanguageModel):
     may_change: ClassVar = frozenset({"context_length", "dropout"})
 
     def __init__(
-        self, vocabulary: str, context_length: int, n_layer: int = 4, n_embd: int = 64, dropout: float = 0.0
+        self, vocabulary: str, context_length: int, n_layer: int = 4, n_embd: int = 64, dropout: float = 0.1
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_embd=n_embd)

@@ -37,8 +37,8 @@ class MLP(LanguageModel):
         context_length: int,
         window: int = 6,
         n_embd: int = 24,
-        n_hidden: int = 256,
-        dropout: float = 0.0,
+        n_hidden: int = 512,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(window=window, n_embd=n_embd, n_hidden=n_hidden)

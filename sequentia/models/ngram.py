@@ -63,9 +63,6 @@ class NGram(Counting):
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {}
 
-    def data_dims(self) -> dict[Tensor, tuple[int, ...]]:
-        return {self.ngrams: (0,), self.counts: (0,)}
-
     @property
     def tables(self) -> KneserNey:
         """The probabilities, computed when first needed after counting or loading."""
@@ -153,10 +150,6 @@ def _check_after_loading(model: NGram, _: Any) -> None:
     """
     model._new, model._tables = [], None
     ngrams, counts, V = model.ngrams, model.counts, len(model.vocabulary)
-    if len(ngrams) != len(counts):
-        raise UserError(f"its numbers of n-grams and of counts differ: {len(ngrams)} and {len(counts)}")
-    if ((ngrams < 0) | (ngrams >= V)).any():
-        raise UserError("an n-gram has a token that is not in its vocabulary")
-    if (counts < 1).any() or counts.sum(dtype=torch.double) >= 2**53:
-        raise UserError("a count is not a number of occurrences")
+    if len(ngrams) != len(counts) or ((ngrams < 0) | (ngrams >= V)).any() or (counts < 1).any():
+        raise UserError("its n-grams do not match its vocabulary and counts")
     model.ngrams, model.counts = distinct(ngrams, counts, V)

@@ -44,7 +44,7 @@ class Recurrent(LanguageModel):
         n_layer: int = 1,
         n_embd: int = 32,
         n_hidden: int = 128,
-        dropout: float = 0.0,
+        dropout: float = 0.2,  # by validation NLL
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_embd=n_embd, n_hidden=n_hidden)

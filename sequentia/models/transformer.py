@@ -86,7 +86,7 @@ class Transformer(LanguageModel):
         n_head: Attention heads per block.
         n_embd: Channels; a multiple of `n_head`.
         dropout: Probability with which an activation of the embeddings and residual branches (not an attention weight)
-            is set to zero in training.
+            is set to zero in training. Without it, a model overfits names before the learning rate decays.
         tied: Whether the output head shares the matrix of the token embedding.
 
     Raises:
@@ -102,14 +102,14 @@ class Transformer(LanguageModel):
         n_layer: int = 4,
         n_head: int = 4,
         n_embd: int = 64,
-        dropout: float = 0.0,
+        dropout: float = 0.1,
         tied: bool = True,
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_head=n_head, n_embd=n_embd)
         check_dropout(dropout)
         if n_embd % n_head:
-            raise UserError(f"model.n_embd must be a multiple of model.n_head, got {n_embd} and {n_head}")
+            raise UserError(f"n_embd must be a multiple of n_head, got {n_embd} and {n_head}")
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.token_embedding = nn.Embedding(size, n_embd)

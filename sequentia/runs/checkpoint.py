@@ -43,7 +43,6 @@ def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> 
     checkpoint = find_checkpoint(None if path is None else str(Path(path).expanduser()))
     content = read_checkpoint(checkpoint)
     model = build_model(content, checkpoint, trusted_modules(trust))
-    model.run, model.data_state = checkpoint.parent, content.get("CharDataModule")
     _origins[model] = Origin(checkpoint, content.get("CharDataModule"))
     return model
 

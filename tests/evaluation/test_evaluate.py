@@ -58,6 +58,7 @@ def test_the_model_keeps_its_mode_and_trains_on(model: LanguageModel, data: Char
 
 @torch.no_grad()
 def test_the_accuracy_is_the_fraction_of_correct_predictions(model: LanguageModel, data: CharDataModule) -> None:
+    model.eval()
     right = characters = 0
     for line in HELD_OUT["test"]:
         ids = torch.tensor([0, *model.vocabulary.encode(line).tolist(), 0])

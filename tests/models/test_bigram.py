@@ -80,10 +80,10 @@ def test_a_logit_of_minus_infinity_is_a_probability_of_0_that_a_checkpoint_keeps
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"init_seed": -1}, r"model.init_seed must be in \[0, 2\^64\), got -1"),
-        ({"init_seed": 2**64}, r"model.init_seed must be in"),
-        ({"regularization": -0.1}, r"model.regularization must be finite and at least 0, got -0.1"),
-        ({"regularization": float("nan")}, r"model.regularization must be finite"),
+        ({"init_seed": -1}, r"init_seed must be in \[0, 2\^64\), got -1"),
+        ({"init_seed": 2**64}, r"init_seed must be in"),
+        ({"regularization": -0.1}, r"regularization must be finite and at least 0, got -0.1"),
+        ({"regularization": float("nan")}, r"regularization must be finite"),
     ],
 )
 def test_an_option_out_of_range_raises_an_error_that_names_it(options: dict, message: str) -> None:

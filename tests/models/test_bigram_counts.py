@@ -150,5 +150,5 @@ def test_a_pair_of_probability_0_is_never_sampled(counted: BigramCounts) -> None
 
 @pytest.mark.parametrize("smoothing", [-1.0, math.nan, math.inf])
 def test_a_negative_infinite_or_nan_smoothing_raises(smoothing: float) -> None:
-    with pytest.raises(UserError, match=r"model.smoothing must be finite and at least 0"):
+    with pytest.raises(UserError, match=r"smoothing must be finite and at least 0"):
         BigramCounts("ab", 4, smoothing=smoothing)

@@ -1,9 +1,7 @@
 from collections.abc import Callable
 
-import pytest
 import torch
 
-from sequentia.errors import UserError
 from sequentia.models import BagOfWords, LanguageModel
 
 Perturb = Callable[[LanguageModel], LanguageModel]
@@ -34,21 +32,3 @@ def test_the_order_of_earlier_tokens_does_not_change_the_logits(perturb: Perturb
     # The same tokens, but with another one last.
     other = model(torch.tensor([[line[-1], *line[1:-1], line[0]]]))[0, -1]
     assert not torch.allclose(other, logits)
-
-
-def test_a_line_longer_than_the_context_length_raises() -> None:
-    model = BagOfWords("abcd", 9)
-    assert model(torch.zeros(1, 9, dtype=torch.long)).shape == (1, 9, 5)
-    with pytest.raises(IndexError):
-        model(torch.zeros(1, 10, dtype=torch.long))
-
-
-def test_hidden_matrices_are_the_two_of_the_mlp() -> None:
-    model = BagOfWords("abcd", 9)
-    assert model.hidden_matrices() == {model.expand.weight: 1, model.proj.weight: 1}
-
-
-@pytest.mark.parametrize("name", ["n_embd", "n_hidden"])
-def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
-    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
-        BagOfWords("abcd", 9, **{name: 0})

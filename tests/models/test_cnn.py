@@ -3,7 +3,6 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequentia.errors import UserError
 from sequentia.models import CNN, LanguageModel
 
 Perturb = Callable[[LanguageModel], LanguageModel]
@@ -47,28 +46,3 @@ def test_n_layers_see_the_last_2_to_the_n_tokens(n_layer: int, perturb: Perturb)
         changed = context.clone()
         changed[0, 11 - back] = changed[0, 11 - back] % 4 + 1
         assert torch.equal(model(changed)[0, -1], logits) == (back >= 2**n_layer)
-
-
-def test_dropout_is_active_only_in_training_mode(line: list[int]) -> None:
-    model, context = CNN("abcd", 9, dropout=0.5), torch.tensor([line])
-    assert not torch.equal(model(context), model(context))
-    model.eval()
-    assert torch.equal(model(context), model(context))
-
-
-def test_hidden_matrices_are_all_layers_and_gates_stack_two() -> None:
-    model = CNN("abcd", 9, n_layer=2)
-    names = {id(p): name for name, p in model.named_parameters()}
-    assert {names[id(p)]: stacked for p, stacked in model.hidden_matrices().items()} == {
-        "gates.0.weight": 2,
-        "gates.1.weight": 2,
-        "residuals.0.weight": 1,
-        "skip.weight": 1,
-        "mix.weight": 1,
-    }
-
-
-@pytest.mark.parametrize("name", ["n_layer", "n_embd"])
-def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
-    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
-        CNN("abcd", 9, **{name: 0})

@@ -31,14 +31,3 @@ def test_forward_equals_a_cell_loop_that_resets_after_the_product(
     torch.testing.assert_close(logits, cell_loop(model.state_dict(), line, reset_after=True))
     with pytest.raises(AssertionError):
         torch.testing.assert_close(logits, cell_loop(model.state_dict(), line, reset_after=False))
-
-
-def test_each_weight_matrix_stacks_three() -> None:
-    model = GRU("abcd", 9, n_layer=2)
-    names = {id(p): name for name, p in model.named_parameters()}
-    assert {names[id(p)]: stacked for p, stacked in model.hidden_matrices().items()} == {
-        "layers.weight_ih_l0": 3,
-        "layers.weight_hh_l0": 3,
-        "layers.weight_ih_l1": 3,
-        "layers.weight_hh_l1": 3,
-    }

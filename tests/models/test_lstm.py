@@ -29,14 +29,3 @@ def test_only_forget_gates_start_with_a_bias_of_1() -> None:
         assert (bias[6:12] == 1).all()
         assert (bias[:6].abs() < 1).all()
         assert (bias[12:].abs() < 1).all()
-
-
-def test_each_weight_matrix_stacks_four() -> None:
-    model = LSTM("abcd", 9, n_layer=2)
-    names = {id(p): name for name, p in model.named_parameters()}
-    assert {names[id(p)]: stacked for p, stacked in model.hidden_matrices().items()} == {
-        "layers.weight_ih_l0": 4,
-        "layers.weight_hh_l0": 4,
-        "layers.weight_ih_l1": 4,
-        "layers.weight_hh_l1": 4,
-    }

@@ -19,10 +19,10 @@ from sequentia.models import Mixture, NGram, Transformer
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import load
 
-SMALL = {"architecture": "Transformer", "n_layer": 1, "n_head": 2, "n_embd": 8}
+SMALL = {"architecture": "Transformer", "n_layer": 1, "n_head": 2, "n_embd": 8, "dropout": 0.0}
 MEMBERS: list[dict[str, Any]] = [
     {**SMALL, "copies": 2},
-    {"architecture": "MLP", "n_hidden": 8},
+    {"architecture": "MLP", "n_hidden": 8, "dropout": 0.0},
     {"architecture": "BigramCounts"},
     {"architecture": "NGram"},
 ]
@@ -120,16 +120,10 @@ def test_copies_have_different_initial_weights(corpus: Corpus) -> None:
     assert not torch.equal(a.token_embedding.weight, b.token_embedding.weight)
 
 
-def test_hidden_matrices_are_those_of_the_networks(mixture: Mixture) -> None:
-    expected = {id(p): n for network in mixture.networks() for p, n in network.hidden_matrices().items()}
-    assert {id(p): n for p, n in mixture.hidden_matrices().items()} == expected
-    assert len(expected) == 2 * 4 + 1
-
-
 @pytest.mark.parametrize(
     ("members", "weights"),
     [
-        (None, [0.75, 0.25]),
+        (None, [0.375, 0.375, 0.25]),
         ([{**SMALL, "copies": 3}, {"architecture": "NGram"}], [0.25, 0.25, 0.25, 0.25]),
         ([{"architecture": "NGram"}, SMALL, {"architecture": "BigramCounts"}], [0.125, 0.75, 0.125]),
         ([SMALL, {"architecture": "GRU"}], [0.5, 0.5]),
@@ -166,18 +160,14 @@ def test_compile_compiles_the_networks_that_training_calls(mixture: Mixture, cor
     ("members", "message"),
     [
         ([{"architecture": "NGram"}], "has no network"),
-        ([], "members must be at least 1"),
-        (["NGram"], "expected a mapping with the key architecture, got 'NGram'"),
-        ([{"n_layer": 2}], "expected a mapping with the key architecture"),
-        ([{"architecture": "Mixture"}], "the architecture can be Bigram, .*, got 'Mixture'"),
-        ([{"architecture": "Transfomer"}], "the architecture can be Bigram, .*, got 'Transfomer'"),
-        ([{**SMALL, "layers": 2}], "Transformer has no option 'layers'"),
-        ([{**SMALL, "n_layer": "2"}], "the option n_layer of Transformer has the wrong type: '2'"),
+        ([], "has no network"),
+        (["NGram"], "expected a mapping with one of the architectures .*, got NGram"),
+        ([{"n_layer": 2}], "expected a mapping with one of the architectures"),
+        ([{"architecture": "Mixture"}], "one of the architectures .*, got {'architecture': 'Mixture'}"),
+        ([{**SMALL, "layers": 2}], "invalid options of Transformer: .* unexpected keyword argument 'layers'"),
+        ([{**SMALL, "n_layer": "2"}], "invalid options of Transformer"),
         ([{**SMALL, "n_layer": 0}], "n_layer must be at least 1"),
-        ([{**SMALL, "copies": 1.5}], "copies must be a whole number, got 1.5"),
-        ([{**SMALL, "copies": 0}], "copies must be at least 1"),
-        ([{**SMALL, "copies": 301}], "copies must be at most 300"),
-        ([{**SMALL, "copies": 300}, SMALL], "members must be at most 300"),
+        ([{**SMALL, "copies": 1.5}], "invalid options of Transformer"),
         ([SMALL, {"architecture": "NGram", "copies": 2}], "several copies of NGram would be equal"),
     ],
 )

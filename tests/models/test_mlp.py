@@ -3,7 +3,6 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sequentia.errors import UserError
 from sequentia.models import MLP, LanguageModel
 
 Perturb = Callable[[LanguageModel], LanguageModel]
@@ -31,27 +30,3 @@ def test_logits_depend_on_the_tokens_in_the_window_only(perturb: Perturb, line: 
         changed = torch.tensor([line])
         changed[0, 6 - back] = changed[0, 6 - back] % 4 + 1
         assert torch.equal(model(changed)[0, 6], logits[6]) == (back >= 3)
-
-
-def test_dropout_is_active_only_in_training_mode(line: list[int]) -> None:
-    model, context = MLP("abcd", 9, dropout=0.5), torch.tensor([line])
-    assert not torch.equal(model(context), model(context))
-    model.eval()
-    assert torch.equal(model(context), model(context))
-
-
-def test_the_only_hidden_matrix_is_the_tanh_layers() -> None:
-    model = MLP("abcd", 9)
-    assert model.hidden_matrices() == {model.hidden.weight: 1}
-
-
-@pytest.mark.parametrize("name", ["window", "n_embd", "n_hidden"])
-def test_a_size_below_1_raises_an_error_that_names_the_option(name: str) -> None:
-    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
-        MLP("abcd", 9, **{name: 0})
-
-
-@pytest.mark.parametrize("dropout", [-0.1, 1.0])
-def test_a_dropout_outside_0_to_1_raises(dropout: float) -> None:
-    with pytest.raises(UserError, match=r"model.dropout must be in \[0, 1\)"):
-        MLP("abcd", 9, dropout=dropout)

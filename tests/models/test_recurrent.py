@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from sequentia.errors import UserError
 from sequentia.models import GRU, LSTM, RNN
 from sequentia.models.recurrent import Recurrent
 
@@ -36,17 +35,3 @@ def test_each_line_of_a_packed_row_starts_from_the_initial_state(architecture: t
     logits = model(context, position)[0]
     for a, b in ((0, 3), (3, 5), (5, 6), (6, 7)):
         torch.testing.assert_close(logits[a:b], model(context[:, a:b])[0])
-
-
-@pytest.mark.parametrize("n_layer", [1, 2])
-def test_dropout_is_active_only_in_training_mode(architecture: type[Recurrent], n_layer: int, line: list[int]) -> None:
-    model, context = architecture("abcd", 9, n_layer=n_layer, dropout=0.5), torch.tensor([line])
-    assert not torch.equal(model(context), model(context))
-    model.eval()
-    assert torch.equal(model(context), model(context))
-
-
-@pytest.mark.parametrize("name", ["n_layer", "n_embd", "n_hidden"])
-def test_a_size_below_1_raises_an_error_that_names_the_option(architecture: type[Recurrent], name: str) -> None:
-    with pytest.raises(UserError, match=f"model.{name} must be at least 1, got 0"):
-        architecture("abcd", 9, **{name: 0})

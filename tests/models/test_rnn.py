@@ -17,8 +17,3 @@ def test_forward_equals_a_cell_loop(perturb: Callable[[LanguageModel], LanguageM
             x = h[i] = torch.tanh(own + w[f"layers.weight_hh_l{i}"] @ h[i] + w[f"layers.bias_hh_l{i}"])
         logits.append(w["head.weight"] @ x + w["head.bias"])
     torch.testing.assert_close(model(torch.tensor([line]))[0], torch.stack(logits))
-
-
-def test_hidden_matrices_are_not_stacked() -> None:
-    model = RNN("abcd", 9)
-    assert model.hidden_matrices() == {model.layers.weight_ih_l0: 1, model.layers.weight_hh_l0: 1}

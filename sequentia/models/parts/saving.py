@@ -1,4 +1,4 @@
-"""How a model names itself in a checkpoint, and what a checkpoint can hold of its options."""
+"""How a model names itself in a checkpoint."""
 
 from typing import Any
 
@@ -31,21 +31,16 @@ def mark(checkpoint: dict[str, Any], architecture: type) -> None:
             "in its __init__"
         )
     for name, value in options.items():
-        if not is_plain(value):
+        if not _is_plain(value):
             raise UserError(
                 f"the option {name} of {architecture.__name__} is a {type(value).__name__}: give numbers, strings, "
-                "None, or lists of these, which a checkpoint can hold"
+                "None, or lists or mappings of these, which a checkpoint can hold"
             )
     checkpoint[KEY] = {"format": FORMAT, "architecture": architecture_name(architecture)}
 
 
-def is_plain(value: object) -> bool:
-    """Whether a hyperparameter is a number, a string, None, or a list of these or of mappings to these."""
-    if isinstance(value, list | tuple):
-        rows = (item.values() if isinstance(item, dict) else [item] for item in value)
-        return all(_is_scalar(item) for row in rows for item in row)
-    return _is_scalar(value)
-
-
-def _is_scalar(value: object) -> bool:
+def _is_plain(value: object) -> bool:
+    """Whether PyTorch's safe reader accepts a hyperparameter."""
+    if isinstance(value, list | tuple | dict):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
     return isinstance(value, str | int | float | None)
