@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer, seed_everything
 
+import sequentia
 from sequentia.cli import main
+from sequentia.data import CharDataModule
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
+from sequentia.models import ARCHITECTURES
+from sequentia.models.parts.shipped import config_of
 from sequentia.runs.checkpoint import load
+from sequentia.training.loop.resume import ExactResume
+from tests.conftest import NAMES
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = {"gpu": "transformer"}
@@ -44,20 +51,11 @@ def stem(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_every_architecture_has_a_config_and_every_config_an_architecture() -> None:
-    configs = {model_file(path.stem) for path in (ROOT / "configs").glob("*.yaml") if path.stem not in OVERLAYS}
-    shared = {
-        "__init__",
-        "base",
-        "counting",
-        "dropout",
-        "kneser_ney",
-        "ngram_levels",
-        "options",
-        "packing",
-        "recurrent",
-    }
-    assert configs == {path.stem for path in (ROOT / "sequentia" / "models").glob("*.py")} - shared
+def test_every_architecture_has_a_config() -> None:
+    for architecture in ARCHITECTURES.values():
+        config = config_of(architecture)
+        assert config is not None
+        assert config.stem == architecture.__module__.rpartition(".")[2]
 
 
 def test_every_config_trains_its_architecture_to_an_nll_below_ln_v(
@@ -72,6 +70,26 @@ def test_every_config_trains_its_architecture_to_an_nll_below_ln_v(
     with torch.no_grad():
         nll = float(model.nll_sum(batch)) / batch.total
     assert nll < 0.9 * math.log(len(corpus.vocabulary))
+
+
+@pytest.mark.parametrize("architecture", ["Bigram", "GRU", "Transformer", "Mixture"])
+def test_a_plain_trainer_trains_the_model_of_the_shipped_config(
+    architecture: str, write: Callable[..., str], tmp_path: Path
+) -> None:
+    config, path = config_of(ARCHITECTURES[architecture]), write(NAMES)
+    options: dict[str, Any] = {"max_steps": 5, "accelerator": "cpu"}
+    held_out: dict[str, Any] = {"data__val_fraction": 0, "data__test_fraction": 0}
+    expected = sequentia.fit(path, config=config, default_root_dir=tmp_path / "runs", **held_out, **options)
+    seed_everything(0, verbose=False)
+    data = CharDataModule(path, val_fraction=0, test_fraction=0)
+    model = ARCHITECTURES[architecture].for_data(data)
+    quiet: dict[str, Any] = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+    callbacks = [ExactResume(0)]  # seeds the dropout of each step, as the command does
+    Trainer(callbacks=callbacks, limit_val_batches=0, enable_checkpointing=False, **quiet, **options).fit(model, data)
+    weights = model.state_dict()
+    assert weights.keys() == expected.state_dict().keys()
+    for name, weight in expected.state_dict().items():
+        assert torch.equal(weights[name], weight), name
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
