@@ -143,7 +143,7 @@ def options_to_evaluate(recorded: dict[str, Any], architecture: type[LanguageMod
     """
     trainer = recorded.get("trainer") or {}
     kept = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
-    base = {key: recorded[key] for key in ("data", "seed_everything") if key in recorded}
+    base = {key: recorded[key] for key in ("data", "seed_everything", "init_from") if key in recorded}
     return base | {"trainer": kept, "model": {"class_path": f"{architecture.__module__}.{architecture.__name__}"}}
 
 
