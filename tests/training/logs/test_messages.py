@@ -157,7 +157,6 @@ def test_the_training_loss_is_the_one_in_tensorboard(fit: Fit, accumulated: int)
 
 def test_a_trial_run_says_that_nothing_was_saved(fit: Fit) -> None:
     lines = fit("bigram", "--trainer.fast_dev_run=3")
-    assert "trial run of 3 steps; nothing will be saved" in lines
     assert lines[-1] == "trial run complete at step 3: nothing was saved"
     assert not list(Path("checkpoints").rglob("*.*"))
 
