@@ -122,10 +122,7 @@ def training_data(run: Path, needed_by: str) -> "CharDataModule":
     except UserError as error:
         raise UserError(f"{needed_by} needs the training data that {run / CONFIG} names: {error}") from error
     except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{needed_by} needs the training data, but the section `data` of {run / CONFIG} is invalid: restore the "
-            f"file, or omit {needed_by}"
-        ) from error
+        raise UserError(f"{needed_by} needs the training data, which {run / CONFIG} does not name") from error
     return data
 
 
@@ -148,11 +145,8 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
     if path.is_file():
         is_last = path.name == LAST and (path.parent / CONFIG).is_file()
         return (path.parent if is_last else None), path
-    if given != "last" and not path.is_dir():
-        raise UserError(f"no checkpoint {given}: give a checkpoint file, a run directory, or `last`")
     run = path if (path / LAST).is_file() else newest_run(path)
-    if run is None:  # a run killed in its first moments has an empty directory
-        run = max(_versions(path), default=(0, None))[1]
+    run = run or max(_versions(path), default=(0, None))[1]  # a run killed in its first moments has an empty directory
     if run is None:
         raise UserError(f"no run to resume in {path}: start a new one, or give a run directory or a checkpoint file")
     if (run / LAST).is_file():
@@ -174,20 +168,16 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
     Raises:
         UserError: There is no such checkpoint.
     """
-    if given in (None, "last"):
-        run = newest_run(root, trained=True)
-        if run is None:
-            raise UserError(
-                f"no checkpoint under {root}/ yet: train a model with `sequentia fit`, or give a checkpoint"
-            )
-        return best_checkpoint(run)
-    path = Path(str(given))
+    path = root if given in (None, "last") else Path(str(given))
     if path.is_file():
         return path
-    if not path.is_dir():
-        raise UserError(f"no checkpoint {given}: give a checkpoint file or a run directory under {ROOT}/")
     is_run = (path / BEST).is_file() or (path / LAST).is_file()
-    return best_checkpoint(path if is_run else newest_run(path, trained=True) or path)
+    run = path if is_run else newest_run(path, trained=True)
+    if run is not None:
+        return run / (BEST if (run / BEST).is_file() else LAST)
+    if path in (root, ROOT) or path.is_dir():
+        raise UserError(f"no checkpoint under {path}/ yet: train a model with `sequentia fit`, or give a checkpoint")
+    raise UserError(f"no checkpoint {given}: give a checkpoint file or a run directory under {ROOT}/")
 
 
 def runs_below(root: Path) -> set[Path]:
@@ -221,18 +211,6 @@ def _is_trained(run: Path) -> bool:
         return bool(torch.load(run / LAST, map_location="cpu", weights_only=True)["global_step"])
     except Exception:  # the file is damaged, which is reported when it is loaded
         return True
-
-
-def best_checkpoint(run: Path) -> Path:
-    """A run's best.ckpt, or its last.ckpt if nothing has been validated yet.
-
-    Raises:
-        UserError: The directory has neither.
-    """
-    for name in (BEST, LAST):
-        if (run / name).is_file():
-            return run / name
-    raise UserError(f"no checkpoint in {run}: give a run directory (with {BEST}) or a checkpoint file")
 
 
 def _versions(root: Path) -> list[tuple[int, Path]]:

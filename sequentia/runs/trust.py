@@ -15,8 +15,6 @@ from sequentia.text import printable
 _KNOWN = ("sequentia", "torch.optim", "lightning")
 """Modules whose classes a run's own configuration may always name."""
 
-_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-
 
 def trusted_modules(trust: str | Sequence[str]) -> tuple[str, ...]:
     """The modules that the user trusts, one or several.
@@ -88,26 +86,20 @@ def refusal(error: Exception) -> UserError | None:
 
 def is_class_path(text: str) -> bool:
     """Whether a text has the form of the import path of a class."""
-    return _CLASS.fullmatch(text) is not None
+    return "." in text and all(part.isidentifier() for part in text.split("."))
 
 
-def foreign_classes(options: dict[str, Any]) -> Iterator[str]:
+def foreign_classes(options: Any) -> Iterator[str]:
     """What is probably the path of a class outside of the known packages; for advice, not for safety."""
-    for key, value in options.items():
-        if key not in ("data", "init_from", "ckpt_path"):
-            yield from (name for name in _class_paths(value) if not is_trusted(name, _KNOWN))
-
-
-def _class_paths(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key != "default_root_dir":
-                yield from _class_paths(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _class_paths(item)
-    elif isinstance(value, str) and is_class_path(value.strip()):
-        yield value.strip()
+    if isinstance(options, dict):
+        for key, value in options.items():
+            if key not in ("data", "init_from", "ckpt_path", "default_root_dir"):
+                yield from foreign_classes(value)
+    elif isinstance(options, list):
+        for value in options:
+            yield from foreign_classes(value)
+    elif isinstance(options, str) and is_class_path(options) and not is_trusted(options, _KNOWN):
+        yield options
 
 
 def search_working_directory() -> None:

@@ -96,7 +96,7 @@ def test_a_forged_checkpoint_imports_nothing(
     for name in ("trace.Model", "trace.deep.Model", "my_module2.Model", "my_module.trace"):
         content["sequentia"]["architecture"] = name
         torch.save(content, path)
-        for arguments in (["sample"], ["score", "a"], ["plot", "o.png"], ["test", "--data.path", "brands.txt"]):
+        for arguments in (["sample"], ["test", "--data.path", "brands.txt"]):
             result = command(*arguments, "--ckpt_path", path, *trust)
             assert result.code == 2, name
             assert f"sequentia: refused {path}:" in result.err or "cannot import my_module.trace" in result.err
@@ -173,11 +173,3 @@ def test_an_error_in_the_module_is_reported(command: Run, module: str, message: 
     result = command(*short(COMMANDS[0]))
     assert result.code == 2
     assert f"sequentia: {message}" in result.err
-
-
-def test_annotations_that_are_text_are_understood(command: Run) -> None:
-    Path("my_module.py").write_text(
-        f"from __future__ import annotations\n{MODULE}".replace("n_embd: int = 32", "n_embd: int | None = 32")
-    )
-    assert command(*short(COMMANDS[0])).code == 0
-    assert command("sample", "--trust", "my_module").code == 0

@@ -87,7 +87,6 @@ class Payload:
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "it is damaged, or not a checkpoint"),
-    "text": (lambda path: path.write_text("hello\n"), "it is damaged, or not a checkpoint"),
     "truncated": (lambda path: os.truncate(path, path.stat().st_size - 1), "it is damaged, or not a checkpoint"),
     "a weight marked as a directory": (mark_as_directory, "it is damaged: data is marked as a directory"),
     "a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Payload())), "it is damaged, or not a checkpoint"),
@@ -114,13 +113,11 @@ FORGED: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "no format": (("sequentia",), GONE, "it is not a sequentia checkpoint"),
     "a later format": (("sequentia", "format"), 2, "its format is 2; this version reads format 1"),
     "a function as architecture": (("sequentia", "architecture"), "os.system", "give --trust os"),
-    "a list as architecture": (("sequentia", "architecture"), ["GRU"], "its architecture is not a name"),
     "no weights": (("state_dict",), GONE, "it has no valid state_dict"),
     "no step count": (("global_step",), "four", "it has no valid global_step"),
     "an unknown hyperparameter": (("hyper_parameters", "shell"), "touch owned", "unexpected keyword argument 'shell'"),
     "a size as text": (("hyper_parameters", "n_embd"), "eight", "it does not fit a Transformer"),
     "more memory than there is": (("hyper_parameters", "n_embd"), 2**20, "not enough memory"),
-    "a vocabulary out of order": (("hyper_parameters", "vocabulary"), "cba", "vocabulary"),
     "a missing weight": (("state_dict", WEIGHT), GONE, "it does not fit a Transformer"),
     "a weight of another shape": (("state_dict", WEIGHT), torch.zeros(2, 2), "it does not fit a Transformer"),
     "a weight that is NaN": (("state_dict", WEIGHT), torch.full((24, 8), math.nan), f"{WEIGHT} are infinite or NaN"),

@@ -62,27 +62,23 @@ def trained(run: Path, step: int, time: int) -> Path:
     return run
 
 
-def test_a_run_means_its_best_checkpoint_and_its_last_one_before_the_first_validation(tmp_path: Path) -> None:
-    run = write(tmp_path / "version_0", "last.ckpt")
-    assert find_checkpoint(str(run)) == run / "last.ckpt"
-    write(run, "best.ckpt")
-    assert find_checkpoint(str(run)) == run / "best.ckpt"
-
-
-@pytest.mark.parametrize("given", [None, "last"])
-def test_the_newest_run_is_the_one_that_was_written_last(tmp_path: Path, given: str | None) -> None:
+def test_the_newest_run_is_the_one_that_was_written_last(tmp_path: Path) -> None:
     write(tmp_path / "gru" / "version_7", "best.ckpt", time=10)
     newest = write(tmp_path / "rnn" / "version_0", "best.ckpt", time=5)
     write(newest, "last.ckpt", time=20)
-    assert find_checkpoint(given, tmp_path) == newest / "best.ckpt"
-    assert find_checkpoint(given, tmp_path / "gru") == tmp_path / "gru" / "version_7" / "best.ckpt"
+    for given in (None, "last", str(tmp_path)):
+        assert find_checkpoint(given, tmp_path) == newest / "best.ckpt"
+    assert find_checkpoint(None, tmp_path / "gru") == tmp_path / "gru" / "version_7" / "best.ckpt"
 
 
-def test_a_directory_of_runs_means_its_newest_run(tmp_path: Path) -> None:
+def test_a_run_means_its_best_checkpoint_if_it_has_one_and_to_fit_its_last(tmp_path: Path) -> None:
     write(tmp_path / "version_0", "config.yaml", "best.ckpt", "last.ckpt", time=30)
-    newest = write(tmp_path / "version_1", "config.yaml", "best.ckpt", "last.ckpt", time=40)
-    assert find_checkpoint(str(tmp_path)) == newest / "best.ckpt"
-    assert run_to_fit(str(tmp_path), Path("elsewhere")) == (newest, newest / "last.ckpt")
+    newest = write(tmp_path / "version_1", "config.yaml", "last.ckpt", time=40)
+    assert find_checkpoint(str(newest)) == newest / "last.ckpt"
+    write(newest, "best.ckpt", time=40)
+    for given in (newest, tmp_path):
+        assert find_checkpoint(str(given)) == newest / "best.ckpt"
+        assert run_to_fit(str(given), Path("elsewhere")) == (newest, newest / "last.ckpt")
 
 
 def test_a_run_that_never_completed_a_step_is_not_the_newest_trained_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ function of seed and step. So only Lightning's own progress counters have to be 
 
 import logging
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -17,7 +17,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelPruning, StochasticWeightAveraging
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sequentia.data import CharDataModule
 from sequentia.data.split import SPLIT_OPTIONS
@@ -77,28 +77,27 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
             raise UserError(f"{name} has reached trainer.{option} {limit}, so nothing is left to train: {remedy}")
 
 
-_NOT_RESTORED: dict[type[Callback], str] = {
+_NOT_RESTORED = {
     StochasticWeightAveraging: "its average of the weights (EMAWeightAveraging resumes exactly)",
     ModelPruning: "which weights it has pruned",
 }
-"""Callbacks without which a resumed run would give another model, and what is lost."""
+"""Callbacks with which a run cannot be resumed, and what it would lose."""
 
-_NOT_EXACT: dict[type, str] = {
+_NOT_EXACT = {
     GradientAccumulationScheduler: "the number of accumulated batches until the next epoch starts",
     ReduceLROnPlateau: "a validation of the epoch in which the run stopped",
 }
-"""Callbacks and schedules with which a resumed run is not bit-identical, and the reason."""
+"""Callbacks and schedules with which a resumed run is not bit-identical, and what it loses."""
 
 
 def not_restored(trainer: Trainer) -> str | None:
     """Why a run with this trainer cannot be resumed; None if it can."""
-    return _missed(_NOT_RESTORED, trainer)
+    return _lost(_NOT_RESTORED, trainer.callbacks)
 
 
-def _missed(classes: Mapping[type, str], trainer: Trainer) -> str | None:
-    used = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]
-    found = (f"{cls.__name__} loses {what}" for cls, what in classes.items() if any(isinstance(u, cls) for u in used))
-    return next(found, None)
+def _lost(losses: Mapping[type, str], used: Sequence[object]) -> str | None:
+    found = (cls for cls in losses if any(isinstance(one, cls) for one in used))
+    return next((f"{cls.__name__} loses {losses[cls]}" for cls in found), None)
 
 
 def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
@@ -147,7 +146,8 @@ class ExactResume(Callback):
         Raises:
             UserError: The checkpoint's optimizer or schedule is of another class.
         """
-        if (reason := _missed(_NOT_EXACT, trainer)) is not None:
+        used = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]
+        if (reason := _lost(_NOT_EXACT, used)) is not None:
             log.warning(f"a resumed run is not bit-identical to an uninterrupted one: {reason}")
         self._options = _options(trainer)
         if trainer.ckpt_path is None:
@@ -155,8 +155,7 @@ class ExactResume(Callback):
         if self._previous_options is None:
             raise UserError(f"{trainer.ckpt_path} has no training state: give a run's last.ckpt, or start a new run")
         for what in ("optimizer", "lr_scheduler"):
-            now, before = (options[what]["class_path"] for options in (self._options, self._previous_options))
-            if now != before:
+            if (now := self._options[what]) != (before := self._previous_options[what]):
                 raise UserError(
                     f"the checkpoint's {what} is {before}, but the options ask for {now}, which cannot use its state; "
                     f"give --{what} {before}, or start a new run"
@@ -167,26 +166,18 @@ class ExactResume(Callback):
         if trainer.ckpt_path is None or self._previous_options is None:
             return
         _check_fused(trainer)
+        now, before = self._options, self._previous_options
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-        for scheduler, now, before in zip(
-            schedulers,
-            self._options["lr_scheduler"]["states"],
-            self._previous_options["lr_scheduler"]["states"],
-            strict=True,
-        ):
+        for scheduler, new, old in zip(schedulers, now["states"], before["states"], strict=True):
             # The state of a new schedule is its options, and counters that start the same in all of them.
-            vars(scheduler).update({k: v for k, v in now.items() if before.get(k) != v and k != "_last_lr"})
-        for group, now, before in zip(
-            [group for optimizer in trainer.optimizers for group in optimizer.param_groups],
-            self._options["optimizer"]["groups"],
-            self._previous_options["optimizer"]["groups"],
-            strict=True,
-        ):
-            changed = {name: value for name, value in now.items() if before.get(name) != value}
+            vars(scheduler).update({k: v for k, v in new.items() if old.get(k) != v and k != "_last_lr"})
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        for group, new, old in zip(groups, now["groups"], before["groups"], strict=True):
+            changed = {name: value for name, value in new.items() if old.get(name) != value}
             if "lr" in changed:
                 # A schedule has scaled the rate; the scale stays. WarmupDecay has already computed it for the new base.
                 scaled = any(isinstance(scheduler, WarmupDecay) for scheduler in schedulers)
-                changed["lr"] = group["lr"] if scaled else group["lr"] * now["lr"] / before["lr"]
+                changed["lr"] = group["lr"] if scaled else group["lr"] * new["lr"] / old["lr"]
             group.update(changed)
 
     def state_dict(self) -> dict[str, Any]:
@@ -247,19 +238,13 @@ def _set(progress: dict[str, int], started: int, done: int) -> None:
 def _options(trainer: Trainer) -> dict[str, Any]:
     """Classes and options of optimizer and schedule, as plain values."""
     optimizers, schedulers = trainer.optimizers, [config.scheduler for config in trainer.lr_scheduler_configs]
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     return {
-        "optimizer": {
-            "class_path": ", ".join(map(_class_path, optimizers)) or "none",
-            "groups": [
-                {name: deepcopy(value) for name, value in group.items() if name != "params"}
-                for optimizer in optimizers
-                for group in optimizer.param_groups
-            ],
-        },
-        "lr_scheduler": {
-            "class_path": ", ".join(map(_class_path, schedulers)) or "none",
-            "states": [deepcopy(_state(scheduler)) for scheduler in schedulers],
-        },
+        "optimizer": ", ".join(map(_class_path, optimizers)) or "none",
+        "lr_scheduler": ", ".join(map(_class_path, schedulers)) or "none",
+        "groups": [{key: deepcopy(value) for key, value in group.items() if key != "params"} for group in groups],
+        # WarmupDecay follows its options by itself: none of them are state.
+        "states": [{} if isinstance(s, WarmupDecay) else deepcopy(s.state_dict()) for s in schedulers],
     }
 
 
@@ -279,8 +264,3 @@ def _check_fused(trainer: Trainer) -> None:
 
 def _class_path(instance: object) -> str:
     return f"{type(instance).__module__}.{type(instance).__qualname__}"
-
-
-def _state(scheduler: LRScheduler | ReduceLROnPlateau) -> dict[str, Any]:
-    # WarmupDecay follows its options by itself: none of them are state.
-    return {} if isinstance(scheduler, WarmupDecay) else scheduler.state_dict()

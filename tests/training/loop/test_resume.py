@@ -1,13 +1,19 @@
 """What a resumed run may change, what it may not, and how changes are logged."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from jsonargparse import Namespace
 
 from sequentia.errors import UserError
 from sequentia.models import CNN, GRU, LSTM, BigramCounts, LanguageModel, Transformer
+from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.training.loop.resume import changes, check_fits, check_unfinished
+from tests.conftest import CommandResult
 
 
 def checkpoint(model: LanguageModel) -> dict[str, Any]:
@@ -93,3 +99,29 @@ def test_a_complete_run_can_be_extended_unless_a_second_epoch_changes_nothing(
     with pytest.raises(UserError, match=remedy):
         check_unfinished(options, stored, "last.ckpt", single_epoch)
     check_unfinished(Namespace(max_steps=14, max_epochs=None), stored, "last.ckpt", single_epoch)
+
+
+STATE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "weights only": lambda content: [content.pop(key) for key in ("loops", "callbacks", "optimizer_states")],
+    "no optimizer": lambda content: content.pop("optimizer_states"),
+    "a counter as text": lambda content: content["loops"]["fit_loop"]["epoch_progress"]["current"].update(ready="x"),
+    "moments of another shape": lambda content: content["optimizer_states"][0]["state"][0].update(
+        exp_avg=torch.ones(3)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STATE)
+def test_a_damaged_training_state_is_refused_in_one_line(
+    trained: Path, tmp_path: Path, command: Callable[..., CommandResult], kind: str
+) -> None:
+    """The bigram's optimizer is fused: its kernel would write out of bounds."""
+    path = shutil.copytree(trained, tmp_path / "run") / "last.ckpt"
+    content = read_checkpoint(path)
+    STATE[kind](content)
+    torch.save(content, path)
+    result = command("fit", "--ckpt_path", path, "--trainer.max_steps", 40)
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    (line,) = [line for line in result.err.splitlines() if line.startswith("sequentia: ")]
+    assert str(path) in line
