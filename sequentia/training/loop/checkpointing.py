@@ -101,13 +101,19 @@ class BestCheckpoint(ModelCheckpoint):
         save_top_k: int = 1,
         **kwargs: Any,
     ) -> None:
-        if filename == Path(LAST).stem:
-            raise UserError(f"checkpoint.filename {filename} is the name of the last checkpoint: give another name")
         if save_top_k not in (0, 1) and filename == "best":
             filename = "best-{step}"
         kwargs |= {"save_top_k": save_top_k, "enable_version_counter": enable_version_counter}
         kwargs["save_on_train_epoch_end"] = False  # but after each validation
         super().__init__(monitor=monitor, filename=filename, save_last=False, **kwargs)
+        try:
+            name = self.format_checkpoint_name({}).removeprefix(f"{self.dirpath}/")
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise UserError(
+                f"checkpoint.filename {filename!r} is no format such as 'best-{{step}}': {error}"
+            ) from error
+        if name != Path(name).name or name == LAST or "\0" in name:
+            raise UserError(f"checkpoint.filename {filename!r} gives {name!r}: give a file name other than {LAST}")
         if train_time_interval is None and not every_n_train_steps:
             train_time_interval = timedelta(minutes=1)
         self.last = LastCheckpoint(self, bool(save_last), every_n_train_steps, train_time_interval)

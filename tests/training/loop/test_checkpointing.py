@@ -11,7 +11,7 @@ import torch
 from sequentia.errors import UserError
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import locked
-from sequentia.training.loop.checkpointing import AtomicCheckpointIO
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
 from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
 
 EVERY = "every 5 steps"
@@ -79,6 +79,12 @@ def test_a_model_that_was_never_validated_does_not_replace_the_best(
     assert fit(cwd, [*options, "3", *more, "--ckpt_path", "last"]) == 0
     assert read_checkpoint(the_run(cwd) / "last.ckpt")["global_step"] == 27
     assert (the_run(cwd) / "best.ckpt").read_bytes() == best
+
+
+@pytest.mark.parametrize("name", ["{", "../x", "{val/loss:.2f}", "last"])
+def test_a_name_that_is_no_file_beside_last_ckpt_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"^checkpoint\.filename "):
+        BestCheckpoint(filename=name)
 
 
 @pytest.mark.parametrize(("call", "number"), [("fsync", errno.EIO), ("replace", errno.ENOSPC)])

@@ -221,10 +221,13 @@ def test_a_run_killed_before_its_first_checkpoint_is_initialized_when_it_is_star
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ([*TUNE, "--ckpt_path", "pretrained"], "--init_from starts a new run, but --ckpt_path pretrained resumes one"),
         (
             ["test", "--config", "pretrained/config.yaml", "--init_from=pretrained"],
             "--init_from starts a new run, but test evaluates one",
+        ),
+        (
+            [*TUNE, "--ckpt_path", "pretrained"],
+            "--init_from starts a new run, but --ckpt_path pretrained takes one with",
         ),
         ([*TUNE, "--init_from", "nowhere"], "no checkpoint nowhere"),
         ([*TUNE, "--model.n_layer", "3"], "has n_layer 1 (not 3): give --model.n_layer 1"),

@@ -60,7 +60,7 @@ def test_two_killed_processes_resume_bit_identically(uninterrupted: Uninterrupte
 
 def test_two_processes_agree_on_the_length_within_a_time_limit(uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("two, timed")
-    assert fit(cwd, *TWO, "--trainer.max_time", "00:00:30", "--trainer.max_steps", "-1") == 0
+    assert fit(cwd, *TWO, "--trainer.max_time", "00:02:00", "--trainer.max_steps", "-1") == 0
     steps = yaml.safe_load((the_run(cwd) / "config.yaml").read_text())["trainer"]["max_steps"]
     assert read_checkpoint(the_run(cwd) / "last.ckpt")["global_step"] == steps
 
