@@ -222,7 +222,7 @@ def test_a_run_killed_before_its_first_checkpoint_is_initialized_when_it_is_star
     ("command", "message"),
     [
         (
-            ["test", "--config", "pretrained/config.yaml", "--init_from=pretrained"],
+            ["test", "--ckpt_path", "pretrained", "--init_from=pretrained"],
             "--init_from starts a new run, but test evaluates one",
         ),
         (
