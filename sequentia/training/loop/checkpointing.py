@@ -218,7 +218,8 @@ class LastCheckpoint(Checkpoint):
             return
         for logger in trainer.loggers:
             logger.save()  # a resumed run does not log again what came before its checkpoint
-        if self._best.save_top_k and not self._best.best_model_path and not validates(trainer):
+        resumable = self.path.is_file() or not self._enabled  # a run killed between the two files can be resumed
+        if resumable and self._best.save_top_k and not self._best.best_model_path and not validates(trainer):
             trainer.save_checkpoint(self.path.with_name(BEST), self._best.save_weights_only)
         if self._enabled:
             trainer.save_checkpoint(self.path, self._best.save_weights_only)

@@ -27,7 +27,7 @@ POINTS = [
     ("after validation only", [{"call": "on_train_epoch_end", "count": 2}]),
     ("accumulating", [{"call": "on_train_batch_end", "count": 20}]),
     ("by epochs", [{"call": "on_train_epoch_start", "count": 3}]),
-    ("nothing held out", [{"call": "fsync", "count": 7}]),
+    ("nothing held out", [{"call": "save", "count": 2}, {"call": "fsync", "count": 7}]),
     ("the best two", [{"call": "replace", "count": 9}]),
     ("one cycle", [{"call": "on_train_end", "count": 1}]),
 ]
