@@ -74,7 +74,7 @@ def corpus(write: Callable[..., str]) -> Corpus:
     return read_corpus([write(NAMES)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def names_txt() -> str:
     """Path of makemore's names.txt; skips the test if the file is missing.
 

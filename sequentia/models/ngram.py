@@ -87,16 +87,11 @@ class NGram(Counting):
         window = torch.cat((token[:, None], before), 1)[:, :size]
         return self.tables.log_probs(window), (window,)
 
-    def target_log_probs(self, batch: Batch, left_out: bool = False) -> Tensor:
-        """Log probability of each target, in time that does not grow with V; 0 at padding; `(B, T)`.
-
-        Args:
-            batch: The lines.
-            left_out: Whether the lines were counted, and each target is to be predicted as if it alone had not been.
-        """
+    def target_log_probs(self, batch: Batch) -> Tensor:
+        """Log probability of each target, in time that does not grow with V; 0 at padding; `(B, T)`."""
         kept = batch.target >= 0
         window = windows(batch.context, batch.position, self.tables.reads)[kept]
-        found = self.tables.target_log_probs(window, batch.target[kept], left_out)
+        found = self.tables.target_log_probs(window, batch.target[kept])
         return torch.zeros_like(batch.target, dtype=found.dtype).masked_scatter(kept, found)
 
     def count(self, batch: Batch) -> None:

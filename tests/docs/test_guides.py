@@ -90,10 +90,3 @@ def test_the_commands_of_a_guide_run(
             assert result.code == 0, f"{line}\n{result.err}"
             if out:
                 Path(out).write_text(result.out, encoding="utf-8")
-
-
-def test_every_guide_is_in_the_table_of_contents() -> None:
-    (contents,) = re.findall(r"(?s)```\{toctree\}\n(.*?)```", (DOCS / "guides" / "index.md").read_text())
-    for entry in contents.split():
-        assert (DOCS / "guides" / f"{entry}.md").is_file(), entry
-    assert {entry for entry in contents.split() if "/" not in entry} == {page.stem for page in GUIDES}

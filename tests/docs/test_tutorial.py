@@ -37,11 +37,6 @@ def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, monk
             pytest.fail(f"{what}: {text} is not in the output:\n{output}")
 
 
-def test_every_page_is_in_the_table_of_contents() -> None:
-    (contents,) = re.findall(r"(?s)```\{toctree\}\n(.*?)```", (TUTORIAL / "index.md").read_text())
-    assert set(contents.split()) == {page.stem for page in TUTORIAL.glob("*.md")} - {"index"}
-
-
 @pytest.mark.parametrize("page", sorted(path.name for path in TUTORIAL.glob("[0-9]*.md")))
 def test_code_fits_the_width_of_the_page(page: str) -> None:
     for cell in code_cells(TUTORIAL / page):

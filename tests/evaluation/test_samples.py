@@ -39,11 +39,6 @@ def test_the_bigram_divergence_is_the_mean_divergence_from_the_average_in_bits(a
     assert bigram_divergence(counts(a), counts(b)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_bigram_divergence_is_1_without_a_common_bigram_and_0_for_equal_distributions() -> None:
-    assert bigram_divergence(counts([1, 2, 2]), counts([3])) == 1
-    assert bigram_divergence(counts([1, 2, 2]), counts([1, 1, 2, 2, 2, 2])) == 0
-
-
 @pytest.fixture
 def data(write: Callable[..., str]) -> CharDataModule:
     return CharDataModule(

@@ -21,10 +21,6 @@ def test_the_sum_is_kept_in_double_precision() -> None:
     assert metric.compute() == 2**25 + 4
 
 
-def test_a_bit_is_ln_2_nats() -> None:
-    assert bits_per_char(torch.tensor(math.log(2))) == 1
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_sum_keeps_its_precision_in_a_half_precision_model(dtype: torch.dtype) -> None:
     model = torch.nn.Module()
@@ -37,7 +33,8 @@ def test_the_sum_keeps_its_precision_in_a_half_precision_model(dtype: torch.dtyp
         model.metric.reset()
 
 
-def test_perplexity_of_a_uniform_choice_is_the_number_of_choices() -> None:
+def test_a_bit_is_ln_2_nats_and_perplexity_of_a_uniform_choice_is_the_number_of_choices() -> None:
+    assert bits_per_char(torch.tensor(math.log(2))) == 1
     assert float(perplexity(torch.tensor(math.log(27), dtype=torch.float64))) == pytest.approx(27, abs=1e-12)
 
 

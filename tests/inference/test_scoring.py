@@ -80,22 +80,11 @@ def test_only_one_chunk_of_texts_is_read_ahead() -> None:
     assert next(count) == 10_000
 
 
-def test_no_texts_give_no_scores() -> None:
-    assert list(score(Bigram("a", 2), [])) == []
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_the_mode_of_the_model_is_restored_before_each_score(training: bool) -> None:
-    model = Bigram("a", 2).train(training)
-    scores = score(model, ["a"])
-    next(scores)
-    assert model.training is training
-
-
-def test_dropout_does_not_affect_scores() -> None:
+def test_dropout_does_not_affect_scores_and_the_mode_of_the_model_is_restored_before_each() -> None:
     model = Transformer("abc", 7, n_layer=1, n_head=1, n_embd=8, dropout=0.5)
-    expected = [found.nll for found in score(model.eval(), TEXTS)]
-    assert [found.nll for found in score(model.train(), TEXTS)] == expected
+    expected = [(found.nll, model.training) for found in score(model.eval(), TEXTS)]
+    assert [(found.nll, not model.training) for found in score(model.train(), TEXTS)] == expected
+    assert not any(training for _, training in expected)
 
 
 def test_a_probability_of_0_gives_inf_and_never_nan() -> None:

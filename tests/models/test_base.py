@@ -18,12 +18,6 @@ def data(write: Callable[..., str]) -> CharDataModule:
     return CharDataModule(write(NAMES), val_fraction=0, test_fraction=0)
 
 
-def test_a_model_for_data_has_its_vocabulary_and_context_length(data: CharDataModule) -> None:
-    model = GRU.for_data(data, n_hidden=8)
-    assert (model.vocabulary, model.context_length) == (data.vocabulary, data.context_length)
-    assert model.hparams["n_hidden"] == 8
-
-
 def test_a_vocabulary_in_place_of_its_characters_is_refused_with_the_remedy(data: CharDataModule) -> None:
     vocabulary: Any = data.vocabulary
     with pytest.raises(UserError, match=r"^the vocabulary of a GRU must be a string .* GRU.for_data\(data\)$"):

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,47 +11,21 @@ from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
 from sequentia.models import Bigram
 from sequentia.runs.checkpoint import load
-from tests.conftest import bigram
+from tests.conftest import NAMES, bigram
 
 
-def train(model: Bigram, corpus: Corpus, steps: int, lr: float) -> float:
-    """Full-batch gradient descent; returns the NLL in nats per character."""
+def test_gradient_descent_converges_to_the_counted_model(corpus: Corpus) -> None:
+    model = Bigram(corpus.vocabulary.characters, corpus.longest + 1)
     batch = make_batch(corpus, np.arange(len(corpus)))
-    optimizer = torch.optim.SGD(model.parameter_groups(), lr=lr)
-    for _ in range(steps):
+    optimizer = torch.optim.SGD(model.parameter_groups(), lr=20.0)
+    for _ in range(3000):
         optimizer.zero_grad()
         model.training_loss(batch).backward()
         optimizer.step()
-    with torch.no_grad():
-        return float(model.nll_sum(batch)) / batch.total
-
-
-@pytest.fixture
-def counted_nll(corpus: Corpus) -> float:
-    """NLL of the relative frequencies of pairs, counted in plain Python."""
-    lines = [f".{corpus.line(i)}." for i in range(len(corpus))]
-    pairs = [line[i : i + 2] for line in lines for i in range(len(line) - 1)]
-    first = [pair[0] for pair in pairs]
-    return float(-np.mean([np.log(pairs.count(pair) / first.count(pair[0])) for pair in pairs]))
-
-
-def test_gradient_descent_converges_to_the_counted_model(corpus: Corpus, counted_nll: float) -> None:
-    model = Bigram(corpus.vocabulary.characters, corpus.longest + 1)
-    assert train(model, corpus, 3000, lr=20.0) == pytest.approx(counted_nll, abs=1e-3)
-
-
-def test_regularization_pulls_the_table_toward_uniform(corpus: Corpus, counted_nll: float) -> None:
-    spreads, nlls = [], []
-    for regularization in (0.0, 0.1, 1.0, 1000.0):
-        model = Bigram(corpus.vocabulary.characters, corpus.longest + 1, regularization=regularization)
-        # With a learning rate above V^2 / 1000 the strongest regularization would overshoot.
-        nlls.append(train(model, corpus, 1000, lr=0.1))
-        probs = model.logits.weight.detach().softmax(1)
-        spreads.append(float((probs - 1 / len(corpus.vocabulary)).abs().max()))
-    assert nlls == sorted(nlls)
-    assert spreads == sorted(spreads, reverse=True)
-    assert spreads[-1] < 0.02
-    assert nlls[-1] == pytest.approx(np.log(len(corpus.vocabulary)), abs=0.02)
+    pairs = [pair for line in NAMES for pair in pairwise(f".{line}.")]
+    first = [a for a, _ in pairs]
+    counted_nll = -np.mean([np.log(pairs.count(pair) / first.count(pair[0])) for pair in pairs])
+    assert model.nll_sum(batch).item() / batch.total == pytest.approx(counted_nll, abs=1e-3)
 
 
 def test_regularization_adds_the_weighted_mean_square_to_the_loss_and_not_to_the_nll(corpus: Corpus) -> None:
@@ -81,9 +56,7 @@ def test_a_logit_of_minus_infinity_is_a_probability_of_0_that_a_checkpoint_keeps
     ("options", "message"),
     [
         ({"init_seed": -1}, r"init_seed must be in \[0, 2\^64\), got -1"),
-        ({"init_seed": 2**64}, r"init_seed must be in"),
         ({"regularization": -0.1}, r"regularization must be finite and at least 0, got -0.1"),
-        ({"regularization": float("nan")}, r"regularization must be finite"),
     ],
 )
 def test_an_option_out_of_range_raises_an_error_that_names_it(options: dict, message: str) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from sequentia.data.batches import make_batch
@@ -18,7 +17,6 @@ from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.errors import UserError
 from sequentia.inference import options
 from sequentia.inference.batch import Batch
-from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, CNN, Bigram, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import load, read_checkpoint
@@ -153,13 +151,6 @@ def test_a_model_reads_longer_lines_than_in_training_or_raises_if_its_positions_
         torch.testing.assert_close(stepped, logits[:, t], atol=1e-5, rtol=1e-5)
 
 
-def test_a_text_longer_than_the_training_lines_scores_inf_if_positions_are_limited(model: LanguageModel) -> None:
-    longest, character = model.context_length - 1, model.vocabulary.characters[0]
-    fits, exceeds = score(model, [longest * character, (longest + 1) * character])
-    assert math.isfinite(fits.nll)
-    assert math.isfinite(exceeds.nll) == (model.max_positions is None)
-
-
 @pytest.mark.parametrize("longest", [5, 20])
 def test_samples_can_be_as_long_as_the_longest_training_line(
     architecture: str, longest: int, monkeypatch: pytest.MonkeyPatch
@@ -183,13 +174,6 @@ def test_packing_and_batch_composition_do_not_change_a_lines_nll(model: Language
         target = torch.tensor([*alone, 0])
         nll = float(F.cross_entropy(model(context)[0], target, reduction="sum"))
         assert every[tuple(context[0].tolist())] == pytest.approx(nll, abs=1e-5 * (len(alone) + 1))
-
-
-@torch.no_grad()
-def test_padding_does_not_change_the_logits_before_it(model: LanguageModel) -> None:
-    context = torch.randint(1, len(model.vocabulary), (2, 4))
-    padded = F.pad(context, (0, model.context_length - 4))
-    torch.testing.assert_close(model(padded)[:, :4], model(context), atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_of_a_packed_batch_equal_the_sum_of_its_lines_gradients(model: LanguageModel, corpus: Corpus) -> None:
@@ -412,18 +396,11 @@ class TestSampling:
             assert 2 <= len(text) <= 3
 
 
-def save(model: LanguageModel, path: Path) -> None:
-    """Save a checkpoint with a Trainer."""
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    trainer.strategy.connect(model)
-    trainer.save_checkpoint(path)
-
-
 @torch.no_grad()
-def test_a_checkpoint_round_trip_changes_no_logit(model: LanguageModel, tmp_path: Path) -> None:
-    save(model, tmp_path / "a.ckpt")
+def test_a_checkpoint_round_trip_changes_no_logit(model: LanguageModel, save_run: Callable[..., Path]) -> None:
+    run = save_run(model)
     state = torch.get_rng_state()
-    loaded = load(tmp_path / "a.ckpt")
+    loaded = load(run)
     assert torch.equal(torch.get_rng_state(), state)
     assert type(loaded) is type(model)
     assert loaded.vocabulary == model.vocabulary
@@ -432,10 +409,9 @@ def test_a_checkpoint_round_trip_changes_no_logit(model: LanguageModel, tmp_path
 
 
 def test_a_checkpoint_or_data_of_another_vocabulary_is_refused(
-    architecture: str, model: LanguageModel, write: Callable[..., str], tmp_path: Path
+    architecture: str, model: LanguageModel, write: Callable[..., str], save_run: Callable[..., Path]
 ) -> None:
-    save(model, tmp_path / "a.ckpt")
-    checkpoint = read_checkpoint(tmp_path / "a.ckpt")
+    checkpoint = read_checkpoint(save_run(model) / "best.ckpt")
     model.on_load_checkpoint(checkpoint)
     characters = model.vocabulary.characters
     replaced = chr(ord(characters[-1]) + 1)  # the same size, so that all weights would fit

@@ -24,14 +24,3 @@ def test_the_initial_state_starts_at_zero_is_learned_and_has_no_weight_decay(
         assert state.any()
     (group,) = (g for g in model.parameter_groups() if any(p is model.start for p in g["params"]))
     assert group["weight_decay"] == 0
-
-
-def test_each_line_of_a_packed_row_starts_from_the_initial_state(architecture: type[Recurrent]) -> None:
-    torch.manual_seed(1)
-    model = architecture("abcd", 9).eval()
-    torch.nn.init.normal_(model.start)  # at zero, a line that ignores it would pass
-    context = torch.tensor([[0, 3, 1, 0, 2, 0, 0]])
-    position = torch.tensor([[0, 1, 2, 0, 1, 0, 0]])
-    logits = model(context, position)[0]
-    for a, b in ((0, 3), (3, 5), (5, 6), (6, 7)):
-        torch.testing.assert_close(logits[a:b], model(context[:, a:b])[0])

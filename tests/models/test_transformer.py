@@ -72,16 +72,6 @@ def test_logits_equal_gpt2s(model: Transformer, gpt2: "GPT2LMHeadModel") -> None
 
 
 @torch.no_grad()
-def test_logits_of_packed_lines_equal_gpt2s_of_each_line(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
-    context = torch.randint(1, 7, (1, 11))
-    context[0, [0, 4, 9]] = 0
-    position = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1]])
-    logits = model(context, position)
-    for a, b in ((0, 4), (4, 9), (9, 11)):
-        torch.testing.assert_close(logits[:, a:b], gpt2(context[:, a:b]).logits, atol=1e-4, rtol=0)
-
-
-@torch.no_grad()
 def test_attention_weights_equal_gpt2s_and_are_causal_and_sum_to_1(model: Transformer, gpt2: "GPT2LMHeadModel") -> None:
     context = torch.randint(0, 7, (4, 11))
     found = model.attention(context)

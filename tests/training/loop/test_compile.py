@@ -1,5 +1,6 @@
 """The option `--compile`: the same model with the same names of weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,11 @@ import torch
 from sequentia.cli import main
 from sequentia.models import Transformer
 from sequentia.runs.checkpoint import load
-from tests.models.test_laws import save
 
 
-def test_the_checkpoint_of_a_compiled_model_is_that_of_the_model(tmp_path: Path) -> None:
+def test_the_checkpoint_of_a_compiled_model_is_that_of_the_model(save_run: Callable[..., Path]) -> None:
     torch.manual_seed(0)
-    model = Transformer("abc", 5, n_layer=1, n_embd=8)
+    model = Transformer("abc", 5, n_layer=1, n_embd=8).eval()
     names = list(model.state_dict())
     context = torch.tensor([[0, 1, 2]])
     with torch.no_grad():
@@ -21,9 +21,8 @@ def test_the_checkpoint_of_a_compiled_model_is_that_of_the_model(tmp_path: Path)
         model.compile(backend="eager", dynamic=True)
         torch.testing.assert_close(model(context), expected)
     assert list(model.state_dict()) == names
-    save(model, tmp_path / "a.ckpt")
     with torch.no_grad():
-        assert torch.equal(load(tmp_path / "a.ckpt")(context), expected)
+        assert torch.equal(load(save_run(model))(context), expected)
 
 
 @pytest.mark.slow  # needs a C++ compiler, and half a minute
