@@ -111,21 +111,11 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for name, value in tree.items() for k, v in flat(value, f"{prefix}.{name}".lstrip(".")).items()}
 
 
-def test_a_null_schedule_keeps_the_rate_constant_and_the_default_warms_up_and_decays(
-    write: Callable[..., str], tmp_path: Path
-) -> None:
+def test_a_null_schedule_keeps_the_rate_constant(write: Callable[..., str], tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    path = write(["ab", "ba", "aab"])
-    options = ["--model", "Bigram", *short_run(path, tmp_path, steps=10)]
-    options += ["--trainer.log_every_n_steps", "1", "--optimizer", "SGD", "--optimizer.lr", "50"]
-    for schedule in (["--lr_scheduler", "null"], []):
-        assert main(["fit", *options, *schedule]) == 0
-    rates = []
-    for run in ("version_0", "version_1"):
-        events = EventAccumulator(str(tmp_path / run))
-        events.Reload()
-        rates.append([event.value for event in events.Scalars("vitals/lr_embeddings")])
-    assert rates[0] == [50.0] * 10
-    assert len(set(rates[1])) > 5
-    assert rates[1][-1] < 5
+    options = ["--model", "Bigram", *short_run(write(["ab", "ba", "aab"]), tmp_path, steps=10), "--optimizer", "SGD"]
+    options += ["--trainer.log_every_n_steps", "1", "--optimizer.lr", "50", "--lr_scheduler", "null"]
+    assert main(["fit", *options]) == 0
+    events = EventAccumulator(str(tmp_path / "version_0")).Reload()
+    assert [event.value for event in events.Scalars("vitals/lr_embeddings")] == [50.0] * 10
