@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
 from traceback import extract_tb
@@ -50,15 +49,7 @@ from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckp
 from sequentia.training.loop.finetuning import initialize, slower_hidden
 from sequentia.training.loop.length import LogLength, set_length
 from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
-from sequentia.training.loop.resume import (
-    LEAK,
-    ExactResume,
-    changes,
-    check_fits,
-    check_unfinished,
-    has_changed,
-    not_restored,
-)
+from sequentia.training.loop.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.mistakes import check_callbacks, check_options, instantiation_message
 from sequentia.training.options import Given, add_options, as_list, options_to_evaluate
@@ -248,7 +239,7 @@ class SequentiaCLI(LightningCLI):
         given = as_list(config["callbacks"])
         check_callbacks(given, counts(self.model))
         show = config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given)
-        progress = [RunProgress(curves, samples)] if show else []
+        progress = [RunProgress(samples)] if show else []
         callbacks, arguments = self._to_fit(config, samples) if self.subcommand == "fit" else self._to_evaluate()
         self.trainer_defaults["callbacks"] = [curves, *progress, *callbacks]
         with plain_errors():
@@ -379,36 +370,19 @@ class SequentiaCLI(LightningCLI):
             log.info(f"  {change}")
 
     def before_fit(self) -> None:
-        """Log where the run is saved, and the changes since it was started.
-
-        Raises:
-            UserError: The run cannot be resumed.
-        """
-        reason = not_restored(self.trainer)
-        if reason is not None and self.checkpoint is not None:
-            raise UserError(
-                f"cannot resume {self.checkpoint}: {reason}; start a new run from its weights with --init_from"
-            )
+        """Log where the run is saved, and the changes since it was started."""
         if not self.trainer.is_global_zero:
             return
         if self.checkpoint is None:
             log.info(f"starting run {self.run}: {self.model.describe()}")
             if self.initialized:
                 log.info(self.initialized)
-            if reason is not None:
-                log.warning(f"this run cannot be resumed: {reason}")
             return
         log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
         self._log_changes(self.plain_options)
-        schedule = self.options["lr_scheduler"]
-        extended = self.base.get("trainer", {}).get("max_steps") != self.options["trainer"]["max_steps"]
-        uses_gradients = self.model.automatic_optimization
-        uses_schedule = schedule and uses_gradients
-        if extended and uses_schedule and "total_steps" in signature(resolve_name(schedule.class_path)).parameters:
-            log.info("  the learning-rate schedule follows the new length")
         if has_changed(self.datamodule, self.loaded):
             log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
-            if uses_gradients and counts(self.model):
+            if self.model.automatic_optimization and counts(self.model):
                 log.info("  counts of the old lines are kept")
 
     def fit(self, **kwargs: Any) -> None:
@@ -443,10 +417,9 @@ class SequentiaCLI(LightningCLI):
 
     def _log_closing(self) -> None:
         if self.trainer.is_global_zero and self.run is not None:
-            timed = self.options.trainer.max_time is not None
             modules = dict.fromkeys(name.rpartition(".")[0] for name in foreign_classes(self.plain_options))
             trust = "".join(f" --trust {module}" for module in modules)
-            log.info(closing_message(self.run, self.trainer, self.saver, timed, trust))
+            log.info(closing_message(self.run, self.trainer, self.saver, trust))
 
     def validate(self, **kwargs: Any) -> None:
         """Evaluate, and print and record the result in place of Lightning. LightningCLI calls this."""
@@ -499,7 +472,7 @@ def plain_errors() -> Iterator[None]:
     """Turn what Lightning raises about its options into a `UserError`."""
     try:
         yield
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise UserError(f"invalid or conflicting trainer options: {error}") from error
     except ImportError as error:
         raise UserError(f"a trainer option needs a package that is not installed: {error}") from error

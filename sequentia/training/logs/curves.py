@@ -86,18 +86,6 @@ class Curves(Callback):
         """Leave the validation out of the speed."""
         self._since = None
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the rest of a run that stopped early."""
-        if trainer.log_every_n_steps and self._characters:
-            self._log(trainer)
-
-    def mean(self, trainer: Trainer) -> float | None:
-        """The latest `train/loss`: of the last point, or since the start if there is none; None if there is no step."""
-        logged = trainer.callback_metrics.get("train/loss")
-        if logged is None and self._characters:
-            return float(self._nll) / self._characters
-        return None if logged is None else float(logged)
-
     def _due(self, trainer: Trainer, step: int) -> bool:
         every = trainer.log_every_n_steps  # 0 disables logging
         return bool(every) and (step % every == 0 or step in (self._last_step, trainer.max_steps))

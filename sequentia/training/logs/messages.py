@@ -1,28 +1,24 @@
 """The messages of a run, on stderr."""
 
 import logging
-import math
 import os
 import shlex
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import EarlyStopping, Timer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.callbacks import Timer
 from tqdm import tqdm
 
-from sequentia.runs.directory import BEST, LAST, METRICS, ROOT
+from sequentia.runs.directory import METRICS, ROOT
 from sequentia.text import printable
-from sequentia.training.logs.curves import Curves
+from sequentia.training.logs.tensorboard import RunTensorBoard
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.length import planned_steps, steps_per_epoch
-from sequentia.training.loop.resume import not_restored
 
 log = logging.getLogger("sequentia")
 
@@ -78,14 +74,13 @@ class _Plain(logging.Formatter):
         return "\n".join(printable(line) for line in super().format(record).split("\n"))
 
 
-def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time: bool, trust: str) -> str:
+def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, trust: str) -> str:
     """The result of a run, and the commands to continue with.
 
     Args:
         run: The run directory.
         trainer: The trainer at the end of the run.
         saver: The callback that has saved the run.
-        max_time: Whether a time limit was given as `trainer.max_time`, and not by a callback.
         trust: The options `--trust` that the commands need.
     """
     step = trainer.global_step
@@ -93,14 +88,12 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time
         return f"trial run complete at step {step}: nothing was saved"
     lines = [f"run {run}: step {step}{_result(trainer, saver)}"]
     if not trainer.interrupted and step < planned_steps(trainer):
-        lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{_reason(trainer)}")
+        reason = ": the time limit is reached; to resume, give a longer one" if _time_is_over(trainer) else ""
+        lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{reason}")
     path = shlex.quote(str(run)) + trust
-    if (run / BEST).is_file() or (run / LAST).is_file():
-        lines.append(f"  sample   sequentia sample --ckpt_path {path}")
-    if (curves := _curves(run, trainer)) is not None:
-        lines.append(f"  curves   {curves}")
-    extension = _extension(trainer, max_time)
-    if extension is not None and (run / LAST).is_file() and not saver.save_weights_only:
+    lines += [f"  sample   sequentia sample --ckpt_path {path}", f"  curves   {_curves(run, trainer)}"]
+    extension = _extension(trainer)
+    if extension is not None and not saver.save_weights_only:
         lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")
     return "\n".join(lines)
 
@@ -108,46 +101,24 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, max_time
 def _result(trainer: Trainer, saver: BestCheckpoint) -> str:
     """The best validation NLL; without one, the last validation NLL or the last training NLL."""
     best, last = saver.best_model_score, trainer.callback_metrics.get("val/loss")
-    (curves,) = (callback for callback in trainer.callbacks if isinstance(callback, Curves))
-    name, value = "training NLL", curves.mean(trainer)
+    name, value = "training NLL", trainer.callback_metrics.get("train/loss")
     if best is not None:
-        name, value = "best validation NLL" if saver.monitor == "val/loss" else f"best {saver.monitor}", float(best)
+        name, value = "best validation NLL" if saver.monitor == "val/loss" else f"best {saver.monitor}", best
     elif last is not None:
-        name, value = "validation NLL", float(last)
+        name, value = "validation NLL", last
     unit = " nats per character" if name.endswith("NLL") else ""
     return "" if value is None else f", {name} {value:.4f}{unit}"
 
 
-def _expired(trainer: Trainer) -> Timer | None:
-    """The timer that stopped the run."""
-    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
-    return next((timer for timer in timers if (timer.time_remaining() or 1) <= 0), None)
+def _time_is_over(trainer: Trainer) -> bool:
+    timers = (callback for callback in trainer.callbacks if isinstance(callback, Timer))
+    return any((timer.time_remaining() or 1) <= 0 for timer in timers)
 
 
-def _reason(trainer: Trainer) -> str:
-    """Why a callback stopped the run; empty if unknown."""
-    timer = _expired(trainer)
-    if timer is not None:
-        limit = timedelta(seconds=round(timer.time_elapsed() + (timer.time_remaining() or 0)))
-        return f": the time limit of {limit} is reached"
-    for callback in trainer.callbacks:
-        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
-            reason = callback.stopping_reason_message.removesuffix(" Signaling Trainer to stop.").rstrip(".")
-            return f": {reason[0].lower()}{reason[1:]}"
-    return ""
-
-
-def _extension(trainer: Trainer, max_time: bool) -> str | None:
+def _extension(trainer: Trainer) -> str | None:
     """The options with which a resumed run would have something left to do; None if there are none."""
-    if not_restored(trainer) is not None:
-        return None
-    timer = _expired(trainer)
-    if timer is not None:
-        seconds = 2 * math.ceil(timer.time_elapsed())  # more than the limit: a last validation follows it
-        clock = ":".join(f"{n:02}" for n in (seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60))
-        return f" --trainer.max_time {clock}" if max_time else None
     step, epoch = trainer.global_step, steps_per_epoch(trainer)
-    if trainer.lightning_module.single_epoch and step >= epoch:
+    if _time_is_over(trainer) or (trainer.lightning_module.single_epoch and step >= epoch):
         return None
     options = ""
     if 0 < trainer.max_steps <= step:
@@ -157,10 +128,9 @@ def _extension(trainer: Trainer, max_time: bool) -> str | None:
     return options
 
 
-def _curves(run: Path, trainer: Trainer) -> str | None:
-    """How to see the curves of the run; None if it has logged none."""
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger) and any(Path(logger.log_dir).glob("events.out.tfevents.*")):
-            root = Path(logger.root_dir)  # of all runs of this configuration
-            return f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
-    return str(run / METRICS) if (run / METRICS).is_file() else None
+def _curves(run: Path, trainer: Trainer) -> str:
+    """How to see the curves of the run."""
+    if any(isinstance(logger, RunTensorBoard) for logger in trainer.loggers):
+        root = run.parent  # of all runs of this configuration
+        return f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
+    return str(run / METRICS)

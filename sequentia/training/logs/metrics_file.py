@@ -10,7 +10,6 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.runs.directory import METRICS
 
@@ -44,21 +43,12 @@ class MetricsFile(Logger):
         """Name of the run directory."""
         return self.path.parent.name
 
-    @property
-    def save_dir(self) -> str:
-        """The run directory."""
-        return str(self.path.parent)
-
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml has them."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write metrics to the row of a step, which is the last row or a new one.
-
-        Raises:
-            UserError: The file cannot be written.
-        """
+        """Write metrics to the row of a step, which is the last row or a new one."""
         row = {"step": str(step)} | {name: format(float(value), ".9g") for name, value in metrics.items()}
         same_step = self._row.get("step") == row["step"]
         if same_step:
@@ -68,14 +58,11 @@ class MetricsFile(Logger):
             same_step = False
         text = io.StringIO()
         csv.DictWriter(text, self._columns, lineterminator="\n").writerow(row)
-        try:
-            with self.path.open("r+b") as file:
-                # The longer row of the same step replaces it in one call: a killed process leaves one or the other.
-                self._start = file.seek(self._start) if same_step else file.seek(0, os.SEEK_END)
-                file.write(text.getvalue().encode())
-                file.truncate()
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror or error}; free some space") from error
+        with self.path.open("r+b") as file:
+            # The longer row of the same step replaces it in one call: a killed process leaves one or the other.
+            self._start = file.seek(self._start) if same_step else file.seek(0, os.SEEK_END)
+            file.write(text.getvalue().encode())
+            file.truncate()
         self._row = row
 
     def _rewrite(self, row: Mapping[str, str], before: int) -> None:

@@ -10,10 +10,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from sequentia.text import printable, shorten
-from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.samples import Samples
-from sequentia.training.loop.checkpointing import validates
-from sequentia.training.loop.length import planned_steps, validation_interval
+from sequentia.training.loop.length import planned_steps
 
 _REFRESH = 0.2  # seconds between two updates
 _SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of each
@@ -22,17 +20,15 @@ _SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of e
 class RunProgress(ProgressBar):
     """Completed steps, remaining time, and the latest training and validation loss; a few samples at each validation.
 
-    If stderr is not a terminal, there are lines without a bar. If no line is held out, the training loss is printed as
-    often as a validation would be.
+    If stderr is not a terminal, there are lines without a bar.
 
     Args:
-        curves: Has the training loss.
         samples: Has the samples; none if it is no callback of the trainer.
     """
 
-    def __init__(self, curves: Curves, samples: Samples) -> None:
+    def __init__(self, samples: Samples) -> None:
         super().__init__()
-        self._curves, self._samples = curves, samples
+        self._samples = samples
         self._bar: tqdm | None = None
         self._updated = 0.0
         self._enabled = True
@@ -43,12 +39,9 @@ class RunProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
-        total = planned_steps(trainer)
-        self._printed = trainer.global_step
-        self._validates = validates(trainer)
         if self._enabled and sys.stderr.isatty():
             self._bar = tqdm(
-                total=total,
+                total=planned_steps(trainer),
                 initial=trainer.global_step,
                 bar_format="{n_fmt}/{total_fmt}{postfix} |{bar}| {remaining}",  # tqdm cuts the right end to fit
                 dynamic_ncols=True,
@@ -59,17 +52,13 @@ class RunProgress(ProgressBar):
         """Advance the bar, a few times per second."""
         if time.monotonic() - self._updated >= _REFRESH:
             self._update(trainer)
-        if self._bar is None and not self._validates:
-            step = trainer.global_step
-            if step >= self._printed + validation_interval(planned_steps(trainer)):
-                self._printed = step
-                self._print(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the new validation loss, and samples."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            if self._bar is None or self._samples.texts:
-                self._print(trainer)
+            if self._enabled and (self._bar is None or self._samples.texts):
+                with suppress(OSError):  # the terminal was closed; the run is still to be saved
+                    tqdm.write(self._line(trainer), file=sys.stderr)
             self._update(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -80,11 +69,6 @@ class RunProgress(ProgressBar):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close the bar, so that the error message starts on a new line."""
         self._close()
-
-    def _print(self, trainer: Trainer) -> None:
-        if self._enabled:
-            with suppress(OSError):  # the terminal was closed; the run is still to be saved
-                tqdm.write(self._line(trainer), file=sys.stderr)
 
     def _line(self, trainer: Trainer) -> str:
         texts = [shorten(printable(text), _SHOWN_CHARACTERS) or "(empty)" for text in self._samples.texts[:_SHOWN]]
@@ -105,5 +89,5 @@ class RunProgress(ProgressBar):
             self._bar = None
 
     def _losses(self, trainer: Trainer) -> list[str]:
-        losses = {"train/loss": self._curves.mean(trainer), "val/loss": trainer.callback_metrics.get("val/loss")}
-        return [f"{name} {value:.4f}" for name, value in losses.items() if value is not None]
+        metrics = trainer.callback_metrics
+        return [f"{name} {metrics[name]:.4f}" for name in ("train/loss", "val/loss") if name in metrics]

@@ -4,7 +4,7 @@ import logging
 from typing import cast
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
@@ -40,7 +40,7 @@ class Samples(Evaluation):
             log.info(f"baselines on the validation lines, in nats per character: {values}")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the metrics, and write the table to the loggers that can show one."""
+        """Log the metrics, and write the table to TensorBoard."""
         try:
             self.values = metrics(self.measurement, fit=True)
         except UserError:  # probabilities that are NaN: StopWhenDiverged reports the NaN loss of this validation
@@ -52,14 +52,8 @@ class Samples(Evaluation):
             if trainer.is_global_zero:
                 rows = list(zip(samples.texts, samples.splits, strict=True))[:_SHOWN]
                 for logger in trainer.loggers:
-                    _write_table(logger, rows, trainer.global_step - 1)
-
-
-def _write_table(logger: Logger, rows: list[tuple[str, str]], step: int) -> None:
-    if isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_text("samples", markdown(rows), step)
-    elif isinstance(logger, WandbLogger):
-        logger.log_text("samples", columns=["sample", "split"], data=[list(row) for row in rows], step=step)
+                    if isinstance(logger, TensorBoardLogger):
+                        logger.experiment.add_text("samples", markdown(rows), trainer.global_step - 1)
 
 
 def markdown(rows: list[tuple[str, str]]) -> str:

@@ -94,17 +94,13 @@ class TensorBoardSummary(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and draw: after the last checkpoint, so that no error can lose it."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not loggers or not trainer.is_global_zero:
+        logger, step = trainer.logger, trainer.global_step - 1
+        if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
             return
-        step = trainer.global_step - 1
-        for logger in loggers:
-            logger.log_hyperparams(*_options_and_results(self._run), step)
+        logger.log_hyperparams(*_options_and_results(self._run), step)
         for name, draw_picture in _PICTURES.items():
             with suppress(UserError):  # the model has no such picture
-                figure = draw_picture(cast(LanguageModel, pl_module))
-                for logger in loggers:
-                    logger.experiment.add_figure(f"view/{name}", figure, step)
+                logger.experiment.add_figure(f"view/{name}", draw_picture(cast(LanguageModel, pl_module)), step)
 
 
 def _options_and_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:

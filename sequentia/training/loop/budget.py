@@ -68,7 +68,7 @@ class Budget(Callback):
         self._ending = _PROCESS + (_PICTURES if drawn else 0.0)
         self._used = 0.0  # seconds of the processes before this one
         self._interval: int | None = None  # batches between two validations
-        self._fixed = self._announced = self._validated = False
+        self._fixed = self._validated = False
         self._step = self._validation = self._validations = 0.0  # seconds of a step, of the latest validation, of all
         self._steps = 0  # measured
         self._since: float | None = None  # when the step under way began
@@ -122,8 +122,6 @@ class Budget(Callback):
             batches, accumulated = int(trainer.num_training_batches), trainer.accumulate_grad_batches
             data = cast(CharDataModule, trainer.datamodule)
             trainer.val_check_batch = self._interval = validation_batches(total, data, batches, accumulated)
-        if known and not self._announced:
-            self._announce(trainer, total)
         if fixed:
             self._fix(trainer, pl_module)
 
@@ -155,14 +153,6 @@ class Budget(Callback):
         wait = _FIRST if self._steps > _SLOW_STEPS else 4 * _FIRST
         return total, monotonic() - self._first >= wait * self._seconds
 
-    def _announce(self, trainer: Trainer, total: int) -> None:
-        self._announced = True
-        if trainer.is_global_zero and total == self._longest:
-            lines = len(cast(CharDataModule, trainer.datamodule).split.train)
-            log.info(f"more than {total:,} steps would overfit {lines:,} lines: --trainer.max_steps overrides")
-        elif trainer.is_global_zero:
-            log.info(f"about {total:,} steps fit into {self._limit}")
-
     def _fix(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._fixed = True
         self._options.max_steps, self._options.max_time = trainer.max_steps, None
@@ -173,3 +163,5 @@ class Budget(Callback):
         self._last.write(trainer)
         if trainer.is_global_zero:
             log.info(describe_length(trainer))
+            if trainer.max_steps == self._longest:
+                log.info("more steps would overfit, so not all of the time is used")

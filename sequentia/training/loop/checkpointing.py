@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import read_checkpoint
@@ -77,14 +76,10 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         monitor: Metric by which the best checkpoint is chosen: the lowest, or the highest if `mode` is max.
-        filename: Name of the best checkpoint.
         save_top_k: Number of best checkpoints to keep. If more than one (or all, -1), they are named
             `best-step=N.ckpt`, and best.ckpt is the best of them. 0 keeps none.
-        save_last: Whether to write last.ckpt.
         every_n_train_steps: Interval in steps at which last.ckpt is written.
         train_time_interval: Interval in time at which last.ckpt is written; one minute if no interval is given.
-        enable_version_counter: Whether a best checkpoint whose name is taken gets a version number instead of replacing
-            the file.
 
     Attributes:
         last: Writes last.ckpt.
@@ -93,30 +88,23 @@ class BestCheckpoint(ModelCheckpoint):
     def __init__(
         self,
         monitor: str | None = "val/loss",
-        filename: str | None = "best",
-        save_last: bool | None = True,
         every_n_train_steps: int | None = None,
         train_time_interval: timedelta | None = None,
-        enable_version_counter: bool = False,
         save_top_k: int = 1,
         **kwargs: Any,
     ) -> None:
-        if save_top_k not in (0, 1) and filename == "best":
-            filename = "best-{step}"
-        kwargs |= {"save_top_k": save_top_k, "enable_version_counter": enable_version_counter}
-        kwargs["save_on_train_epoch_end"] = False  # but after each validation
-        super().__init__(monitor=monitor, filename=filename, save_last=False, **kwargs)
-        try:
-            name = self.format_checkpoint_name({}).removeprefix(f"{self.dirpath}/")
-        except (ValueError, LookupError, AttributeError, TypeError) as error:
-            raise UserError(
-                f"checkpoint.filename {filename!r} is no format such as 'best-{{step}}': {error}"
-            ) from error
-        if name != Path(name).name or name == LAST or "\0" in name:
-            raise UserError(f"checkpoint.filename {filename!r} gives {name!r}: give a file name other than {LAST}")
+        super().__init__(
+            monitor=monitor,
+            filename="best" if save_top_k in (0, 1) else "best-{step}",
+            save_last=False,
+            save_top_k=save_top_k,
+            save_on_train_epoch_end=False,  # but after each validation
+            enable_version_counter=False,
+            **kwargs,
+        )
         if train_time_interval is None and not every_n_train_steps:
             train_time_interval = timedelta(minutes=1)
-        self.last = LastCheckpoint(self, bool(save_last), every_n_train_steps, train_time_interval)
+        self.last = LastCheckpoint(self, every_n_train_steps, train_time_interval)
 
     @property
     def state_key(self) -> str:
@@ -161,13 +149,12 @@ class LastCheckpoint(Checkpoint):
 
     Args:
         best: Writes the best checkpoint, in the same directory.
-        enabled: Whether to write last.ckpt; if nothing is held out, best.ckpt is written anyway.
         steps: Interval in steps.
         time: Interval in time.
     """
 
-    def __init__(self, best: BestCheckpoint, enabled: bool, steps: int | None, time: timedelta | None) -> None:
-        self._best, self._enabled, self._steps, self._time = best, enabled, steps, time
+    def __init__(self, best: BestCheckpoint, steps: int | None, time: timedelta | None) -> None:
+        self._best, self._steps, self._time = best, steps, time
         self._written = (-1, 0.0)  # step and time
         self._validated = False  # since then
 
@@ -218,9 +205,8 @@ class LastCheckpoint(Checkpoint):
             return
         for logger in trainer.loggers:
             logger.save()  # a resumed run does not log again what came before its checkpoint
-        resumable = self.path.is_file() or not self._enabled  # a run killed between the two files can be resumed
+        resumable = self.path.is_file()  # a run killed between the two files can be resumed
         if resumable and self._best.save_top_k and not self._best.best_model_path and not validates(trainer):
             trainer.save_checkpoint(self.path.with_name(BEST), self._best.save_weights_only)
-        if self._enabled:
-            trainer.save_checkpoint(self.path, self._best.save_weights_only)
+        trainer.save_checkpoint(self.path, self._best.save_weights_only)
         self._written, self._validated = (trainer.global_step, monotonic()), False

@@ -16,8 +16,7 @@ from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.counting import Counting
 from sequentia.models.parts.saving import architecture_name
-from sequentia.runs.checkpoint import contradicted
-from sequentia.text import brief
+from sequentia.training.loop.resume import check_same_model
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
 HIDDEN_LR_FACTOR = 0.1
@@ -46,7 +45,11 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
     Raises:
         UserError: The weights do not fit the model, or would change their meaning.
     """
-    _check_options(model, trained, path)
+    theirs = architecture_name(type(trained))
+    if not any(weight.requires_grad for weight in trained.parameters()):
+        raise UserError(f"{path} is a {theirs}, which has no weights to start from: omit --init_from")
+    free = {"vocabulary", "context_length", *model.may_change}
+    check_same_model(model, theirs, trained.hparams, free, str(path))
     copy_weights(model, trained)
     known, characters = len(shared_tokens(model.vocabulary, trained.vocabulary)[0]) - 1, len(model.vocabulary) - 1
     text = f"initialized from {path}: {known} of {characters} characters known"
@@ -57,27 +60,6 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
     if model.hidden_matrices():
         text += f"; hidden matrices learn at {HIDDEN_LR_FACTOR:g} times the learning rate"
     return text
-
-
-def _check_options(model: LanguageModel, trained: LanguageModel, path: Path) -> None:
-    """Refuse weights of another architecture or size."""
-    ours, theirs = architecture_name(type(model)), architecture_name(type(trained))
-    if not any(weight.requires_grad for weight in trained.parameters()):
-        raise UserError(f"{path} is a {theirs}, which has no weights to start from: omit --init_from")
-    if theirs != ours:
-        raise UserError(
-            f"{path} is a {theirs}, but the options ask for a {ours}: "
-            f"give the --config of a {theirs}, or --init_from another checkpoint"
-        )
-    free = {"vocabulary", "context_length", *model.may_change}
-    before = {name: value for name, value in trained.hparams.items() if name not in free}
-    changed = {name: value for name, value in before.items() if value != model.hparams[name]}
-    if changed:
-        options = " ".join(f"--model.{name} {brief(value)}" for name, value in changed.items())
-        if any(isinstance(value, list) for value in changed.values()):  # too long for a command line
-            options = f"--config {path.parent / 'config.yaml'}"
-        differences = contradicted(changed, trained.hparams, model.hparams)
-        raise UserError(f"the model of {path} has {differences}: give {options}, or --init_from another checkpoint")
 
 
 def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor]:

@@ -80,11 +80,9 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
         UserError: An option is out of range.
     """
     accumulated, interval = trainer.accumulate_grad_batches, trainer.val_check_interval
-    for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch"):
+    for name in ("accumulate_grad_batches", "check_val_every_n_epoch", "limit_train_batches", "val_check_interval"):
         if isinstance(trainer[name], int | float) and not trainer[name] > 0:  # NaN is refused too
             raise UserError(f"trainer.{name} must be above 0, got {trainer[name]}")
-    if trainer.get("limit_train_batches") == 0:
-        raise UserError("trainer.limit_train_batches is 0: nothing to train on")
     if trainer.max_steps == 0:
         raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
     by_epochs = trainer.max_epochs not in (None, -1)

@@ -4,24 +4,13 @@ import os
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.fabric.plugins.environments import (
-    ClusterEnvironment,
-    LSFEnvironment,
-    MPIEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
+from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch import Trainer
 
 from sequentia.errors import UserError
 
-_LAUNCHERS: dict[type[ClusterEnvironment], str] = {
-    TorchElasticEnvironment: "torchrun",  # first, because it can run inside the others
-    SLURMEnvironment: "srun",
-    LSFEnvironment: "jsrun",
-    MPIEnvironment: "mpirun",
-}
-"""Environments that Lightning detects, in its own order, and the command that starts their processes."""
+_LAUNCHERS = (TorchElasticEnvironment, SLURMEnvironment)
+"""Environments of torchrun and srun, in Lightning's order: torchrun can run inside SLURM."""
 
 
 def check_launcher(trainer: Namespace) -> None:
@@ -41,10 +30,7 @@ def check_launcher(trainer: Namespace) -> None:
     environment = _launcher()
     if environment is None:
         return
-    try:
-        started = environment().world_size()
-    except (RuntimeError, ValueError) as error:  # SLURM's variables do not fit together
-        raise UserError(f"cannot use the processes of {_LAUNCHERS[environment]}: {error}") from error
+    started = environment().world_size()
     if environment == SLURMEnvironment and started > 1 and "SLURM_STEP_ID" not in os.environ:
         raise UserError(
             f"SLURM gives this job {started} tasks, but srun did not start this process, which would wait for the "
@@ -54,21 +40,20 @@ def check_launcher(trainer: Namespace) -> None:
         trainer.devices = str(started // trainer.num_nodes)  # as the command line gives it
     elif processes(trainer) != started:
         raise UserError(
-            f"{_LAUNCHERS[environment]} started {started} process{'es' * (started > 1)}, but trainer.devices "
-            f"{trainer.devices} and trainer.num_nodes {trainer.num_nodes} ask for {processes(trainer)}: set "
-            f"--trainer.devices to the number of processes per node, and --trainer.num_nodes"
+            f"the launcher started {started} processes, but trainer.devices {trainer.devices} and trainer.num_nodes "
+            f"{trainer.num_nodes} ask for {processes(trainer)}: omit --trainer.devices, and give --trainer.num_nodes"
         )
 
 
 def slurm_without_requeue() -> list[SLURMEnvironment]:
-    """SLURM's environment if it started this process, as a plugin of the trainer that does not requeue the job.
+    """SLURM's environment if srun started this process, as a plugin of the trainer that does not requeue the job.
 
     Lightning would save a checkpoint wherever the signal finds the training step, and resume it in a new run directory.
     """
     return [SLURMEnvironment(auto_requeue=False)] if _launcher() == SLURMEnvironment else []
 
 
-def _launcher() -> type[ClusterEnvironment] | None:
+def _launcher() -> type[TorchElasticEnvironment | SLURMEnvironment] | None:
     return next((environment for environment in _LAUNCHERS if environment.detect()), None)
 
 

@@ -7,7 +7,7 @@ function of seed and step. So only Lightning's own progress counters have to be 
 
 import logging
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Set
 from copy import deepcopy
 from typing import Any
 
@@ -37,16 +37,36 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
         UserError: The message names what differs.
     """
     model.on_load_checkpoint(checkpoint)
-    theirs, ours = checkpoint["hyper_parameters"], model.hparams
-    architecture = checkpoint[KEY]["architecture"]
-    if architecture != architecture_name(type(model)):
-        asked = architecture_name(type(model))
-        raise UserError(f"the checkpoint is a {architecture}, but the options ask for a {asked}")
-    changed = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-    if set(changed) - model.may_change:
+    architecture, options = checkpoint[KEY]["architecture"], checkpoint["hyper_parameters"]
+    check_same_model(model, architecture, options, model.may_change, "the checkpoint")
+
+
+def check_same_model(
+    model: LanguageModel, architecture: str, options: Mapping[str, Any], free: Set[str], checkpoint: str
+) -> None:
+    """Refuse weights that were trained as another architecture or with other hyperparameters.
+
+    Args:
+        model: The model that is to have the weights.
+        architecture: The architecture of the checkpoint.
+        options: The hyperparameters of the checkpoint.
+        free: Names of those that may differ.
+        checkpoint: The name of the checkpoint in the error message.
+
+    Raises:
+        UserError: The message names what differs.
+    """
+    ours = architecture_name(type(model))
+    if architecture != ours:
         raise UserError(
-            f"the checkpoint's model has {contradicted(changed, theirs, ours)}: give the run's own config.yaml, or "
-            "start a new run"
+            f"{checkpoint} is a {architecture}, but the options ask for a {ours}: give --model {architecture}, or "
+            "another checkpoint"
+        )
+    changed = [name for name, value in options.items() if name not in free and value != model.hparams.get(name, value)]
+    if changed:
+        raise UserError(
+            f"the model of {checkpoint} has {contradicted(changed, options, model.hparams)}: give its values as "
+            "--model options, or another checkpoint"
         )
 
 
@@ -77,27 +97,13 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
             raise UserError(f"{name} has reached trainer.{option} {limit}, so nothing is left to train: {remedy}")
 
 
-_NOT_RESTORED = {
+_LOST = {
     StochasticWeightAveraging: "its average of the weights (EMAWeightAveraging resumes exactly)",
     ModelPruning: "which weights it has pruned",
-}
-"""Callbacks with which a run cannot be resumed, and what it would lose."""
-
-_NOT_EXACT = {
     GradientAccumulationScheduler: "the number of accumulated batches until the next epoch starts",
     ReduceLROnPlateau: "a validation of the epoch in which the run stopped",
 }
 """Callbacks and schedules with which a resumed run is not bit-identical, and what it loses."""
-
-
-def not_restored(trainer: Trainer) -> str | None:
-    """Why a run with this trainer cannot be resumed; None if it can."""
-    return _lost(_NOT_RESTORED, trainer.callbacks)
-
-
-def _lost(losses: Mapping[type, str], used: Sequence[object]) -> str | None:
-    found = (cls for cls in losses if any(isinstance(one, cls) for one in used))
-    return next((f"{cls.__name__} loses {losses[cls]}" for cls in found), None)
 
 
 def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
@@ -147,8 +153,9 @@ class ExactResume(Callback):
             UserError: The checkpoint's optimizer or schedule is of another class.
         """
         used = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]
-        if (reason := _lost(_NOT_EXACT, used)) is not None:
-            log.warning(f"a resumed run is not bit-identical to an uninterrupted one: {reason}")
+        for cls, lost in _LOST.items():
+            if any(isinstance(one, cls) for one in used):
+                log.warning(f"a resumed run is not bit-identical to an uninterrupted one: {cls.__name__} loses {lost}")
         self._options = _options(trainer)
         if trainer.ckpt_path is None:
             return

@@ -13,12 +13,7 @@ from sequentia.errors import UserError
 from sequentia.training.loop.checkpointing import LastCheckpoint
 from sequentia.training.loop.processes import any_process
 
-_SIGNALS = {
-    signal.SIGINT: "Ctrl-C: stopping after this step; press it again to stop immediately",
-    signal.SIGTERM: "SIGTERM: stopping after this step; a second one stops immediately",
-    signal.SIGHUP: "SIGHUP: the terminal was closed; stopping after this step",
-    signal.SIGUSR1: "SIGUSR1: stopping after this step",  # SLURM's, before the time limit
-}
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}  # the last is SLURM's before a time limit
 
 log = logging.getLogger("sequentia")
 
@@ -52,7 +47,7 @@ class StopOnSignal(Callback):
             self._signum = signal.SIGTERM
         if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
             ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()  # by nohup
-            for number in _SIGNALS.keys() - ignored:
+            for number in _SIGNALS - ignored:
                 signal.signal(number, self._on_signal)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -70,7 +65,8 @@ class StopOnSignal(Callback):
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._signum == 0:
             self._signum = number
-            log.info(_SIGNALS[signal.Signals(number)])
+            again = "; press Ctrl-C again to stop immediately" if number == signal.SIGINT else ""
+            log.info(f"{signal.Signals(number).name}: stopping after this step{again}")
         elif number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
 

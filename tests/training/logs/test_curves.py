@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -26,22 +25,14 @@ from tests.training.runs import (
 )
 
 
-def characters_of_steps(cwd: Path, steps: int, batches_per_step: int = 1) -> list[int]:
+def characters_of_steps(cwd: Path, steps: int) -> list[int]:
     """Number of predicted characters of each step."""
-    data = CharDataModule(str(cwd / "lines.txt"), batch_size=16)
-    loader, found = data.train_dataloader(), [0]
-    in_step = 0
-    for epoch in range(99):
-        loader.progress = lambda epoch=epoch: (epoch, 0)  # type: ignore[misc]
-        for i, batch in enumerate(loader):
-            found[-1] += int(batch.total)
-            in_step += 1
-            if in_step == batches_per_step or i + 1 == len(loader):
-                found.append(0)
-                in_step = 0
-            if len(found) > steps:
-                return found[:steps]
-    raise AssertionError
+    loader = CharDataModule(str(cwd / "lines.txt"), batch_size=16).train_dataloader()
+    found: list[int] = []
+    loader.progress = lambda: (len(found) // len(loader), 0)
+    while len(found) < steps:
+        found += [int(batch.total) for batch in loader]
+    return found[:steps]
 
 
 def test_a_point_is_the_mean_of_the_steps_since_the_last_one_weighted_by_characters(
@@ -120,20 +111,6 @@ def test_the_gradient_norm_is_that_of_all_gradients_before_clipping(fit_plainly:
     trainer = fit_plainly(norms := Norms(), Curves(), gradient_clip_val=1e-6)
     assert float(trainer.callback_metrics["vitals/grad_norm"]) == pytest.approx(norms.found[-1], rel=1e-6)
     assert norms.found[-1] > 1e-3
-
-
-@pytest.mark.filterwarnings("default")
-def test_a_run_that_stops_early_ends_with_a_point(fit_plainly: Callable[..., Trainer]) -> None:
-    class Stop(Callback):
-        losses: list[float] = []  # noqa: RUF012
-
-        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any) -> None:
-            self.losses.append(float(outputs["loss"]))
-            trainer.should_stop = trainer.global_step == 3
-
-    trainer = fit_plainly(Curves(), stop := Stop(), max_steps=10)
-    assert len(stop.losses) == 3
-    assert float(trainer.callback_metrics["train/loss"]) == pytest.approx(stop.losses[2], rel=1e-6)
 
 
 @pytest.mark.filterwarnings("default")

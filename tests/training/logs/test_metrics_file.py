@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from sequentia.errors import UserError
 from sequentia.training.logs.metrics_file import MetricsFile
 from tests.training.runs import SPEEDS, ForkServer, Uninterrupted, arguments, curves, rows, the_run
 
@@ -39,22 +38,6 @@ def test_a_damaged_file_is_replaced_by_its_valid_rows(tmp_path: Path, content: b
     MetricsFile(tmp_path, 5).log_metrics({"train/loss": 1.0}, 5)
     assert rows(tmp_path)[-1]["train/loss"] == "1"
     assert all(int(row["step"]) in (2, 5) for row in rows(tmp_path))
-
-
-def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "target").write_text("mine\n")
-    (tmp_path / "metrics.csv").symlink_to(tmp_path / "target")
-    MetricsFile(tmp_path).log_metrics({"b": 1.0}, 5)
-    assert (tmp_path / "target").read_text() == "mine\n"
-    assert not (tmp_path / "metrics.csv").is_symlink()
-
-
-def test_a_file_that_cannot_be_written_is_a_mistake_in_one_line(tmp_path: Path) -> None:
-    file = MetricsFile(tmp_path)
-    file.log_metrics({"a": 1.0}, 5)
-    (tmp_path / "metrics.csv").unlink()
-    with pytest.raises(UserError, match=r"cannot write .*metrics.csv: No such file or directory; free some space"):
-        file.log_metrics({"a": 1.0}, 6)
 
 
 @pytest.mark.parametrize("logger", ["default", "False", "CSVLogger --trainer.logger.save_dir logs"])

@@ -1,12 +1,10 @@
 """What a validation measures besides the losses."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import WandbLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sequentia.data import CharDataModule
@@ -15,8 +13,6 @@ from sequentia.evaluation.evaluate import evaluate
 from sequentia.evaluation.metrics import METRICS
 from sequentia.models import GRU
 from sequentia.runs.checkpoint import load
-from sequentia.training.logs import samples as validation
-from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.progress import RunProgress
 from sequentia.training.logs.samples import Samples, markdown
 from tests.training.runs import Uninterrupted, curves
@@ -64,7 +60,7 @@ def test_samples_on_the_terminal_are_short_and_without_control_characters() -> N
     samples = Samples()
     samples.texts = ["a\x1b[2Jb", "", "x" * 50, "d", "e", "f"]
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    line = RunProgress(Curves(), samples)._line(trainer)
+    line = RunProgress(samples)._line(trainer)
     assert line == f"step 0  samples a\\x1b[2Jb, (empty), {'x' * 29}…, d, e"
 
 
@@ -78,20 +74,6 @@ def test_a_model_without_probabilities_draws_no_samples(data: CharDataModule) ->
     samples.on_validation_batch_end(trainer, model, None, next(iter(data.eval_batches(data.split.val))))
     samples.on_validation_epoch_end(trainer, model)
     assert samples.texts == []
-
-
-def test_weights_and_biases_gets_the_table() -> None:
-    class Recorder(WandbLogger):
-        def __init__(self) -> None:
-            self.calls: list[dict[str, Any]] = []
-
-        def log_text(self, key: str, **options: Any) -> None:
-            self.calls.append({"key": key} | options)
-
-    logger = Recorder()
-    validation._write_table(logger, [("emma", "train"), ("emm", "new")], 7)
-    expected = {"key": "samples", "columns": ["sample", "split"], "data": [["emma", "train"], ["emm", "new"]]}
-    assert logger.calls == [expected | {"step": 7}]
 
 
 def test_markup_in_samples_is_escaped() -> None:

@@ -117,11 +117,3 @@ def test_drawing_changes_no_bit_of_the_run(fit_names: Fit, request: pytest.Fixtu
     assert images(drawn)
     for name in ("best.ckpt", "last.ckpt"):
         same_checkpoints(plain / name, drawn / name)
-
-
-@pytest.mark.usefixtures("pictures")
-def test_without_extra_metrics_there_are_only_curves(fit_names: Fit) -> None:
-    run = fit_names("Bigram", "--extra_metrics", "false")
-    found = events(run).Tags()
-    assert (found["images"], found["tensors"]) == ([], [])
-    assert sorted({tag.split("/")[0] for tag in found["scalars"]}) == ["loss", "train", "val"]

@@ -133,7 +133,7 @@ def test_a_run_is_never_longer_than_its_data_allow(
     assert fit("--trainer.max_time=00:10:00", *nothing) == 0
     best = best_steps(sum(len(line) + 1 for line in LINES), math.ceil(250 / 16))
     assert trainer_options()["max_steps"] == best
-    assert f"more than {best:,} steps would overfit 250 lines: --trainer.max_steps" in capsys.readouterr().err
+    assert "more steps would overfit, so not all of the time is used" in capsys.readouterr().err
     assert clock.now < 600
 
 

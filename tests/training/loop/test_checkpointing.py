@@ -11,18 +11,10 @@ import torch
 from sequentia.errors import UserError
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import locked
-from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint
+from sequentia.training.loop.checkpointing import AtomicCheckpointIO
 from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs, the_run
 
 EVERY = "every 5 steps"
-
-
-def test_a_trial_run_leaves_no_files(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
-    cwd = uninterrupted.workdir("trial")
-    assert fit(cwd, [*arguments(EVERY), "--trainer.fast_dev_run", "3"]) == 0, (cwd / "log").read_text()
-    assert [path for path in (cwd / "checkpoints").rglob("*") if path.is_file()] == []
-    assert fit(cwd, arguments(EVERY)) == 0
-    same_runs(the_run(cwd), uninterrupted(EVERY))
 
 
 @pytest.mark.parametrize("logger", [["False"], ["CSVLogger", "--trainer.logger.save_dir", "logs"]], ids=lambda x: x[0])
@@ -79,12 +71,6 @@ def test_a_model_that_was_never_validated_does_not_replace_the_best(
     assert fit(cwd, [*options, "3", *more, "--ckpt_path", "last"]) == 0
     assert read_checkpoint(the_run(cwd) / "last.ckpt")["global_step"] == 27
     assert (the_run(cwd) / "best.ckpt").read_bytes() == best
-
-
-@pytest.mark.parametrize("name", ["{", "../x", "{val/loss:.2f}", "last"])
-def test_a_name_that_is_no_file_beside_last_ckpt_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match=r"^checkpoint\.filename "):
-        BestCheckpoint(filename=name)
 
 
 @pytest.mark.parametrize(("call", "number"), [("fsync", errno.EIO), ("replace", errno.ENOSPC)])

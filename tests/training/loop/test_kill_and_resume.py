@@ -101,16 +101,6 @@ def test_a_run_killed_before_its_first_checkpoint_restarts_in_the_same_directory
     same_runs(the_run(cwd), uninterrupted("every 5 steps"))
 
 
-def test_resuming_without_a_run_is_refused(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
-    cwd = uninterrupted.workdir("nothing")
-    assert fit(cwd, [*arguments("every 5 steps"), "--ckpt_path", "last"]) == 2
-    assert (cwd / "log").read_text() == (
-        "sequentia: no run to resume in checkpoints/transformer: start a new one, or give a run directory or a "
-        "checkpoint file\n"
-    )
-    assert not (cwd / "checkpoints").exists()
-
-
 def test_resuming_a_complete_run_is_refused_and_changes_nothing(fit: ForkServer, uninterrupted: Uninterrupted) -> None:
     cwd = uninterrupted.workdir("complete")
     assert fit(cwd, arguments("every 5 steps")) == 0
@@ -134,11 +124,6 @@ def test_a_run_extended_to_a_larger_max_steps_equals_the_longer_run(
     log = (short / "log").read_text()
     assert "trainer.max_steps changed: 14 -> 28" in log
     same_runs(the_run(short), the_run(long))
-
-
-def test_the_last_step_is_validated_whatever_the_interval(uninterrupted: Uninterrupted) -> None:
-    steps = [step + 1 for step, _ in curves(uninterrupted("every 5 steps"))["val/loss"]]
-    assert steps == [7, 14, 21, 28, 35, 40]
 
 
 def test_the_best_checkpoint_of_several_is_best_ckpt(uninterrupted: Uninterrupted) -> None:

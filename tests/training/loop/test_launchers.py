@@ -37,28 +37,15 @@ def test_the_processes_of_torchrun_are_adopted(torchrun: None, nodes: int, devic
     assert trainer.devices == devices
 
 
-@pytest.mark.parametrize("devices", [1, "2", 3])
-def test_another_number_of_devices_than_processes_is_refused(torchrun: None, devices: int | str) -> None:
-    with pytest.raises(UserError, match=f"torchrun started 4 processes, but trainer.devices {devices} and .* ask for"):
-        check_launcher(options(devices=devices))
+def test_another_number_of_devices_than_processes_is_refused(torchrun: None) -> None:
+    with pytest.raises(UserError, match=r"the launcher started 4 processes, but trainer.devices 1 and .* ask for 1"):
+        check_launcher(options(devices=1))
+    check_launcher(options(devices=4))
 
 
-def test_a_matching_number_of_devices_is_kept(torchrun: None) -> None:
-    trainer = options(devices=4)
-    check_launcher(trainer)
-    assert trainer.devices == 4
-
-
-def test_without_a_launcher_nothing_changes() -> None:
-    trainer = options()
-    check_launcher(trainer)
-    assert trainer == options()
-
-
-@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_fork", "ddp_notebook", "ddp_find_unused_parameters_true_spawn"])
-def test_strategies_that_start_processes_from_python_are_refused(strategy: str) -> None:
-    with pytest.raises(UserError, match=f"trainer.strategy {strategy} .* set --trainer.strategy ddp"):
-        check_launcher(options(strategy=strategy))
+def test_strategies_that_start_processes_from_python_are_refused() -> None:
+    with pytest.raises(UserError, match=r"trainer.strategy ddp_spawn .* set --trainer.strategy ddp"):
+        check_launcher(options(strategy="ddp_spawn"))
 
 
 @pytest.fixture
@@ -95,6 +82,3 @@ def test_several_tasks_without_srun_do_not_wait_for_each_other(slurm: None, monk
     trainer = options()
     check_launcher(trainer)
     assert trainer.devices == "4"
-    monkeypatch.delenv("SLURM_NTASKS_PER_NODE")
-    with pytest.raises(UserError, match="cannot use the processes of srun: "):
-        check_launcher(options())

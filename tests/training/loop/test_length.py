@@ -1,6 +1,5 @@
 """The length of a run follows from its data unless it is given."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,14 +50,6 @@ def test_validations_take_at_most_a_tenth_of_the_training_unless_there_are_eight
     assert validation_interval(2_800, 500) == 340 == 2_800 // 8 - 10
 
 
-def test_many_lines_to_validate_lengthen_the_interval(write: Callable[..., str]) -> None:
-    # 1,000 lines to validate, 50 to train in 4 steps: a validation is as many characters as 80 steps.
-    data = CharDataModule(write(LINES[:50]), val_path=write(LINES * 4, "val.txt"), batch_size=16)
-    trainer = unset(max_steps=800)
-    set_length(trainer, data)
-    assert trainer.val_check_interval == 800 // 8
-
-
 def test_a_run_has_the_default_length_and_logs_it(
     write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,15 +71,6 @@ def test_a_given_length_and_interval_override_the_defaults(write: Callable[..., 
     trainer, validated = run(write(LINES), tmp_path, "--trainer.max_steps=31", "--trainer.val_check_interval=7")
     assert trainer["max_steps"] == 31
     assert validated == [7, 14, 21, 28, 31]
-
-
-def test_accumulated_gradients_make_fewer_steps_from_the_same_data(write: Callable[..., str], tmp_path: Path) -> None:
-    # 32 batches, 8 steps an epoch.
-    given = ["--data.batch_size=8", "--data.val_path", write(["ab"], "val.txt")]
-    trainer, validated = run(write(LINES), tmp_path, "--trainer.accumulate_grad_batches=4", *given)
-    alone, _ = run(write(LINES), tmp_path / "alone", *given)
-    assert trainer["max_steps"] == math.ceil(alone["max_steps"] / 4)
-    assert validated[0] == validation_interval(trainer["max_steps"])  # steps, not batches
 
 
 @pytest.mark.parametrize(
@@ -116,9 +98,7 @@ def test_a_run_of_eight_epochs_is_validated_after_each_a_shorter_one_more_often(
     ("options", "length"),
     [
         ("max_steps=1", "1 step (0.0625 epochs); --trainer.max_steps changes the length"),
-        ("max_steps=16", "16 steps (1 epoch); --trainer.max_steps changes the length"),
         ("max_steps=24 max_epochs=1", "16 steps (1 epoch); --trainer.max_epochs changes the length"),
-        ("max_epochs=2 accumulate_grad_batches=5", "8 steps (2 epochs); --trainer.max_epochs changes the length"),
         ("max_steps=20 limit_train_batches=0.5", "20 steps (2.5 epochs); --trainer.max_steps changes the length"),
     ],
 )
@@ -128,15 +108,6 @@ def test_the_length_is_logged_in_steps_and_in_epochs(
     given = ["--data.batch_size=16", "--data.test_fraction=0", "--data.val_path", write(["ab", "ba"], "val.txt")]
     run(write(LINES), tmp_path, *given, *(f"--trainer.{option}" for option in options.split()))
     assert f"training for {length}" in capsys.readouterr().err.splitlines()
-
-
-def test_training_on_no_batches_is_refused(
-    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = ["--data.path", write(LINES), "--trainer.default_root_dir", str(tmp_path / "root")]
-    assert main(["fit", "--model=Bigram", "--trainer.limit_train_batches=0", "--trainer.accelerator=cpu", *given]) == 2
-    assert capsys.readouterr().err == "sequentia: trainer.limit_train_batches is 0: nothing to train on\n"
-    assert not (tmp_path / "root").exists()
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def test_weights_that_would_change_their_meaning_are_refused(
 @pytest.mark.parametrize(
     ("model", "named"),
     [
-        (LSTM("ab", 5), "the checkpoint is a GRU, but the options ask for a LSTM"),
-        (GRU("ab", 5, n_hidden=8), r"n_hidden 16 \(not 8\): give the run's own config.yaml"),
+        (LSTM("ab", 5), "the checkpoint is a GRU, but the options ask for a LSTM: give --model GRU"),
+        (GRU("ab", 5, n_hidden=8), r"n_hidden 16 \(not 8\): give its values as --model options"),
         (GRU("abc", 5, n_hidden=16), "the model's vocabulary is 'abc', not 'ab'"),
     ],
 )

@@ -110,7 +110,7 @@ def test_a_second_ctrl_c_stops_immediately(fit: ForkServer, uninterrupted: Unint
     sent = {"hook": "on_train_batch_end", "count": 9, "signum": int(signal.SIGINT), "twice": True}
     assert fit(cwd, [*arguments("every 5 steps"), *endless], signal=sent) == 130
     log = (cwd / "log").read_text()
-    assert log.splitlines()[-1] == "Ctrl-C: stopping after this step; press it again to stop immediately"
+    assert log.splitlines()[-1] == "SIGINT: stopping after this step; press Ctrl-C again to stop immediately"
 
 
 @pytest.mark.parametrize("lr", ["1e30", "1e38"])
