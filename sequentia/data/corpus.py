@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines
 from sequentia.data.source import line_blocks, open_data
-from sequentia.data.tables import Column, cell_blocks
+from sequentia.data.tables import cell_blocks
 from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
@@ -29,7 +29,6 @@ class Corpus:
         lines_per_file: Number of lines of each file. Lines are in the order of the files.
         num_blank: Number of lines dropped because they had only whitespace.
         num_long: Number of lines dropped because they were longer than `max_length`.
-        num_joined: Number of cells of a table, blank and long ones included, in which spaces replaced line breaks.
         max_length: Maximum number of characters per line.
     """
 
@@ -40,7 +39,6 @@ class Corpus:
     lines_per_file: tuple[int, ...]
     num_blank: int
     num_long: int
-    num_joined: int
     max_length: int
 
     def __len__(self) -> int:
@@ -86,7 +84,7 @@ def default_max_length(lengths: NDArray[np.int64]) -> int:
 
 
 def read_corpus(
-    paths: list[str], *, column: Column | None = None, max_length: int | None = None, nfc: bool = False
+    paths: list[str], *, column: str | None = None, max_length: int | None = None, nfc: bool = False
 ) -> Corpus:
     r"""Read text files with one example per line, or tables with one example per row.
 
@@ -109,10 +107,8 @@ def read_corpus(
     for path in paths:
         files.append(counts := _Counts())
         with open_data(path) as file:
-            text = ((lines, 0) for lines in line_blocks(file, path))
-            for lines, joined in text if column is None else cell_blocks(file, path, column):
+            for lines in line_blocks(file, path) if column is None else cell_blocks(file, path, column):
                 builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines, counts)
-                counts.joined += joined
         if counts.kept == 0:
             raise UserError(_nothing_kept(path, column, counts, builder.max_length))
     return builder.build(files)
@@ -120,23 +116,18 @@ def read_corpus(
 
 @dataclass
 class _Counts:
-    """Number of lines of a file that were kept, dropped and joined, and of characters of its longest line."""
+    """Number of lines of a file that were kept, and dropped as blank or too long."""
 
     kept: int = 0
     blank: int = 0
     long: int = 0
-    joined: int = 0
-    longest: int = 0
 
 
-def _nothing_kept(path: str, column: Column | None, counts: _Counts, max_length: int) -> str:
+def _nothing_kept(path: str, column: str | None, counts: _Counts, max_length: int) -> str:
     if counts.long:
-        return (
-            f"all {counts.long:,} lines of {path} are longer than max_length {max_length}: "
-            f"raise max_length (the longest line has {counts.longest:,} characters)"
-        )
+        return f"all {counts.long:,} lines of {path} are longer than max_length {max_length}: raise max_length"
     if column is not None:
-        return f"{path} has no text in column {str(column)!r}: choose another column"
+        return f"{path} has no text in column {column!r}: choose another column"
     return f"{path} {'has only blank lines' if counts.blank else 'is empty'}: give a file with one example per line"
 
 
@@ -162,7 +153,6 @@ class _CorpusBuilder:
         if self._choose_max_length and lengths.any():
             self.max_length = default_max_length(lengths[lengths > 0])
             self._choose_max_length = False
-        counts.longest = max(counts.longest, int(lengths.max(initial=0)))
         fits = (lengths > 0) & (lengths <= self.max_length)
         if not fits.all():
             counts.blank += int((lengths == 0).sum())
@@ -200,6 +190,5 @@ class _CorpusBuilder:
             lines_per_file=tuple(counts.kept for counts in files),
             num_blank=sum(counts.blank for counts in files),
             num_long=sum(counts.long for counts in files),
-            num_joined=sum(counts.joined for counts in files),
             max_length=self.max_length,
         )

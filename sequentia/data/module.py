@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import math
-from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +16,7 @@ from sequentia.data.hashing import distinct
 from sequentia.data.membership import Membership
 from sequentia.data.source import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
-from sequentia.data.tables import check_column, table_format
+from sequentia.data.tables import table_format
 from sequentia.errors import UserError
 from sequentia.inference.model import batch_positions
 from sequentia.vocabulary import Vocabulary
@@ -100,7 +99,7 @@ class CharDataModule(LightningDataModule):
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
-        self.column = check_column(column)
+        self.column = None if column is None else str(column)
         self.seed = seed
         if batch_size is not None:
             self.batch_size = batch_size
@@ -228,11 +227,6 @@ class CharDataModule(LightningDataModule):
         if corpus.num_blank or corpus.num_long:
             long = f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
             log.info(f"lines dropped: {corpus.num_blank:,} blank, {long}")
-        if corpus.num_joined:
-            log.warning(f"line breaks in {corpus.num_joined:,} cells were replaced by spaces")
-        for paths in self._files:
-            if repeated := [path for path, count in Counter(paths).items() if count > 1]:
-                log.warning(f"files given more than once, so their lines count more than once: {shown(repeated)}")
         if self._ready_made:
             ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
             if num_shared := len(distinct(ordered[1:][ordered[1:] == ordered[:-1]])):

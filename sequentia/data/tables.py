@@ -21,9 +21,6 @@ _LINE_BREAK = re.compile("\r\n|\r|\n")
 # A number becomes its text in the file, and NaN, which many programs write for a missing one, null.
 _decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None)
 
-Column = str | int
-"""A name in the header line or a key of JSON objects, or the number of a column, from 1, of a table without header."""
-
 
 def table_format(path: str) -> str | None:
     """The format of a table according to its suffix, which another suffix for the compression may follow.
@@ -41,20 +38,7 @@ def table_format(path: str) -> str | None:
     return None
 
 
-def check_column(column: str | int | None) -> Column | None:
-    """The column that the option means; digits are a number.
-
-    Raises:
-        UserError: The number is less than 1.
-    """
-    if isinstance(column, str) and column.isascii() and column.isdigit():
-        column = int(column)
-    if isinstance(column, int) and column < 1:
-        raise UserError(f"column counts from 1, got {column}")
-    return column
-
-
-def cell_blocks(file: IO[bytes], name: str, column: Column) -> Iterator[tuple[list[str], int]]:
+def cell_blocks(file: IO[bytes], name: str, column: str) -> Iterator[list[str]]:
     """Read the cells of one column of a table, in blocks that bound the memory.
 
     Whitespace around a cell is removed, and a line break in it becomes a space. A cell that is missing or null is
@@ -63,28 +47,24 @@ def cell_blocks(file: IO[bytes], name: str, column: Column) -> Iterator[tuple[li
     Args:
         file: The open file, decompressed.
         name: Its path, which gives the format, and names the file in error messages.
-        column: The column.
-
-    Yields:
-        Cells, and the number of these that had a line break.
+        column: A name in the header line or a key of JSON objects, or the number of a column, from 1, of a table
+            without header.
 
     Raises:
         UserError: The file is not a valid table, or does not have the column.
     """
     block: list[str] = []
-    size = joined = 0
+    size = 0
     for cell in _cells(file, name, column):
-        text = cell.strip()
-        block.append(_LINE_BREAK.sub(" ", text))
-        joined += block[-1] != text
-        size += len(text) + 1
+        block.append(_LINE_BREAK.sub(" ", cell.strip()))
+        size += len(cell) + 1
         if size >= _BLOCK:
-            yield block, joined
-            block, size, joined = [], 0, 0
-    yield block, joined
+            yield block
+            block, size = [], 0
+    yield block
 
 
-def _cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
+def _cells(file: IO[bytes], name: str, column: str) -> Iterator[str]:
     match table_format(name):
         case "csv":
             return _csv_cells(file, name, column, ",")
@@ -101,14 +81,14 @@ def _cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
             raise UserError(f"column is for tables ({suffixes}), and {name} is not a table: omit column")
 
 
-def _csv_cells(file: IO[bytes], name: str, column: Column, delimiter: str) -> Iterator[str]:
+def _csv_cells(file: IO[bytes], name: str, column: str, delimiter: str) -> Iterator[str]:
     width = index = 0
     for line, row in _csv_rows(file, name, delimiter):
         if not row:
             yield ""
         elif width == 0:
             width, index = len(row), _index([cell.strip() for cell in row], name, column)
-            if isinstance(column, int):  # otherwise this row is the header
+            if column.isdecimal():  # otherwise this row is the header
                 yield row[index]
         elif len(row) == width:
             yield row[index]
@@ -134,12 +114,12 @@ def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int,
         ) from error
 
 
-def _index(names: list[str], name: str, column: Column) -> int:
+def _index(names: list[str], name: str, column: str) -> int:
     """Index of a column, given the names of all columns."""
-    if isinstance(column, int):
-        if column > len(names):
-            raise UserError(f"{name} has no column {column}: it has {len(names):,}")
-        return column - 1
+    if column.isdecimal():
+        if not 1 <= int(column) <= len(names):
+            raise UserError(f"{name} has no column {column}: it has {len(names):,}, counted from 1")
+        return int(column) - 1
     column = column.strip()
     if (found := names.count(column)) == 1:
         return names.index(column)
@@ -173,7 +153,7 @@ def _decoded(text: str, name: str) -> Any:
         ) from error
 
 
-def _json_cells(rows: Iterable[Any], name: str, column: Column, unit: str) -> Iterator[str]:
+def _json_cells(rows: Iterable[Any], name: str, column: str, unit: str) -> Iterator[str]:
     """The cells of one column of JSON values.
 
     An object has the columns that its keys name, an array is a row of columns, and any other value is the only column.
@@ -184,20 +164,20 @@ def _json_cells(rows: Iterable[Any], name: str, column: Column, unit: str) -> It
         where = f"{unit} {number:,} of {name}"
         if isinstance(row, dict):
             keys = keys or list(row)
-            found = found or str(column) in row
-            yield _text(row.get(str(column)), where, column)
+            found = found or column in row
+            yield _text(row.get(column), where, column)
         elif row is None:
             yield ""
-        elif isinstance(column, str):
+        elif not column.isdecimal():
             raise UserError(f"{where} is not an object, so it has no keys: give the number of a column")
         else:
             cells = row if isinstance(row, list) else [row]
             yield _text(cells[_index(cells, where, column)], where, column)
     if keys and not found:
-        _index(keys, name, str(column))  # raises the error
+        _index(keys, name, column)  # raises the error
 
 
-def _parquet_cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
+def _parquet_cells(file: IO[bytes], name: str, column: str) -> Iterator[str]:
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -214,13 +194,13 @@ def _parquet_cells(file: IO[bytes], name: str, column: Column) -> Iterator[str]:
         raise UserError(f"cannot read {name}: {reason(error)}") from error
 
 
-def _text(cell: Any, where: str, column: Column) -> str:
+def _text(cell: Any, where: str, column: str) -> str:
     """The text of a JSON or Parquet value; empty for null."""
     if cell is None:
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int | float):
         raise UserError(
-            f"{where} has a value of type {type(cell).__name__} in column {shorten(str(column), 40)!r}, "
+            f"{where} has a value of type {type(cell).__name__} in column {shorten(column, 40)!r}, "
             "which is not a string or a number: choose another column"
         )
     return str(cell)

@@ -15,8 +15,8 @@ from sequentia.data.batches import make_batch
 from sequentia.data.split import Lines
 from sequentia.inference.batch import encode
 
-_LINES = 10_000  # held-out lines that are counted together, which bounds the memory
-_EDITED = 20_000  # characters of edited texts for each sample, so that a thousand samples take about a second
+_LINES = 100_000  # held-out lines that bigrams are counted in, about, which bounds the memory
+_LOOKUPS = 10_000  # edits looked up for each sample, on average, so that a thousand samples take a few seconds
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Distinct integers in ascending order, and how often each occurs; both of shape `(N,)`."""
@@ -86,9 +86,8 @@ class SampleQuality:
         To bound the time, it is only the first novel samples that are looked up if lines are long.
         """
         novel = [text for text, split in zip(self.texts, self.splits, strict=True) if split != "train"]
-        # The texts one edit away are looked up, about (2n + 1)V for a text of n characters.
-        edited = np.cumsum([(2 * len(text) + 1) * (len(text) + 1) for text in novel]) * len(self._data.vocabulary)
-        affordable = int(edited.searchsorted(_EDITED * len(self.texts), "right"))
+        lookups = np.cumsum([2 * len(text) + 1 for text in novel]) * len(self._data.vocabulary)
+        affordable = int(lookups.searchsorted(_LOOKUPS * len(self.texts), "right"))
         near = self._data.membership.near_training(novel[:affordable])
         return sum(near) / len(near) if near else None
 
@@ -107,18 +106,9 @@ class SampleQuality:
 
         It falls with the number of samples, as the distance of lengths does.
         """
+        V, every = len(self._data.vocabulary), 1 + len(self._held_out) // _LINES
         ids, _ = encode(self._data.vocabulary, self.texts)
-        bigrams = np.roll(ids, 1) * len(self._data.vocabulary) + ids  # the end of a line starts the next
-        return bigram_divergence(np.unique(bigrams, return_counts=True), _count_bigrams(self._data, self._held_out))
-
-
-def _count_bigrams(data: CharDataModule, lines: Lines) -> Counts:
-    """The bigrams of lines as `context * V + target`."""
-    V = len(data.vocabulary)
-    found: Counts = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-    for start in range(0, len(lines), _LINES):
-        batch = make_batch(data.corpus, lines[start : start + _LINES])
-        bigrams = (batch.context * V + batch.target)[batch.target >= 0].numpy()
-        keys, before, new = merged(found, np.unique(bigrams, return_counts=True))
-        found = keys, before + new
-    return found
+        held_out = make_batch(self._data.corpus, self._held_out[::every])
+        samples = np.unique(np.roll(ids, 1) * V + ids, return_counts=True)  # the end of a line starts the next
+        bigrams = (held_out.context * V + held_out.target)[held_out.target >= 0].numpy()
+        return bigram_divergence(samples, np.unique(bigrams, return_counts=True))
