@@ -49,10 +49,6 @@ def run(name: str, arguments: list[str]) -> int:
         raise UserError(f"there is no run to report: {skipped[0]}")
     for line in skipped:
         print(line, file=sys.stderr)
-    for run in runs:
-        if run.stale_test:
-            reason = "test.json is damaged or of an earlier checkpoint, and is left out: test it again"
-            print(f"{printable(str(run.path))}: {reason}", file=sys.stderr)
     text = _text(sort_runs(runs), options.format)
     if options.out is None:
         print(text)

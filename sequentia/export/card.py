@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sequentia.errors import UserError
-from sequentia.export.tokenizer import UNKNOWN, boundary_name
+from sequentia.export.tokenizer import BOUNDARY_NAME, UNKNOWN
 from sequentia.models import LanguageModel
 from sequentia.runs.directory import read_config
 from sequentia.text import printable, shorten
@@ -64,13 +64,12 @@ def model_card(model: LanguageModel, title: str, checkpoint: Path | None) -> str
         title: Name of the model.
         checkpoint: Where the model was loaded from. If it is in a run directory, the card has the name of the data.
     """
-    characters = model.vocabulary.characters
     return _CARD.format(
         title=printable(title),
         parameters=model.num_parameters,
         samples=_block(model.sample(_SAMPLES, seed=0)),
         unknown=UNKNOWN,
-        boundary=boundary_name(characters),
+        boundary=BOUNDARY_NAME,
         data="\n".join(_data(model, checkpoint)),
     )
 

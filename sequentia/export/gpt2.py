@@ -52,7 +52,7 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
         "generation_config.json": {"do_sample": True, "max_length": model.context_length + 1}
         | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), BOUNDARY),
         "tokenizer.json": tokenizer_json(characters),
-        "tokenizer_config.json": tokenizer_config(characters, model.context_length),
+        "tokenizer_config.json": tokenizer_config(model.context_length),
     }
     card = model_card(model, out.name, checkpoint)
     with creating(out) as directory:

@@ -8,23 +8,8 @@ UNKNOWN = "<unknown character>"
 """Named by the error about a character outside the vocabulary: the tokenizers library then looks up this token, which
 no vocabulary has, and says so. A tokenizer without it would leave the character out without a word."""
 
-
-def boundary_name(characters: str) -> str:
-    """The boundary token's name: `<boundary>` if a character of it is not in the vocabulary.
-
-    Otherwise `<boundary>` could be a line of the data, and the name gets a character that no line has.
-
-    Example:
-        >>> boundary_name("aemn")
-        '<boundary>'
-        >>> boundary_name("<>abdnoruy")
-        '<boundary!>'
-    """
-    known = set(characters)
-    if not known.issuperset("<boundary>"):
-        return "<boundary>"
-    extra = next(c for c in map(chr, range(0x21, 0x110000)) if c not in known and c.isprintable())
-    return f"<boundary{extra}>"
+BOUNDARY_NAME = "<boundary>"
+"""The name of the boundary token."""
 
 
 def tokenizer_json(characters: str) -> dict[str, Any]:
@@ -32,7 +17,7 @@ def tokenizer_json(characters: str) -> dict[str, Any]:
 
     The model is GPT-2's, byte-pair encoding, without any pair to merge.
     """
-    name = boundary_name(characters)
+    name = BOUNDARY_NAME
     special = {"id": BOUNDARY, "content": name, "special": True, "normalized": False}
     start: list[dict[str, Any]] = [{"SpecialToken": {"id": name, "type_id": 0}}]
     first: list[dict[str, Any]] = [{"Sequence": {"id": "A", "type_id": 0}}]
@@ -58,11 +43,11 @@ def tokenizer_json(characters: str) -> dict[str, Any]:
     }
 
 
-def tokenizer_config(characters: str, context_length: int) -> dict[str, Any]:
+def tokenizer_config(context_length: int) -> dict[str, Any]:
     """The contents of tokenizer_config.json. Prompts of a batch are padded on the left, where generation needs it."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context_length,
         "padding_side": "left",
         "clean_up_tokenization_spaces": False,
-    } | dict.fromkeys(("bos_token", "eos_token", "pad_token"), boundary_name(characters))
+    } | dict.fromkeys(("bos_token", "eos_token", "pad_token"), BOUNDARY_NAME)

@@ -24,20 +24,15 @@ def batch_positions(size: int) -> int:
     return min(_POSITIONS, _LOGITS // size)
 
 
-class Module(Protocol):
-    """The part of `torch.nn.Module` that switches the mode."""
+class Model(Protocol):
+    """The part of `sequentia.models.LanguageModel` that sampling and scoring need."""
 
     training: bool
+    vocabulary: Vocabulary
+    context_length: int
 
     def train(self, mode: bool = True) -> Any:
         """Switch between training and evaluation mode."""
-
-
-class Model(Module, Protocol):
-    """The part of `sequentia.models.LanguageModel` that sampling and scoring need."""
-
-    vocabulary: Vocabulary
-    context_length: int
 
     @property
     def device(self) -> torch.device:
@@ -55,7 +50,7 @@ class Model(Module, Protocol):
 
 
 @contextmanager
-def evaluating(model: Module) -> Iterator[None]:
+def evaluating(model: Model) -> Iterator[None]:
     """Switch `model` to evaluation mode (no dropout), and back to its previous mode when the block ends."""
     training = model.training
     model.train(False)

@@ -201,8 +201,6 @@ def _build(vocabulary: str, context_length: int, entry: Any) -> Iterator[Languag
         raise UserError(f"members: expected a mapping with one of the architectures {', '.join(possible)}, got {entry}")
     architecture = ARCHITECTURES[name]
     try:
-        if copies > 1 and issubclass(architecture, Counting):
-            raise UserError(f"members: several copies of {name} would be equal; omit copies")
         for _ in range(copies):
             yield architecture(vocabulary, context_length, **options)
     except TypeError as error:  # an unknown option, or a value of the wrong type

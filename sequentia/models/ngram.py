@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models.base import State
 from sequentia.models.counting import Counting, of_all_processes
@@ -58,7 +57,7 @@ class NGram(Counting):
         self._tables: KneserNey | None = None  # computed from the buffers when needed
         self.register_state_dict_pre_hook(_merge_before_saving)
         self.register_load_state_dict_pre_hook(_resize_before_loading)
-        self.register_load_state_dict_post_hook(_check_after_loading)
+        self.register_load_state_dict_post_hook(_forget_after_loading)
 
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {}
@@ -137,14 +136,6 @@ def _resize_before_loading(model: NGram, weights: dict[str, Tensor], prefix: str
             setattr(model, name, getattr(model, name).new_zeros(weight.shape))
 
 
-def _check_after_loading(model: NGram, _: Any) -> None:
-    """Check the n-grams of a checkpoint, which is not trusted; drop everything that was counted before.
-
-    Raises:
-        UserError: The n-grams are invalid.
-    """
+def _forget_after_loading(model: NGram, _: Any) -> None:
+    """Drop everything that was counted before."""
     model._new, model._tables = [], None
-    ngrams, counts, V = model.ngrams, model.counts, len(model.vocabulary)
-    if len(ngrams) != len(counts) or ((ngrams < 0) | (ngrams >= V)).any() or (counts < 1).any():
-        raise UserError("its n-grams do not match its vocabulary and counts")
-    model.ngrams, model.counts = distinct(ngrams, counts, V)

@@ -69,7 +69,7 @@ def draw(model: LanguageModel, small: bool = False) -> "Figure":
     labels = None
     if not small and len(model.vocabulary) <= _LARGEST_LABELED:
         labels = [
-            [f"{_pair(before, after)}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
+            [f"{before}{after}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
             for before, row in zip(names, values.tolist(), strict=True)
         ]
     figure = draw_table(values, names, names, f"{type(model).__name__}: {title}", labels)
@@ -117,11 +117,6 @@ def draw_table(
             color = "white" if cells[i, j] > (smallest + largest) / 2 else "0.25"
             axes.text(j, i, text, ha="center", va="center", color=color, fontsize=fontsize, **style)
     return figure
-
-
-def _pair(before: str, after: str) -> str:
-    """The names of two characters side by side."""
-    return before + after if len(before) + len(after) == 2 else f"{before} {after}"
 
 
 def label(character: str) -> str:

@@ -38,7 +38,6 @@ class Run:
         options: The recorded options, with dotted names.
         history: Its metrics by step.
         test: The result of `sequentia test` of its best checkpoint; empty if there is none.
-        stale_test: Whether there is a result that is damaged or of an earlier checkpoint.
     """
 
     path: Path
@@ -47,7 +46,6 @@ class Run:
     options: dict[str, Value]
     history: History
     test: dict[str, float]
-    stale_test: bool = False
 
     @property
     def steps(self) -> int | None:
@@ -112,8 +110,7 @@ def read_run(path: Path) -> Run:
         raise UserError(f"{path / CONFIG} names no architecture: it is not the configuration of a run")
     options = dict(_flattened(config))
     architecture = class_path.rsplit(".", 1)[-1]
-    history, test = read_history(path), read_test_result(path)
-    return Run(path, architecture, _parameters(path), options, history, test or {}, stale_test=test is None)
+    return Run(path, architecture, _parameters(path), options, read_history(path), read_test_result(path))
 
 
 def _flattened(value: Any, name: str = "") -> Iterator[tuple[str, Value]]:

@@ -40,18 +40,18 @@ def read_history(run: Path) -> History:
     return {name: dict(sorted(values.items())) for name, values in history.items()}
 
 
-def read_test_result(run: Path) -> dict[str, float] | None:
-    """The metrics in test.json; empty if there is none, None if it is damaged or of an earlier best checkpoint."""
+def read_test_result(run: Path) -> dict[str, float]:
+    """The metrics in test.json; empty if there is none, or it is of an earlier best checkpoint."""
     path, best = run / TEST, run / BEST
-    if not path.is_file():
+    if not (path.is_file() and best.is_file()):  # a pipe would wait for its writer
         return {}
     try:
         content = json.loads(path.read_bytes())
         if content["checkpoint_sha256"] != sha256(best):
-            return None
+            return {}
         return {name: float(value) for name, value in content.items() if "/" in name}
     except (OSError, LookupError, ValueError, TypeError, OverflowError, RecursionError):
-        return None
+        return {}
 
 
 def _number(text: object) -> float | None:

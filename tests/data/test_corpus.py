@@ -162,20 +162,10 @@ def test_lines_are_counted_per_file(write: Callable[..., str]) -> None:
     assert (corpus.num_blank, corpus.num_long) == (2, 3)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([], "bad is empty: give a file with one example per line"),
-        (["", " "], "bad has only blank lines: give a file with one example per line"),
-        (
-            ["y" * 11, "", "z" * 10],
-            "all 2 lines of .*bad are longer than max_length 8: raise max_length",
-        ),
-    ],
-)
+@pytest.mark.parametrize("content", [[], ["", " "], ["y" * 11, "", "z" * 10]])
 def test_a_file_without_lines_to_keep_is_refused_whatever_the_other_files_contain(
-    content: list[str], message: str, write: Callable[..., str]
+    content: list[str], write: Callable[..., str]
 ) -> None:
     good = write(["emma", "", "x" * 99], "good")
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match="bad has no text of 1 to 8 characters per line"):
         read_corpus([good, write(content, "bad")], max_length=8)

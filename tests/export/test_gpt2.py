@@ -68,16 +68,6 @@ def test_a_text_with_an_unknown_character_is_an_error_that_says_so(transformers:
             tokenizer(texts)
 
 
-def test_a_line_of_data_is_never_taken_for_the_boundary(transformers: Any, tmp_path: Path) -> None:
-    model = Transformer("".join(sorted("<boundary>!")), 12, n_layer=1, n_head=1, n_embd=4)
-    export_gpt2(model, tmp_path / "out")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
-    line = "<boundary>"
-    assert tokenizer(line)["input_ids"] == [0, *model.vocabulary.encode(line).tolist()]
-    assert tokenizer.decode(tokenizer(line)["input_ids"], skip_special_tokens=True) == line
-    assert tokenizer.bos_token == '<boundary">'
-
-
 @torch.no_grad()
 def test_padding_of_a_batch_changes_no_logit(transformers: Any, model: LanguageModel, exported: Path) -> None:
     theirs = transformers.GPT2LMHeadModel.from_pretrained(exported).eval()

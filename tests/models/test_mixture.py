@@ -133,7 +133,6 @@ def test_compile_compiles_the_networks_that_training_calls(mixture: Mixture, cor
         ([{"architecture": "Mixture"}], "one of the architectures .*, got {'architecture': 'Mixture'}"),
         ([{**SMALL, "layers": 2}], "invalid options of Transformer: .* unexpected keyword argument 'layers'"),
         ([{**SMALL, "copies": 1.5}], "invalid options of Transformer"),
-        ([SMALL, {"architecture": "NGram", "copies": 2}], "several copies of NGram would be equal"),
     ],
 )
 def test_an_invalid_member_is_a_mistake(members: list[Any], message: str) -> None:

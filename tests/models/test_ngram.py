@@ -170,30 +170,17 @@ def forged(**weights: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     "weights",
     [
-        forged(ngrams=torch.full((3, 3), 3)),
-        forged(ngrams=torch.full((3, 3), -1)),
-        forged(counts=torch.tensor([1, 2, 0])),
-        forged(counts=torch.tensor([1, 2])),
         forged(ngrams=torch.zeros(3, 4, dtype=torch.int)),
         {"counts": torch.tensor([1])},
     ],
 )
-def test_invalid_weights_are_refused(weights: dict[str, Tensor], save_run: Callable[..., Path]) -> None:
+def test_weights_of_another_shape_are_refused(weights: dict[str, Tensor], save_run: Callable[..., Path]) -> None:
     path = save_run(NGram("ab", 4, order=3)) / "best.ckpt"
     checkpoint: dict[str, Any] = torch.load(path, weights_only=True)
     checkpoint["state_dict"] = weights
     torch.save(checkpoint, path)
-    with pytest.raises(UserError, match=r"n-grams do not match|does not fit a NGram"):
+    with pytest.raises(UserError, match="does not fit a NGram"):
         load(path)
-
-
-def test_unsorted_repeated_and_impossible_ngrams_still_give_probabilities_that_sum_to_1() -> None:
-    """A forged checkpoint may have tokens before the start of a line; they are not read."""
-    model = NGram("ab", 4, order=3)
-    ngrams = torch.tensor([[2, 1, 0], [0, 2, 1], [0, 1, 1], [2, 1, 0], [0, 0, 2]], dtype=torch.int)
-    model.load_state_dict(forged(ngrams=ngrams, counts=torch.tensor([3, 1, 4, 1, 5])))
-    context = torch.cartesian_prod(torch.arange(3), torch.arange(3), torch.arange(3))
-    torch.testing.assert_close(model(context).exp().sum(2), torch.ones(27, 3))
 
 
 @pytest.mark.slow  # starts two processes
