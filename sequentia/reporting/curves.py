@@ -1,5 +1,6 @@
 """Figures: the curves of a run, and saving any figure to an image file."""
 
+import math
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ FONT = "DejaVu Sans"
 """A font that ships with matplotlib, so that images are the same everywhere."""
 
 _STYLES = {"train/loss": ("#b45309", "--", "training"), "val/loss": ("#1d4ed8", "-", "validation")}
+_POINTS = 1_000  # per curve; more could not be told apart
 _LARGEST = 1e6  # nats
 _FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "eps")
 
@@ -37,8 +39,10 @@ def draw_curves(history: History) -> "Figure":
     for name, (color, style, label) in _STYLES.items():
         points = [(step + 1, value) for step, value in history.get(name, {}).items() if abs(value) < _LARGEST]
         if points:
-            marker = "o" if len(points) == 1 else None  # a line needs two points
-            steps, values = zip(*points, strict=True)
+            every = math.ceil(len(points) / _POINTS)
+            kept = [*points[:-1:every], points[-1]]
+            marker = "o" if len(kept) == 1 else None  # a line needs two points
+            steps, values = zip(*kept, strict=True)
             axes.plot(steps, values, color=color, linestyle=style, marker=marker, label=label, linewidth=1.8)
     if not axes.lines:
         raise UserError("the run has logged no loss: its metrics.csv is missing, or training has just begun")
