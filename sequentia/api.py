@@ -13,7 +13,6 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from sequentia.commands.fit import run_training
-from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.models import LanguageModel
@@ -87,7 +86,8 @@ def fit(
     if data is not None:
         if "data__path" in options:
             raise UserError("the data is given twice: omit the first argument, or data__path")
-        options["data__path"] = _path(data, Path(options.get("default_root_dir", ROOT)))
+        root = Path(options.get("default_root_dir", ROOT))
+        options["data__path"] = data if isinstance(data, str | os.PathLike) else save_lines(data, root)
     options |= {"ckpt_path": ckpt_path} if ckpt_path is not None else {}
     options |= {"init_from": init_from} if init_from is not None else {}
     of_trainer = signature(Trainer).parameters
@@ -120,13 +120,6 @@ def _text(value: Any) -> str:
     return json.dumps(value, default=lambda item: item.item() if hasattr(item, "item") else os.fspath(item))
 
 
-def _path(data: Any, root: Path) -> str:
-    """The path of the data; lines are saved first."""
-    if isinstance(data, CharDataModule):
-        raise UserError("give the data's path: a CharDataModule is for a Trainer, Trainer(...).fit(model, data)")
-    return os.fspath(data if isinstance(data, str | os.PathLike) else save_lines(data, root))
-
-
 def save_lines(lines: Iterable[str], root: Path) -> Path:
     """Write lines to a text file below a directory of runs, named after its content; the same lines are saved once.
 
@@ -145,12 +138,7 @@ def save_lines(lines: Iterable[str], root: Path) -> Path:
     for index, line in enumerate(items):
         if broken := {"\n", "\r", "\0"}.intersection(line):
             raise UserError(f"item {index:,} of the data has the character {min(broken)!r}: each item must be one line")
-    text = "".join(f"{line}\n" for line in items)
-    try:
-        content = text.encode()
-    except UnicodeEncodeError as error:
-        index = text.count("\n", 0, error.start)
-        raise UserError(f"item {index:,} of the data has half a surrogate pair: each item must be text") from error
+    content = "".join(f"{line}\n" for line in items).encode()
     path = root / "lines" / f"{hashlib.blake2b(content, digest_size=8).hexdigest()}.txt"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,6 @@ from sequentia.errors import UserError, out_of_memory
 from sequentia.text import printable
 from sequentia.version import DISTRIBUTION
 
-_LONGEST_MESSAGE = 380  # characters
-
 COMMANDS = {
     "fit": ("train a model, or resume a run", "sequentia.commands.fit"),
     "validate": ("evaluate a checkpoint on the validation lines", "sequentia.commands.fit"),
@@ -44,7 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     # While Python exits it would search all objects for garbage, which takes a second after an import of torch.
     atexit.register(gc.freeze)
-    _replace_closed_streams()
     try:
         try:
             return _command(arguments)(arguments)
@@ -58,9 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 141
     except OSError as error:
-        if error.filename or isinstance(error, FileNotFoundError):
-            file = error.filename or "the working directory"
-            _report(f"cannot access {file}: {error.strerror}; check its name and permissions")
+        if error.filename:
+            _report(f"cannot access {error.filename}: {error.strerror}; check its name and permissions")
         else:  # reading or writing an open file: all but stdout raise UserError
             _report(f"cannot write to stdout: {error.strerror or error}; redirect it to a file that can be written")
             with suppress(OSError):  # discard what is buffered, which Python would try to write again when it exits
@@ -74,18 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(message: str) -> None:
     """Print the one line about a mistake."""
-    line = printable(" ".join(message.split()))
-    if len(line) > _LONGEST_MESSAGE:  # a long path or value; the start names the thing, the end the remedy
-        line = f"{line[: _LONGEST_MESSAGE // 2 - 1]}…{line[-_LONGEST_MESSAGE // 2 :]}"
-    with suppress(OSError):  # stderr is full: nobody can be told
-        print(f"sequentia: {line}", file=sys.stderr)
-
-
-def _replace_closed_streams() -> None:
-    """Open a stream that the caller closed (`>&-`), for which Python has None; writing a result to it must fail."""
-    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (until the process ends)
+    print(f"sequentia: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _command(arguments: list[str]) -> Callable[[list[str]], int]:

@@ -85,12 +85,6 @@ def test_lines_are_saved_once_and_the_command_resumes_their_run(command: Callabl
     assert torch.load(f"{run}/last.ckpt", weights_only=True)["global_step"] == 8
 
 
-def test_another_directory_of_runs_has_their_lines_too(tmp_path: Path) -> None:
-    sequentia.fit(LINES, **TINY, default_root_dir=tmp_path / "runs")
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["lines", "version_0"]
-    assert not Path("checkpoints").exists()
-
-
 def test_a_new_run_starts_from_another_model() -> None:
     sequentia.fit(LINES, **TINY)
     sequentia.fit([*LINES, "yx"], **TINY, init_from="checkpoints/bigram")
@@ -181,7 +175,6 @@ def test_ctrl_c_saves_the_run_and_raises_keyboard_interrupt(monkeypatch: pytest.
         ("nowhere.txt", "no data file 'nowhere.txt': give a file"),
         (["emma", 3], "item 1 of the data is 3, not a string"),
         (["emma", "a\nb"], r"item 1 of the data has the character '\\n': each item must be one line"),
-        (["a", "\ud800"], "item 1 of the data has half a surrogate pair"),
         ([], "the data has no items"),
         (5, "must be a list or another iterable of strings, got 5"),
     ],
@@ -201,11 +194,9 @@ def test_any_iterable_of_the_same_lines_gives_the_same_file(lines: Iterable[str]
     assert path != save_lines(["".join(UNUSUAL)], Path("runs"))
 
 
-def test_data_is_given_once_and_not_as_a_data_module() -> None:
+def test_data_is_given_once() -> None:
     with pytest.raises(UserError, match="the data is given twice"):
         sequentia.fit("names.txt", data__path="names.txt")
-    with pytest.raises(UserError, match=r"Trainer\(...\).fit\(model, data\)"):
-        sequentia.fit(sequentia.CharDataModule("names.txt"))
 
 
 def test_load_takes_a_checkpoint_a_run_a_directory_of_runs_or_nothing(trained: Path) -> None:

@@ -14,9 +14,6 @@ from sequentia.cli import COMMANDS
 
 Command = Callable[..., Any]
 
-LIGHT = [name for name, (_, module) in COMMANDS.items() if module != "sequentia.commands.fit"]
-"""Subcommands that do not build on LightningCLI."""
-
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids="-".join)
 def test_help_imports_nothing_slow(command: list[str]) -> None:
@@ -26,28 +23,6 @@ def test_help_imports_nothing_slow(command: list[str]) -> None:
     imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "sequentia.cli" in imported
     assert imported.isdisjoint({"torch", "lightning", "numpy", "fsspec", "matplotlib"})
-
-
-def test_help_lists_every_command(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        command("--help")
-    assert stop.value.code == 0
-    listed = re.findall(r"^    (\w+) +(.+)$", capsys.readouterr().out, re.MULTILINE)
-    assert dict(listed) == {name: text for name, (text, _) in COMMANDS.items()}
-
-
-def test_every_command_describes_ckpt_path_in_the_same_words(
-    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    described = set()
-    for name in LIGHT:
-        with pytest.raises(SystemExit):
-            command(name, "--help")
-        described.update(re.findall(r"^ +--ckpt_path PATH +(.+)$", capsys.readouterr().out, re.MULTILINE))
-    assert described == {
-        "a checkpoint, a run directory (its best checkpoint) or a directory of runs; default: the newest run"
-    }
 
 
 def test_the_version_is_printed(command: Command) -> None:

@@ -18,14 +18,6 @@ class Parser(argparse.ArgumentParser):
         """
         raise UserError(f"{message}; see `{self.prog} --help`")
 
-    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Keep the value of `--option=--`, which argparse drops before Python 3.13."""
-        if action.option_strings and arg_strings == ["--"]:
-            value = self._get_value(action, "--")
-            self._check_value(action, value)
-            return value
-        return super()._get_values(action, arg_strings)
-
     def add_ckpt_path(self) -> None:
         """Add `--ckpt_path`, which `find_checkpoint` resolves, and `--trust`, for `sequentia.load`."""
         self.add_argument(

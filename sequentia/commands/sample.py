@@ -1,19 +1,14 @@
 """`sequentia sample`: print new lines from a trained model."""
 
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING, get_args, get_type_hints
+from itertools import islice
+from typing import get_args, get_type_hints
 
 from sequentia.commands.parser import Parser
-from sequentia.errors import UserError
 from sequentia.inference.options import SamplingOptions
 from sequentia.runs.directory import find_checkpoint, training_data
 from sequentia.text import printable
-
-if TYPE_CHECKING:
-    from sequentia.data import CharDataModule
-    from sequentia.inference.sampling import Sample
 
 _DRAWS_PER_LINE = 100
 """With --novel, --unique or --valid, give up after this many draws per requested line."""
@@ -48,29 +43,31 @@ def run(name: str, arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.evaluation.validity import load_valid
+    from sequentia.evaluation.validity import is_valid, load_valid
     from sequentia.inference.sampling import generate
     from sequentia.runs.checkpoint import load
 
     valid = None if options.valid is None else load_valid(options.valid)
     model = load(checkpoint, trust=options.trust)
     data = training_data(checkpoint.parent, "--novel") if options.novel else None
-    if data is not None and data.vocabulary != model.vocabulary:
-        raise UserError(
-            f"--novel needs the training data, but {data.shown_path} has changed: its characters differ from the "
-            "model's vocabulary; restore the file"
-        )
     wanted = [name for name in ("novel", "unique", "valid") if getattr(options, name)]
     draws = options.num_samples * (_DRAWS_PER_LINE if wanted else 1)
     chosen = {field.name: getattr(options, field.name) for field in fields(SamplingOptions)}
-    samples = generate(model, draws, **chosen)
+    seen: set[str] = set()
+
+    def accepts(text: str) -> bool:
+        novel = data is None or data.splits_of([text]) != ["train"]
+        unique = not options.unique or text not in seen
+        accepted = novel and unique and (valid is None or is_valid(valid, text))
+        if accepted:
+            seen.add(text)
+        return accepted
+
+    samples = (sample for sample in generate(model, draws, **chosen) if accepts(sample.text))
     printed = 0
-    for sample in _accepted(samples, data, options.unique, valid):
+    for printed, sample in enumerate(islice(samples, options.num_samples), start=1):  # noqa: B007
         text = sample.text if options.raw else printable(sample.text)
         print(f"{text}\t{sample.nll:.4f}" if options.nll else text)
-        printed += 1
-        if printed == options.num_samples:
-            break
     sys.stdout.flush()
     if printed < options.num_samples:
         print(
@@ -79,22 +76,3 @@ def run(name: str, arguments: list[str]) -> int:
             file=sys.stderr,
         )
     return 0
-
-
-def _accepted(
-    samples: Iterator["Sample"], data: "CharDataModule | None", unique: bool, valid: Callable[[str], object] | None
-) -> Iterator["Sample"]:
-    """The samples that are not training lines of `data`, are valid and, if `unique`, have not occurred before."""
-    from sequentia.evaluation.validity import is_valid
-
-    seen: set[str] = set()
-    for sample in samples:
-        if data is not None and data.splits_of([sample.text]) == ["train"]:
-            continue
-        if valid is not None and not is_valid(valid, sample.text):
-            continue
-        if unique:
-            if sample.text in seen:
-                continue
-            seen.add(sample.text)
-        yield sample

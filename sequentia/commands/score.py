@@ -49,8 +49,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
-    texts = _Texts(options.texts, options.path)
-    results = score(model, texts)
+    results = score(model, _texts(options.texts, options.path))
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
     print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
     scored = impossible = 0
@@ -64,45 +63,24 @@ def run(name: str, arguments: list[str]) -> int:
         scored += 1
         impossible += math.isinf(result.nll)
     sys.stdout.flush()
-    if texts.blank:
-        print(f"blank lines skipped: {texts.blank:,}", file=sys.stderr)
     if impossible:
-        reasons = "unknown characters, transitions of probability 0"
-        if model.max_positions is not None:
-            reasons += f", more than {model.max_positions - 1:,} characters"
+        reasons = "unknown characters, transitions of probability 0, or too long"
         print(
             f"{impossible:,} of {scored:,} texts score inf: the model cannot produce them ({reasons})", file=sys.stderr
         )
     return 0
 
 
-class _Texts:
-    """The texts to score: the arguments, then the lines of the file; the lines of stdin if neither is given.
+def _texts(arguments: list[str], path: str | None) -> Iterator[str]:
+    """The arguments, then the lines of the file; the lines of stdin if neither is given."""
+    from sequentia.data.source import open_data, read_lines
 
-    Attributes:
-        blank: Number of blank lines skipped so far.
-    """
-
-    def __init__(self, arguments: list[str], path: str | None) -> None:
-        self.arguments, self.path = arguments, path
-        self.blank = 0
-
-    def __iter__(self) -> Iterator[str]:
-        from sequentia.data.source import open_data, read_lines
-
-        yield from self.arguments
-        if self.path is not None:
-            with open_data(self.path) as file:
-                yield from self._skip_blank(read_lines(file, self.path))
-        elif not self.arguments:
-            yield from self._skip_blank(read_lines(sys.stdin.buffer, "stdin"))
-
-    def _skip_blank(self, lines: Iterator[str]) -> Iterator[str]:
-        for line in lines:
-            if text := line.strip():
-                yield text
-            else:
-                self.blank += 1
+    yield from arguments
+    if path is not None:
+        with open_data(path) as file:
+            yield from filter(None, map(str.strip, read_lines(file, path)))
+    elif not arguments:
+        yield from filter(None, map(str.strip, read_lines(sys.stdin.buffer, "stdin")))
 
 
 def _per_char(result: "Score", raw: bool) -> Iterator[str]:

@@ -50,8 +50,7 @@ class LanguageModel(LightningModule, ABC):
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
     command then works with it. What the framework must know about an architecture, the subclass declares:
-    `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change`, `single_epoch` and
-    `allows_zero_probability`.
+    `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change` and `single_epoch`.
 
     Args:
         vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
@@ -69,7 +68,6 @@ class LanguageModel(LightningModule, ABC):
             means after each step if it takes `total_steps`, otherwise each epoch.
         may_change: Hyperparameters that a resumed run may change because the trained weights keep their meaning.
         single_epoch: Whether a second epoch changes nothing, so that a complete run cannot be extended.
-        allows_zero_probability: Whether a weight may be minus infinity, as the logit of a probability of 0.
     """
 
     optimizer: Callable[[Iterable[Any]], Optimizer]
@@ -77,7 +75,6 @@ class LanguageModel(LightningModule, ABC):
     lr_scheduler_interval: Literal["step", "epoch"] | None
     may_change: ClassVar[frozenset[str]] = frozenset()
     single_epoch: ClassVar[bool] = False
-    allows_zero_probability: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Register an architecture when it is defined, unless it is abstract."""

@@ -25,7 +25,6 @@ class Bigram(LanguageModel):
     """
 
     may_change: ClassVar = frozenset({"context_length", "init_seed", "regularization"})
-    allows_zero_probability: ClassVar = True
 
     def __init__(
         self, vocabulary: str, context_length: int, init_seed: int | None = None, regularization: float = 0.0

@@ -119,10 +119,8 @@ def training_data(run: Path, needed_by: str) -> "CharDataModule":
     try:
         data = CharDataModule(**read_config(run)["data"])
         data.split  # noqa: B018 (reads the data, so that its errors are caught here)
-    except UserError as error:
+    except (UserError, KeyError, TypeError) as error:
         raise UserError(f"{needed_by} needs the training data that {run / CONFIG} names: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{needed_by} needs the training data, which {run / CONFIG} does not name") from error
     return data
 
 
@@ -175,9 +173,8 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
     run = path if is_run else newest_run(path, trained=True)
     if run is not None:
         return run / (BEST if (run / BEST).is_file() else LAST)
-    if path in (root, ROOT) or path.is_dir():
-        raise UserError(f"no checkpoint under {path}/ yet: train a model with `sequentia fit`, or give a checkpoint")
-    raise UserError(f"no checkpoint {given}: give a checkpoint file or a run directory under {ROOT}/")
+    where = f"under {path}/ yet" if path == root or path.is_dir() else str(given)
+    raise UserError(f"no checkpoint {where}: train a model with `sequentia fit`, or give a checkpoint file or a run")
 
 
 def runs_below(root: Path) -> set[Path]:

@@ -18,7 +18,7 @@ def read_history(run: Path) -> History:
     Cells that are not numbers are skipped: a killed process may have left half a row.
 
     Raises:
-        UserError: The file cannot be read, or is not a CSV file.
+        UserError: The file cannot be read.
     """
     path = run / METRICS
     if not path.is_file():
@@ -33,10 +33,8 @@ def read_history(run: Path) -> History:
                 for name, text in row.items():
                     if name is not None and (value := _number(text)) is not None:
                         history.setdefault(name, {})[int(step)] = value
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV file: {error}; restore it") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, csv.Error) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
     return {name: dict(sorted(values.items())) for name, values in history.items()}
 
 

@@ -1,12 +1,11 @@
 """The commands `fit`, `validate` and `test` on LightningCLI, with sequentia's data, models and runs."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
-from traceback import extract_tb
 from typing import Any
 
 import torch
@@ -19,15 +18,16 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.data import CharDataModule
-from sequentia.errors import UserError, cause_of
+from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
 from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import remove_leftovers, sha256
 from sequentia.models import ARCHITECTURES, LanguageModel
-from sequentia.models.counting import counts
+from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.checkpoint import architecture_of, build_model, load, read_checkpoint
 from sequentia.runs.directory import (
+    BEST,
     CONFIG,
     ROOT,
     create_run,
@@ -51,7 +51,7 @@ from sequentia.training.loop.length import LogLength, set_length
 from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
 from sequentia.training.loop.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
-from sequentia.training.mistakes import check_callbacks, check_options, instantiation_message
+from sequentia.training.mistakes import check_options, instantiation_message
 from sequentia.training.options import Given, add_options, as_list, options_to_evaluate
 from sequentia.training.results import as_text, is_own_data, record
 
@@ -135,23 +135,18 @@ class SequentiaCLI(LightningCLI):
         try:
             # Lightning's own method warns if args are not sys.argv's.
             self.config = parser.parse_args([self.subcommand, *base, *given.arguments])
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise UserError("a --config is not text, or nested too deeply: give a YAML file in UTF-8") from error
         except ArgumentError as error:
             if (refused := refusal(error)) is not None:
                 raise refused from error
-            for name in given.local_classes:
+            for name in given.classes:
                 import_trusted(name)  # says what is wrong with the user's code, which the parser does not
             raise
-        except ImportError as error:  # fsspec reads s3://bucket/x only with s3fs
-            raise UserError(f"an option needs a package that is not installed: {error}") from error
+        except (UnicodeDecodeError, RecursionError, ImportError) as error:
+            raise UserError(f"a --config cannot be read: {error}; give a YAML file in UTF-8") from error
         if self.options.ckpt_path is not None:
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
         if self.checkpoint is not None and self.options.init_from != self.base.get("init_from"):
-            other = (
-                f"--ckpt_path {given.ckpt_path} resumes" if self.subcommand == "fit" else f"{self.subcommand} evaluates"
-            )
-            raise UserError(f"--init_from starts a new run, but {other} one: omit --init_from")
+            raise UserError("--init_from starts a new run, but a checkpoint is resumed or evaluated: omit --init_from")
         check_options(self.options)
 
     def _find_run(self, given: Given) -> None:
@@ -204,12 +199,8 @@ class SequentiaCLI(LightningCLI):
             options.trainer.default_root_dir = str(
                 self.given.root or ROOT / options.model.class_path.rpartition(".")[2].lower()
             )
-        if options.trainer.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-            if options.trainer.accelerator != "auto":
-                raise UserError("Apple's GPU has no float64, which metrics need: set --trainer.accelerator cpu")
-            options.trainer.accelerator = "cpu"
-        with plain_errors():
-            check_launcher(options.trainer)
+        if options.trainer.accelerator == "auto" and torch.backends.mps.is_available():
+            options.trainer.accelerator = "cpu"  # Apple's GPU has no float64, which metrics need
         if self.run is not None:
             self._lock(self.run)
 
@@ -220,12 +211,13 @@ class SequentiaCLI(LightningCLI):
             UserError: An option is out of range.
         """
         try:
+            check_launcher(self.options.trainer)
             super().instantiate_classes()
-        except (ValueError, TypeError, ImportError) as error:
+        except (ValueError, TypeError, OverflowError, RuntimeError, ImportError) as error:
             # jsonargparse tries every type that an option may have, and wraps what the class itself raised.
             cause = cause_of(error)
-            if cause is error and (message := instantiation_message(error)):
-                raise UserError(message) from error
+            if cause is error and not out_of_memory(error):
+                raise UserError(instantiation_message(error)) from error
             raise cause from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -237,13 +229,11 @@ class SequentiaCLI(LightningCLI):
             config["max_time"] = parse_time(str(config["max_time"]))
         curves, samples = Curves(vitals=self.instances["extra_metrics"]), Samples()
         given = as_list(config["callbacks"])
-        check_callbacks(given, counts(self.model))
         show = config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given)
         progress = [RunProgress(samples)] if show else []
         callbacks, arguments = self._to_fit(config, samples) if self.subcommand == "fit" else self._to_evaluate()
         self.trainer_defaults["callbacks"] = [curves, *progress, *callbacks]
-        with plain_errors():
-            return super().instantiate_trainer(**kwargs | arguments)
+        return super().instantiate_trainer(**kwargs | arguments)
 
     def _to_fit(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
         """Set the optimizer, fix the length, and create the run directory.
@@ -286,8 +276,7 @@ class SequentiaCLI(LightningCLI):
         limit = config["max_time"]
         given = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
         timed = limit is not None and not (given or config["fast_dev_run"] or self.model.single_epoch)
-        with plain_errors():
-            set_length(config, self.datamodule, self._validates_each_epoch(), timed)
+        set_length(config, self.datamodule, self._validates_each_epoch(), timed)
         for name in ("log_every_n_steps", "check_val_every_n_epoch"):
             self.options["trainer"][name] = config[name]
         if timed:
@@ -364,11 +353,6 @@ class SequentiaCLI(LightningCLI):
             return ""
         return f"{self.datamodule.shown_path} has changed since {self.checkpoint.parent} was started"
 
-    def _log_changes(self, now: dict[str, Any]) -> None:
-        """Log each option that overrides what the run recorded."""
-        for change in changes(self.base, now):
-            log.info(f"  {change}")
-
     def before_fit(self) -> None:
         """Log where the run is saved, and the changes since it was started."""
         if not self.trainer.is_global_zero:
@@ -379,11 +363,10 @@ class SequentiaCLI(LightningCLI):
                 log.info(self.initialized)
             return
         log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
-        self._log_changes(self.plain_options)
+        for change in changes(self.base, self.plain_options):
+            log.info(f"  {change}")
         if has_changed(self.datamodule, self.loaded):
             log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
-            if self.model.automatic_optimization and counts(self.model):
-                log.info("  counts of the old lines are kept")
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.
@@ -400,15 +383,13 @@ class SequentiaCLI(LightningCLI):
             raise
         except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
             raise
-        except ImportError as error:
-            raise UserError(f"a trainer option needs a package that is not installed: {error}") from error
         except Exception as error:
             if self.resume.under_way:
                 raise
             if self.checkpoint is None:
-                if _is_of_optimizer(error):
-                    raise UserError(f"the optimizer cannot train this model: {error}; see --optimizer") from error
-                raise
+                if is_class_path(architecture_name(type(self.model))):
+                    raise  # with the traceback, which the author of an architecture needs
+                raise UserError(f"the first step fails, perhaps because of its options: {error}") from error
             raise UserError(
                 f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
                 f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
@@ -423,56 +404,37 @@ class SequentiaCLI(LightningCLI):
 
     def validate(self, **kwargs: Any) -> None:
         """Evaluate, and print and record the result in place of Lightning. LightningCLI calls this."""
-        self._log_evaluated()
-        self.trainer.validate(**kwargs, verbose=False)
-        self._report()
+        self._evaluate(self.trainer.validate, kwargs)
 
     def test(self, **kwargs: Any) -> None:
         """The same on the test lines."""
-        self._log_evaluated()
-        self.trainer.test(**kwargs, verbose=False)
-        self._report()
+        self._evaluate(self.trainer.test, kwargs)
 
-    def _log_evaluated(self) -> None:
+    def _evaluate(self, evaluate: Callable[..., Any], arguments: dict[str, Any]) -> None:
         if self.trainer.is_global_zero:
             log.info(f"evaluating {self.checkpoint} on {self.datamodule.shown_path}")
             if not self.own_data:
                 log.info("samples are not measured: the model was trained on other data, or on another split of it")
-            self._log_changes(self.plain_options | {"model": self.base["model"]})  # the model is the checkpoint's
-
-    def _report(self) -> None:
-        """Print the result, and record it if it is one of the run."""
+            now = self.plain_options | {"model": self.base["model"]}  # the model is the checkpoint's
+            for change in changes(self.base, now):
+                log.info(f"  {change}")
+        evaluate(**arguments, verbose=False)
         if self.checkpoint is None or not self.trainer.is_global_zero:
             return
         values = self.evaluation.values
         print(as_text(values, self.instances["format"]))
-        foreign = None
-        if not self.own_data:
-            foreign = "the data or its split is not the run's"
-        elif self.base["trainer"].get("precision") != self.plain_options["trainer"]["precision"]:
-            foreign = "trainer.precision is not the run's"
-        elif values[f"{self.split}/lines"] != len(getattr(self.datamodule.split, self.split)):
-            foreign = "only a part of the lines was evaluated"
-        about = {"step": self.loaded["global_step"], "checkpoint_sha256": self.digest, "valid": self.instances["valid"]}
-        record(self.checkpoint.parent / f"{self.subcommand}.json", values | about, self.checkpoint, foreign)
+        path = self.checkpoint.parent / f"{self.subcommand}.json"
+        if (
+            self.checkpoint.name == BEST
+            and self.own_data
+            and self.base["trainer"].get("precision") == self.plain_options["trainer"]["precision"]
+            and values[f"{self.split}/lines"] == len(getattr(self.datamodule.split, self.split))
+        ):
+            about = {"step": self.loaded["global_step"], "checkpoint_sha256": self.digest}
+            record(path, values | about | {"valid": self.instances["valid"]})
+        else:
+            log.info(f"{path} is not written: it is for the best checkpoint, on all lines, with the run's own options")
 
 
 def _init_args(config: Namespace) -> dict[str, Any]:
     return dict(config.get("init_args") or {})
-
-
-def _is_of_optimizer(error: Exception) -> bool:
-    """Whether the optimizer itself raised an error, not the model whose gradients it needed."""
-    names = {frame.name for frame in extract_tb(error.__traceback__)}
-    return "optimizer_step" in names and not names & {"training_step", "backward"}
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn what Lightning raises about its options into a `UserError`."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
-        raise UserError(f"invalid or conflicting trainer options: {error}") from error
-    except ImportError as error:
-        raise UserError(f"a trainer option needs a package that is not installed: {error}") from error

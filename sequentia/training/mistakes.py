@@ -4,11 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable
 from inspect import signature
-from typing import Any, get_args, get_type_hints
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, ModelCheckpoint, WeightAveraging
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
@@ -27,12 +26,7 @@ _CLASSES: dict[str, Iterable[type]] = {
     "optimizer": (Muon,),
     "lr_scheduler": (WarmupDecay,),
 }
-"""Section of the options -> the classes that take them; a later one overrides."""
-
-_USELESS: dict[type[Callback], str] = {
-    LearningRateFinder: "the schedule would overwrite its rate; compare values of --optimizer.lr in short runs",
-    BatchSizeFinder: "the batch size also decides how well a model learns; set --data.batch_size",
-}
+"""Section of the options -> the classes that take them, for the suggestion of a similar name."""
 
 
 def check_options(options: Namespace) -> None:
@@ -45,13 +39,6 @@ def check_options(options: Namespace) -> None:
         if not isinstance(options[section], Namespace):
             # The value is not shown: it comes from a file, which may be the wrong one and secret.
             raise UserError(f"the section {section} of the config must hold options, not a single value")
-        hints: dict[str, Any] = {}
-        for cls in _CLASSES[section]:
-            hints |= get_type_hints(cls.__init__)  # type: ignore[misc]
-        for name, value in vars(options[section]).items():
-            hint = hints.get(name, Any)
-            if value is None and hint is not Any and type(None) not in get_args(hint):  # jsonargparse accepts it
-                raise UserError(f"{section}.{name} must not be null: give a value, or omit it")
     if not 0 <= options.seed_everything < 2**32:  # NumPy's range
         raise UserError(f"seed_everything must be in [0, {2**32 - 1}], got {options.seed_everything}")
     if options.trainer.max_time is not None:
@@ -60,24 +47,6 @@ def check_options(options: Namespace) -> None:
         raise UserError("checkpoint.dirpath cannot be set, it is the run: set --trainer.default_root_dir")
     if "://" in str(options.trainer.default_root_dir):
         raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
-
-
-def check_callbacks(callbacks: list[Callback], counts: bool) -> None:
-    """Refuse callbacks of the user that would do nothing useful.
-
-    Args:
-        callbacks: The callbacks.
-        counts: Whether the model has counts, which must not be averaged.
-
-    Raises:
-        UserError: There is one.
-    """
-    for callback in callbacks:
-        for cls, remedy in _USELESS.items():
-            if isinstance(callback, cls):
-                raise UserError(f"{type(callback).__name__} cannot be used: {remedy}")
-        if counts and isinstance(callback, WeightAveraging):
-            raise UserError(f"{type(callback).__name__} would average counts: omit it, or give another --model")
 
 
 def parser_message(error: Exception) -> str:
@@ -100,15 +69,19 @@ def parser_message(error: Exception) -> str:
 
 
 def instantiation_message(error: Exception) -> str:
-    """Why a class that an option names cannot be instantiated, in one line; empty if unknown."""
+    """Why the classes that the options name cannot be instantiated, in one line."""
     if isinstance(error, ImportError):
         return f"an option needs a package that is not installed: {error}"
-    known = "Problem with given class_path" in str(error) or "Errors:" in str(error)
-    return f"invalid option: {_innermost(str(error))}" if known else ""
+    return f"invalid or conflicting options: {_innermost(str(error))}"
 
 
-_FRAME = ("Does not validate against any of the Union subtypes", "Subtypes: ", "Expected a path but ")
-_OTHERS = ("Expected a <class 'NoneType'>", "Expected a <class 'list'>")
+_FRAME = (
+    "Does not validate against any of the Union subtypes",
+    "Subtypes: ",
+    "Expected a path but ",
+    "Expected a <class 'NoneType'>",
+    "Expected a <class 'list'>",
+)
 
 
 def _innermost(text: str) -> str:
@@ -117,19 +90,12 @@ def _innermost(text: str) -> str:
     jsonargparse tries every type that an option may have and nests the messages of all of them.
     """
     lines = [re.sub(r'^(- )?(Parser key "[^"]+": )?', "", line.strip()) for line in text.splitlines() if line.strip()]
-    messages = [i for i, line in enumerate(lines) if not (line.endswith(":") or line.startswith(_FRAME))]
-    first = next((i for i in messages if lines[i] not in _OTHERS), len(lines) - 1)
-    message = re.sub(r"Expected a <class '(?:\w+\.)*(\w+)'>", _expected, lines[first])
-    message = message.replace("Expected a typing.Literal", "expected one of ")
-    message = re.sub(r"Expected a dot import path string: (\S+)", r"no class \1", message)
-    message = re.sub(r"\. Got value: (.*)", r", got '\1'", message)
-    given = next((line.removeprefix("Given value: ") for line in lines[first:] if line.startswith("Given value: ")), "")
-    value = re.sub(r"NestedArg\(key='.*', val='(.*)'\)$", r"\1", given)
-    return f"{message}, got {value!r}" if message.startswith("expected") and ", got" not in message else message
-
-
-def _expected(match: re.Match[str]) -> str:
-    return f"expected {'an' if match[1].startswith(tuple('aeiou')) else 'a'} {match[1]}"
+    message = next((line for line in lines if not (line.endswith(":") or line.startswith(_FRAME))), text)
+    expected = re.match(r"Expected a (?:<class '(?:\w+\.)*(\w+)'>|typing\.Literal(\[.*\]))", message)
+    given = re.search(r"(?:Given|Got) value: (.*)", text)
+    if expected and given:
+        return f"expected {expected[1] or f'one of {expected[2]}'}, got {given[1]!r}"
+    return message.replace("Expected a dot import path string:", "no class")
 
 
 def _suggestion(argument: str, option: str) -> str:

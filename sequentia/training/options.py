@@ -1,6 +1,7 @@
 """The options of `fit`, `validate` and `test`, and the run that they mean, which is found before they are parsed."""
 
 import re
+from argparse import ArgumentError, ArgumentParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
-from sequentia.commands.parser import Parser
+from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
 from sequentia.runs.directory import ROOT
@@ -32,7 +33,7 @@ class Given:
     Attributes:
         ckpt_path: The value of `--ckpt_path`; None if it is not given.
         trust: Modules that a checkpoint and a run's config.yaml may name.
-        local_classes: Import paths of classes that the options name, if their module is in the working directory.
+        classes: Import paths of the user's own classes that the options name.
         sets_data: Whether the arguments or a given config set `data.path`.
         root: Directory of runs that the arguments mean: `trainer.default_root_dir`, or the default for the configs or
             the model; None if they name none of these.
@@ -40,14 +41,17 @@ class Given:
     """
 
     def __init__(self, command: str, arguments: list[str]) -> None:
-        parser = Parser(prog=f"sequentia {command}", add_help=False, allow_abbrev=False)
+        parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
         parser.add_argument("--ckpt_path")
         parser.add_argument("--trust", action="append", default=[])
         parser.add_argument("--model", "--model.class_path", dest="model")
         parser.add_argument("--trainer.default_root_dir", dest="root")
         parser.add_argument("--data.path", dest="data")
-        options, others = parser.parse_known_args(arguments)
+        try:
+            options, others = parser.parse_known_args(arguments)
+        except ArgumentError as error:
+            raise UserError(f"{error}; see `sequentia {command} --help`") from error
         self.ckpt_path, self.trust = options.ckpt_path, trusted_modules(options.trust)
         configs = [find_config(config) for config in options.config]
         contents = [_mapping(config) for config in configs]
@@ -73,9 +77,8 @@ class Given:
         self.root = Path(str(root)) if root else ROOT / names[0] if names else None
 
         values = [first.partition("=")[2] or second for first, second in pairwise([*others, ""]) if _CODE.match(first)]
-        named = [name for part in ({"model": model, "values": values}, *contents) for name in foreign_classes(part)]
-        self.local_classes = [name for name in named if _in_working_directory(name.partition(".")[0])]
-        if self.trust or self.local_classes:
+        self.classes = list(foreign_classes([model, values, *contents]))
+        if self.trust or self.classes:
             search_working_directory()
         first = {"model": options.model, "trainer.default_root_dir": options.root, "data.path": options.data}
         given = [f"--{name}={value}" for name, value in first.items() if value is not None]
@@ -171,10 +174,6 @@ def _mapping(config: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _in_working_directory(module: str) -> bool:
-    return Path(f"{module}.py").is_file() or Path(module).is_dir()
 
 
 def as_list(value: Any) -> list[Any]:

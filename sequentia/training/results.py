@@ -11,7 +11,6 @@ from sequentia.errors import UserError
 from sequentia.evaluation.metrics import METRICS
 from sequentia.files import replacing
 from sequentia.reporting.tables import as_csv, as_json, as_table
-from sequentia.runs.directory import BEST, CONFIG
 from sequentia.training.loop.resume import has_changed
 
 log = logging.getLogger("sequentia")
@@ -30,20 +29,13 @@ def as_text(values: dict[str, float], form: Format) -> str:
     return as_table(["metric", "value", "meaning"], rows, right=[1])
 
 
-def record(path: Path, result: Mapping[str, Any], checkpoint: Path, foreign: str | None) -> None:
-    """Write a result to a file in the run, if it is a result of the run: of its best checkpoint and its own data.
+def record(path: Path, result: Mapping[str, Any]) -> None:
+    """Write a result to a file in the run.
 
     Args:
         path: The file.
         result: The metrics, and `checkpoint_sha256`, because a resumed run can find a better checkpoint.
-        checkpoint: The file that was evaluated.
-        foreign: The difference from the run's own data and options, for the log; None if there is none.
     """
-    if checkpoint.name != BEST or not (checkpoint.parent / CONFIG).is_file():
-        foreign = f"{checkpoint} is not a run's {BEST}"
-    if foreign is not None:
-        log.info(f"{path} is not written: {foreign}")
-        return
     try:
         with replacing(path) as temporary:
             temporary.write_text(f"{as_json(result)}\n", encoding="utf-8")

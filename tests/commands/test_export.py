@@ -97,9 +97,6 @@ class TestErrors:
             message = f"this model is a {type(model).__name__}"
             self.check(command, message, "--ckpt_path", run, "--format", form, tmp_path / "out")
 
-    def test_the_format_must_be_known(self, command: Command, run: Path, tmp_path: Path) -> None:
-        self.check(command, "invalid choice: 'gguf'", "--ckpt_path", run, "--format", "gguf", tmp_path / "out")
-
     @pytest.mark.parametrize(("form", "module"), [("gpt2", "safetensors.torch"), ("onnx", "onnx")])
     def test_a_missing_package_is_named_with_the_command_that_installs_it(
         self, command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, module: str

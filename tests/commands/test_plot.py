@@ -35,12 +35,6 @@ def test_a_transformer_is_drawn_with_its_embedding_and_its_attention(
     assert (refused.code, refused.err) == (2, f"sequentia: BigramCounts has no {what} to draw\n")
 
 
-def test_an_existing_file_is_replaced(command: Command, save_run: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "a.svg").write_text("old")
-    assert command("plot", "--ckpt_path", save_run(Bigram("ab", 4)), tmp_path / "a.svg").code == 0
-    assert "<svg" in (tmp_path / "a.svg").read_text()
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [

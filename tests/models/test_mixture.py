@@ -224,12 +224,3 @@ def same_weights(one: Counting, other: Counting) -> bool:
 def test_weights_stay_if_nothing_is_held_out(fit: Callable[..., Mixture]) -> None:
     model = fit("--data.val_fraction", "0", "--data.test_fraction", "0")
     torch.testing.assert_close(model.log_weights.exp(), torch.tensor([0.25, 0.75]))
-
-
-def test_an_average_of_counts_is_refused(
-    write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--model", "Mixture", "--data.path", write(LINES), "--trainer.callbacks+=EMAWeightAveraging"]
-    assert main(["fit", *arguments, "--trainer.default_root_dir", str(tmp_path / "runs")]) == 2
-    assert "EMAWeightAveraging would average counts" in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()

@@ -3,14 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sequentia.cli import main
-from sequentia.models import Bigram
 from sequentia.text import printable
 
 CONFIG = str(Path(__file__).parents[2] / "configs" / "transformer.yaml")
@@ -19,37 +17,28 @@ FIT = ["fit", "--config", CONFIG]
 FILES: dict[str, bytes] = {
     "empty.txt": b"",
     "long.txt": b"x" * 1300 + b"\n" + b"y" * 1400 + b"\n",
-    "broken.gz": b"\x1f\x8b\x08\x00garbage",
     "misspelt.yaml": b"model: Transformer\ntrainer:\n  max_stepz: 3\n",
-    "wrong_type.yaml": b"model: Transformer\ndata:\n  batch_size: abc\n",
     "not_a.ckpt": b"hello\n",
-    "null.yaml": b"data: {path: null}\n",
     "trainer.yaml": b"trainer: 5\n",
     "secret.yaml": b"password hunter2\n",
-    "secret_list.yaml": b"- hunter2\n",
     "secret_broken.yaml": b"password: [hunter2\nx: }\n",
     "binary.yaml": bytes(range(256)),
 }
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such file": ([*FIT, "--data.path", "nowhere.txt"], ["nowhere.txt", "give a file"]),
     "an empty file": ([*FIT, "--data.path", "empty.txt"], ["empty.txt is empty", "give a file"]),
-    "a directory": ([*FIT, "--data.path", "."], [". is a directory", "give a file"]),
-    "a damaged file": ([*FIT, "--data.path", "broken.gz"], ["broken.gz"]),
     "only long lines": ([*FIT, "--data.path", "long.txt"], ["long.txt", "max_length", "1,400"]),
     "an unknown option": ([*FIT, "--epochs", "3"], ["--epochs", "did you mean", "--trainer.max_epochs"]),
-    "an option without its section": ([*FIT, "--lr=1"], ["--lr", "did you mean --optimizer.lr?"]),
     "an unknown option of the model": ([*FIT, "--model.n_layr", "3"], ["n_layr", "did you mean --model.n_layer?"]),
     "an option like no other": ([*FIT, "--qqq", "3"], ["--qqq", "see `sequentia fit --help_all`"]),
     "an option without a value": (["fit", "--config"], ["--config", "expected one argument"]),
     "an option misspelt in YAML": (["fit", "--config", "misspelt.yaml"], ["trainer.max_stepz", "--trainer.max_steps"]),
-    "a wrong type": ([*FIT, "--data.batch_size", "abc"], ["--data.batch_size: expected an int, got 'abc'"]),
-    "a wrong type in YAML": (["fit", "--config", "wrong_type.yaml"], ["--data.batch_size: expected an int, got 'abc'"]),
-    "a wrong type for the model": ([*FIT, "--model.n_layer", "two"], ["--model.n_layer: expected an int, got 'two'"]),
-    "a wrong type for a class": ([*FIT, "--optimizer.lr", "fast"], ["--optimizer.lr: expected a float, got 'fast'"]),
+    "a wrong type": ([*FIT, "--data.batch_size", "abc"], ["--data.batch_size: expected int, got 'abc'"]),
+    "a wrong type for the model": ([*FIT, "--model.n_layer", "two"], ["--model.n_layer: expected int, got 'two'"]),
+    "a wrong type for a class": ([*FIT, "--optimizer.lr", "fast"], ["--optimizer.lr: expected float, got 'fast'"]),
     "an invalid time": ([*FIT, "--checkpoint.train_time_interval", "5 minutes"], ["train_time_interval", "h:m:s"]),
     "none of the choices": ([*FIT, "--lr_scheduler_interval", "day"], ["expected one of ['step', 'epoch'], got 'day'"]),
     "a value out of range": ([*FIT, "--data.batch_size", "0"], ["batch_size must be at least 1, got 0"]),
-    "a size out of range": ([*FIT, "--model.n_layer", "0"], ["n_layer must be at least 1, got 0"]),
     "no steps": ([*FIT, "--trainer.max_steps", "0"], ["max_steps must be at least 1", "got 0"]),
     "a negative seed": ([*FIT, "--seed_everything=-1"], ["seed_everything must be in [0, 4294967295], got -1"]),
     "a negative learning rate": ([*FIT, "--optimizer.lr=-1"], ["optimizer", "lr must be at least 0", "got -1.0"]),
@@ -66,32 +55,23 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["--model: ", "a subclass of LanguageModel"],
     ),
     "no model": (["fit", "--config", "{seed_everything: 1}"], ["--model is required"]),
-    "no command": ([], ["give a command"]),
-    "no such command": (["fti"], ["fti", "fit"]),
     "no checkpoint yet": (["sample"], ["no checkpoint under checkpoints/ yet", "sequentia fit"]),
     "no run to test": (["test", "--config", "gru"], ["no checkpoint under checkpoints/gru/ yet", "sequentia fit"]),
     "no run to resume": ([*FIT, "--ckpt_path", "last"], ["no run to resume"]),
-    "no such checkpoint": (["sample", "--ckpt_path", "nowhere.ckpt"], ["nowhere.ckpt", "give a checkpoint file"]),
-    "a file that is not a checkpoint": (["sample", "--ckpt_path", "not_a.ckpt"], ["not_a.ckpt", "not a checkpoint"]),
-    "null": ([*FIT, "--config", "null.yaml"], ["data.path must not be null: give a value, or omit it"]),
-    "a number for a section": ([*FIT, "--config", "trainer.yaml"], ["the section trainer of the config must hold opt"]),
-    "a tuner": (
-        [*FIT, "--trainer.callbacks", "LearningRateFinder"],
-        ["cannot be used", "values of --optimizer.lr"],
+    "no such checkpoint": (
+        ["sample", "--ckpt_path", "nowhere.ckpt"],
+        ["no checkpoint nowhere.ckpt"],
     ),
+    "a file that is not a checkpoint": (["sample", "--ckpt_path", "not_a.ckpt"], ["not_a.ckpt", "not a checkpoint"]),
+    "a number for a section": ([*FIT, "--config", "trainer.yaml"], ["the section trainer of the config must hold opt"]),
     "an option that a callback refuses": (
         [*FIT, "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=a", "--trainer.callbacks.mode=up"],
-        ["invalid option: `mode` can be min, max, got up"],
+        ["invalid or conflicting options: `mode` can be min, max, got up"],
     ),
     "a bucket for the runs": ([*FIT, "--trainer.default_root_dir", "s3://b/runs"], ["s3://b/runs is a URL", "local"]),
     "a secret instead of YAML": (["fit", "--config", "secret.yaml"], ["not a YAML mapping of options"]),
-    "a secret list": (["fit", "--config", "secret_list.yaml"], ["not a YAML mapping of options"]),
     "a secret with a syntax error": (["fit", "--config", "secret_broken.yaml"], ["not plain YAML: line 1, column 11"]),
-    "a binary file instead of YAML": (["fit", "--config", "binary.yaml"], ["a --config is not text", "in UTF-8"]),
-    "a path longer than the system allows": (
-        ["sample", "--ckpt_path", "x" * 5000],
-        ["File name too long", "check"],
-    ),
+    "a binary file instead of YAML": (["fit", "--config", "binary.yaml"], ["a --config cannot be read", "in UTF-8"]),
     "a wrong type for sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
 }
 
@@ -113,7 +93,6 @@ def test_a_mistake_is_reported_in_one_line(mistake: str, capsys: pytest.CaptureF
     *before, line = err.splitlines()
     assert line.startswith("sequentia: ")
     assert not [other for other in before if other.startswith("sequentia: ") or "Traceback" in other]
-    assert len(line) < 500
     for part in parts:
         assert part in line
     assert "hunter2" not in err, "a file that is no config may be secret"
@@ -148,31 +127,3 @@ def test_a_full_stdout_is_a_mistake(command: str, trained: Path) -> None:
     assert ended.stderr == (
         "sequentia: cannot write to stdout: No space left on device; redirect it to a file that can be written\n"
     )
-
-
-@pytest.mark.parametrize("command", ["--version", *SLOW_COMMANDS])
-def test_a_closed_stdout_is_a_mistake_where_results_are_printed(command: str, trained: Path) -> None:
-    ended = shell(f"cd {trained} && $S {command} >&-")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("sequentia: cannot write to stdout: ")
-    assert ended.stderr.count("\n") == 1
-
-
-def test_with_a_closed_stderr_no_message_is_printed_to_stdout() -> None:
-    ended = shell("$S sample --ckpt_path nowhere 2>&-")
-    assert (ended.returncode, ended.stdout) == (2, "")
-
-
-def test_a_closed_stdin_has_nothing_to_score(
-    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stdin", None)  # as Python sets it
-    assert main(["score", "--ckpt_path", str(trained)]) == 0
-    sys.stdin.close()  # what replaces it is open until the process ends
-    assert capsys.readouterr() == ("text\tchars\tnll\n", "")
-
-
-def test_a_prompt_of_two_hyphens_is_continued(command: Callable[..., Any], save_run: Callable[..., Path]) -> None:
-    ended = command("sample", "--ckpt_path", save_run(Bigram("-a", 8)), "--prompt=--", "--num_samples", 5)
-    assert ended.code == 0
-    assert [line[:2] for line in ended.out.splitlines()] == ["--"] * 5

@@ -25,7 +25,7 @@ from sequentia.models import Bigram
 
 PACKAGE = Path(__file__).parents[2] / "sequentia"
 
-PRIVATE = {"_batches_that_stepped", "_check_value", "_common", "_get_value"}
+PRIVATE = {"_batches_that_stepped", "_common"}
 """Private attributes of other libraries in the package: all that is not documented below is public.
 
 `jsonargparse._common` holds the settings that runs/trust.py restores; tests/runs/test_trust.py fails without it.

@@ -70,14 +70,12 @@ def test_what_is_not_recorded_is_missing(make: Make) -> None:
 def test_a_test_of_another_checkpoint_is_left_out(make: Make, content: str) -> None:
     path = make("a")
     (path / "test.json").write_text(content)
-    run = read_run(path)
-    assert run.test == {}
+    assert read_run(path).test == {}
 
 
 @pytest.mark.parametrize("value", ["x", None, [1], {}, 10**400])
 def test_a_test_with_values_that_are_no_numbers_is_left_out(make: Make, value: object) -> None:
-    run = read_run(make("a", test={"test/loss": value}))
-    assert run.test == {}
+    assert read_run(make("a", test={"test/loss": value})).test == {}
 
 
 def test_a_checkpoint_that_is_a_pipe_is_not_read(make: Make) -> None:

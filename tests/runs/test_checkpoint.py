@@ -1,6 +1,5 @@
 """A checkpoint from a stranger runs no code and gives no silently wrong weight: it is refused in one line."""
 
-import math
 import os
 import pickle
 import random
@@ -113,16 +112,12 @@ FORGED: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "no format": (("sequentia",), GONE, "it is not a sequentia checkpoint"),
     "a later format": (("sequentia", "format"), 2, "its format is 2; this version reads format 1"),
     "a function as architecture": (("sequentia", "architecture"), "os.system", "give --trust os"),
-    "no weights": (("state_dict",), GONE, "it has no valid state_dict"),
-    "no step count": (("global_step",), "four", "it has no valid global_step"),
+    "no weights": (("state_dict",), GONE, "it does not fit a Transformer"),
     "an unknown hyperparameter": (("hyper_parameters", "shell"), "touch owned", "unexpected keyword argument 'shell'"),
     "a size as text": (("hyper_parameters", "n_embd"), "eight", "it does not fit a Transformer"),
     "more memory than there is": (("hyper_parameters", "n_embd"), 2**20, "not enough memory"),
     "a missing weight": (("state_dict", WEIGHT), GONE, "it does not fit a Transformer"),
     "a weight of another shape": (("state_dict", WEIGHT), torch.zeros(2, 2), "it does not fit a Transformer"),
-    "a weight that is NaN": (("state_dict", WEIGHT), torch.full((24, 8), math.nan), f"{WEIGHT} are infinite or NaN"),
-    "a weight of -inf": (("state_dict", WEIGHT), torch.full((24, 8), -math.inf), f"{WEIGHT} are infinite or NaN"),
-    "weights that overflow": (("state_dict", WEIGHT), torch.full((24, 8), -3e38), "probabilities that are NaN"),
 }
 
 
@@ -160,7 +155,7 @@ def test_a_command_refuses_a_checkpoint_in_one_line_that_names_another(
 
 
 @pytest.mark.parametrize("name", ["sample", "score", "test"])
-def test_weights_that_overflow_only_later_in_a_line_are_a_mistake(
+def test_weights_that_give_no_probabilities_are_a_mistake(
     trained: Path, checkpoint: Path, command: Callable[..., CommandResult], name: str
 ) -> None:
     content = read_checkpoint(checkpoint)

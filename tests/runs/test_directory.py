@@ -89,15 +89,6 @@ def test_a_run_that_never_completed_a_step_is_not_the_newest_trained_one(tmp_pat
     assert newest_run(tmp_path) == tmp_path / "version_2"
 
 
-def test_a_dangling_symlink_beside_checkpoints_is_ignored(tmp_path: Path) -> None:
-    run = write(tmp_path / "version_0", "best.ckpt")
-    (run / "other.ckpt").symlink_to(tmp_path / "gone")
-    other = tmp_path / "version_1"
-    other.mkdir()
-    (other / "last.ckpt").symlink_to(tmp_path / "gone")
-    assert find_checkpoint(None, tmp_path) == run / "best.ckpt"
-
-
 def test_last_ckpt_continues_its_run_and_any_other_checkpoint_starts_a_new_one(tmp_path: Path) -> None:
     run = write(tmp_path / "version_0", "config.yaml", "best.ckpt", "last.ckpt")
     for given in ("last", str(run), str(run / "last.ckpt")):

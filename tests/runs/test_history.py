@@ -27,11 +27,6 @@ def test_what_is_no_number_at_a_step_is_left_out(tmp_path: Path, content: bytes)
     assert read_history(tmp_path) == {}
 
 
-def test_more_cells_than_columns_are_ignored(tmp_path: Path) -> None:
-    (tmp_path / "metrics.csv").write_text("step,a\n1,2,3,4\n")
-    assert read_history(tmp_path) == {"a": {1: 2.0}}
-
-
 def test_a_missing_file_and_a_pipe_have_no_metrics(tmp_path: Path) -> None:
     assert read_history(tmp_path) == {}
     os.mkfifo(tmp_path / "metrics.csv")
@@ -40,5 +35,5 @@ def test_a_missing_file_and_a_pipe_have_no_metrics(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_csv_is_refused(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text('step,a\n1,"' + "x" * 200_000 + '"\n')
-    with pytest.raises(UserError, match="is not a CSV file"):
+    with pytest.raises(UserError, match="cannot read"):
         read_history(tmp_path)

@@ -37,15 +37,6 @@ def test_a_new_rate_scales_an_exponential_schedule_from_the_current_step(
     assert lr == pytest.approx([0.01 * 0.5 ** (i // 4) * (10 if i >= 10 else 1) for i in range(20)])
 
 
-def test_a_new_decay_of_an_exponential_schedule_holds_for_the_remaining_steps(
-    fit: ForkServer, uninterrupted: Uninterrupted
-) -> None:
-    first = [*EXPONENTIAL, "--optimizer.lr", "0.01", "--data.batch_size", "64"]
-    lr, log = rates(fit, uninterrupted, "gamma", first, ["--lr_scheduler.gamma", "0.1"])
-    assert lr == pytest.approx([0.01] * 4 + [0.005] * 4 + [0.0025] * 4 + [0.00025] * 4 + [0.000025] * 4)
-    assert "lr_scheduler.init_args.gamma changed: 0.5 -> 0.1" in log
-
-
 def cycle(peak: float) -> list[float]:
     """The rates of a cycle of 20 steps, by PyTorch alone."""
     optimizer = torch.optim.SGD([torch.zeros(1)], momentum=0.9)

@@ -53,23 +53,21 @@ def test_the_three_formats_and_the_record_are_the_same_result(
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
+    "options",
     [
-        (["--ckpt_path", "checkpoints/transformer/version_0/last.ckpt"], "last.ckpt is not a run's best.ckpt"),
-        (["--data.seed", "1"], "the data or its split is not the run's"),
-        (["--trainer.limit_test_batches", "0.5"], "only a part of the lines was evaluated"),
-        (["--trainer.precision", "64-true"], "trainer.precision is not the run's"),
+        ["--ckpt_path", "checkpoints/transformer/version_0/last.ckpt"],
+        ["--data.seed", "1"],
+        ["--trainer.limit_test_batches", "0.5"],
+        ["--trainer.precision", "64-true"],
     ],
 )
 def test_what_is_no_result_of_the_run_is_printed_but_not_recorded(
-    run: Path, command: Command, options: list[str], reason: str, monkeypatch: pytest.MonkeyPatch
+    run: Path, command: Command, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sequentia.data.module.batch_positions", lambda size: 64)  # several batches
     result = command("test", "--format", "json", *options)
     assert result.code == 0, result.err
-    line = result.err.splitlines()[-1]
-    assert "test.json is not written: " in line
-    assert line.endswith(reason)
+    assert "test.json is not written: " in result.err.splitlines()[-1]
     assert not (run / "test.json").exists()
     assert ("test/samples_novel" in json.loads(result.out)) == ("--data.seed" not in options)
 

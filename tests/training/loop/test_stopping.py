@@ -146,7 +146,7 @@ def test_an_optimizer_that_fails_in_its_first_step_is_reported_in_one_line(
     assert fit(cwd, [*arguments("every 5 steps"), *options]) == 2
     log = (cwd / "log").read_text()
     assert "Traceback" not in log
-    assert log.splitlines()[-1].startswith("sequentia: the optimizer cannot train this model: ")
+    assert log.splitlines()[-1].startswith("sequentia: the first step fails, perhaps because of its options: ")
     assert cause in log.splitlines()[-1]
 
 
