@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import fields
-from itertools import islice
 from typing import get_args, get_type_hints
 
 from sequentia.commands.parser import Parser
@@ -65,9 +64,11 @@ def run(name: str, arguments: list[str]) -> int:
 
     samples = (sample for sample in generate(model, draws, **chosen) if accepts(sample.text))
     printed = 0
-    for printed, sample in enumerate(islice(samples, options.num_samples), start=1):  # noqa: B007
+    for printed, sample in enumerate(samples, start=1):
         text = sample.text if options.raw else printable(sample.text)
         print(f"{text}\t{sample.nll:.4f}" if options.nll else text)
+        if printed == options.num_samples:
+            break
     sys.stdout.flush()
     if printed < options.num_samples:
         print(

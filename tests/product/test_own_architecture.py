@@ -147,7 +147,7 @@ def test_what_is_no_module_is_refused(command: Run, trust: str) -> None:
     ("old", "new", "message"),
     [
         ("self.save_hyperparameters(logger=False)", "pass", "does not save its hyperparameters: call self.save_hyper"),
-        ("n_embd: int = 32", "n_embd: int = 32, more: dict = {'a': 1}", "the option more of Product is a dict: give"),
+        ("n_embd: int = 32", "n_embd: int = 32, more: complex = 1j", "the option more of Product is a complex: give"),
     ],
 )
 def test_an_architecture_whose_checkpoints_could_not_be_loaded_is_refused_before_the_first_step(
