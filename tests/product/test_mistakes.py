@@ -26,8 +26,8 @@ FILES: dict[str, bytes] = {
 }
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such file": ([*FIT, "--data.path", "nowhere.txt"], ["nowhere.txt", "give a file"]),
-    "an empty file": ([*FIT, "--data.path", "empty.txt"], ["empty.txt is empty", "give a file"]),
-    "only long lines": ([*FIT, "--data.path", "long.txt"], ["long.txt", "max_length", "1,400"]),
+    "an empty file": ([*FIT, "--data.path", "empty.txt"], ["empty.txt has no text", "give another file"]),
+    "only long lines": ([*FIT, "--data.path", "long.txt"], ["long.txt has no text of 1 to 256", "raise max_length"]),
     "an unknown option": ([*FIT, "--epochs", "3"], ["--epochs", "did you mean", "--trainer.max_epochs"]),
     "an unknown option of the model": ([*FIT, "--model.n_layr", "3"], ["n_layr", "did you mean --model.n_layer?"]),
     "an option like no other": ([*FIT, "--qqq", "3"], ["--qqq", "see `sequentia fit --help_all`"]),
