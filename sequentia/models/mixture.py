@@ -54,7 +54,9 @@ class Mixture(LanguageModel):
 
     def __init__(self, vocabulary: str, context_length: int, members: list[dict[str, Any]] | None = None) -> None:
         super().__init__(vocabulary, context_length)
-        members = _MEMBERS if members is None else members
+        entries = _MEMBERS if members is None else members
+        # In one order, because YAML sorts the options that a resumed run reads.
+        members = [dict(sorted(entry.items())) if isinstance(entry, dict) else entry for entry in entries]
         self.save_hyperparameters(logger=False)
         self.members = nn.ModuleList(m for entry in members for m in _build(vocabulary, context_length, entry))
         counts = [isinstance(member, Counting) for member in self.members]

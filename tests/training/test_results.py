@@ -93,7 +93,7 @@ def test_valid_is_the_share_of_samples_that_the_users_function_accepts(
     assert found["test/samples_valid"] == sum(len(text) < 5 for text in texts) / 1000
     assert json.loads((run / "test.json").read_text())["valid"] == "results_check:short"
     for options, message in (
-        (["--valid", "results_check:shrot"], "the module results_check has no 'shrot'"),
+        (["--valid", "results_check:shrot"], "module 'results_check' has no attribute 'shrot'"),
         (["--valid", "results_check:short", "--data.seed", "1"], "--valid needs the run's own data"),
     ):
         code, out, err = command("test", *options)
