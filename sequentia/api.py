@@ -16,7 +16,6 @@ from sequentia.commands.fit import run_training
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.models import LanguageModel
-from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.text import strings
@@ -97,8 +96,7 @@ def fit(
             arguments.append(f"--{dotted}={_text(value)}")
         except TypeError as error:
             if not dotted.startswith("trainer."):
-                kind = type(value).__name__
-                raise UserError(f"{name} must be a number, a string, a list or a mapping, got a {kind}") from error
+                raise UserError(f"{name} must be a number, a string, a list or a mapping, got {value!r}") from error
             objects[dotted.removeprefix("trainer.")] = value
     with isolate_rng():
         try:
@@ -149,9 +147,8 @@ def save_lines(lines: Iterable[str], root: Path) -> Path:
 
 def _best(cli: SequentiaCLI) -> LanguageModel:
     """The best model of a run that has ended."""
-    saver = cli.saver
-    run = Path(saver.dirpath or "")
-    for path in (Path(saver.best_model_path or run / BEST), run / LAST):
+    run = Path(cli.saver.dirpath or "")
+    for path in (run / BEST, run / LAST):
         if path.is_file() and not cli.trainer.fast_dev_run:
-            return load(path, trust=[architecture_name(type(cli.model))])  # imported already
+            return load(path)
     return cli.model.cpu().eval()  # nothing is saved

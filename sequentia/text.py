@@ -47,12 +47,9 @@ def strings(items: Iterable[str], name: str) -> Iterator[str]:
         Traceback (most recent call last):
         sequentia.errors.UserError: item 1 of the lines is None, not a string: convert it, or leave it out
     """
-    if isinstance(items, str):
-        raise UserError(f"{name} must be a list of strings, got the string {reprlib.repr(items)}: put it in a list")
-    if isinstance(items, Mapping) or hasattr(items, "columns"):  # iterating over these gives keys or names of columns
-        raise UserError(f"{name} must be strings, got a {type(items).__name__}: give one column or a list")
-    if not isinstance(items, Iterable):
-        raise UserError(f"{name} must be a list or another iterable of strings, got {reprlib.repr(items)}")
+    table = isinstance(items, Mapping) or hasattr(items, "columns")  # an iterator of keys or names of columns
+    if table or isinstance(items, str) or not isinstance(items, Iterable):
+        raise UserError(f"{name} must be a list, a column or another iterable of strings, got {brief(items)}")
     for index, item in enumerate(items):
         if not isinstance(item, str):
             raise UserError(

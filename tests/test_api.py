@@ -144,7 +144,7 @@ def test_options_are_any_plain_values_and_classes() -> None:
     assert config["trainer"]["max_steps"] == 2
     assert config["model"]["init_args"]["n_hidden"] == 8
     assert (config["lr_scheduler"], config["data"]["val_fraction"]) == (None, 0.25)
-    with pytest.raises(UserError, match="data__seed must be a number, a string, a list or a mapping, got a object"):
+    with pytest.raises(UserError, match="data__seed must be a number, a string, a list or a mapping, got <object"):
         sequentia.fit(LINES, data__seed=object())
 
 
@@ -176,7 +176,7 @@ def test_ctrl_c_saves_the_run_and_raises_keyboard_interrupt(monkeypatch: pytest.
         (["emma", 3], "item 1 of the data is 3, not a string"),
         (["emma", "a\nb"], r"item 1 of the data has the character '\\n': each item must be one line"),
         ([], "the data has no items"),
-        (5, "must be a list or another iterable of strings, got 5"),
+        (5, "must be a list, a column or another iterable of strings, got 5"),
     ],
 )
 def test_invalid_data_is_refused(data: Any, message: str) -> None:

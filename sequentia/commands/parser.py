@@ -1,10 +1,9 @@
 """The argument parser of the command and its subcommands. It imports nothing slow."""
 
 import argparse
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sequentia.errors import UserError
-from sequentia.runs.trust import search_working_directory, trusted_modules
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,16 +27,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--trust",
             metavar="MODULE",
-            action=_Trust,
-            default=(),
+            action="append",
+            default=[],
             help="module of your own architecture, which the checkpoint may import; it may be in the working directory",
         )
-
-
-class _Trust(argparse.Action):
-    """Adds a module to those that are trusted; the working directory is then searched for modules."""
-
-    def __call__(self, parser: object, namespace: argparse.Namespace, value: Any, option: str | None = None) -> None:
-        modules = (*getattr(namespace, self.dest), *trusted_modules(str(value)))
-        setattr(namespace, self.dest, modules)
-        search_working_directory()

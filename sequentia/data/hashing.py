@@ -36,12 +36,8 @@ def hash_lines(codes: NDArray[np.unsignedinteger], lengths: NDArray[np.integer])
         return np.zeros(0, np.uint64)
     starts = np.cumsum(lengths) - lengths
     index = np.arange(len(codes), dtype=np.uint64) - np.repeat(starts.astype(np.uint64), lengths)
-    return mix(np.add.reduceat(_terms(codes, index), starts))
-
-
-def _terms(codes: NDArray[np.unsignedinteger], index: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The term that each character adds to the sum of its line; a code point takes 21 bits of it."""
-    return mix((index << np.uint64(21) | codes) * _GOLDEN + _GOLDEN)
+    # A code point takes 21 bits, so index and character do not overlap.
+    return mix(np.add.reduceat(mix((index << np.uint64(21) | codes) * _GOLDEN + _GOLDEN), starts))
 
 
 def hash_texts(texts: list[str]) -> NDArray[np.uint64]:
@@ -51,32 +47,6 @@ def hash_texts(texts: list[str]) -> NDArray[np.uint64]:
         UserError: A text contains a lone surrogate.
     """
     return hash_lines(code_points("".join(texts)), np.array([len(text) for text in texts], np.int64))
-
-
-def hash_edits(text: str, characters: str) -> NDArray[np.uint64]:
-    """Hash of each text that is one edit away from `text`: a character deleted, replaced, or inserted.
-
-    An edit keeps the terms of the characters before it, and moves the index of those after it.
-
-    Args:
-        text: A text of n characters.
-        characters: The V characters that may be inserted, or put in place of another.
-
-    Returns:
-        Shape `((2 n + 1) V + n,)`.
-    """
-    codes, index = code_points(text), np.arange(len(text) + 1, dtype=np.uint64)
-    added = _terms(code_points(characters)[:, None], index)  # (V, n + 1)
-
-    def sums(shift: int) -> NDArray[np.uint64]:
-        """Sum of the terms of the characters before each index, if all indices were shifted; `(n + 1,)`."""
-        return np.append(np.uint64(0), _terms(codes, index[:-1] + np.uint64(shift % 2**64)).cumsum())
-
-    before, left, right = sums(0), sums(-1), sums(1)
-    inserted = before + added + (right[-1:] - right)
-    replaced = before[:-1] + added[:, :-1] + (before[-1:] - before[1:])
-    deleted = before[:-1] + (left[-1:] - left[1:])
-    return mix(np.concatenate([inserted.ravel(), replaced.ravel(), deleted]))
 
 
 def distinct(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.corpus import Corpus
-from sequentia.data.hashing import contains, distinct, hash_edits, hash_texts
+from sequentia.data.hashing import contains, distinct, hash_texts
 from sequentia.data.split import Split
 
 
@@ -46,7 +46,12 @@ class Membership:
     def near_training(self, texts: list[str]) -> list[bool]:
         """Whether a training line is within one edit of each text: equal, or a character deleted, replaced or added.
 
-        All (2n + 1)V + n edits of a text of n characters are looked up, with a vocabulary of V.
+        All edited texts are looked up, about 2 n V for a text of n characters and a vocabulary of V.
         """
         characters = self._corpus.vocabulary.characters
-        return [bool(contains(self.distinct["train"], hash_edits(text, characters)).any()) for text in texts]
+        near = []
+        for text in texts:
+            changed = {text[:i] + c + text[i + k :] for i in range(len(text) + 1) for c in characters for k in (0, 1)}
+            edited = changed | {text[:i] + text[i + 1 :] for i in range(len(text))} - {""}
+            near.append(bool(contains(self.distinct["train"], hash_texts(list(edited))).any()))
+        return near

@@ -17,7 +17,7 @@ _KNOWN = ("sequentia", "torch.optim", "lightning")
 
 
 def trusted_modules(trust: str | Sequence[str]) -> tuple[str, ...]:
-    """The modules that the user trusts, one or several.
+    """The modules that the user trusts, one or several. They may be in the working directory.
 
     Raises:
         UserError: A name is not that of a module.
@@ -27,6 +27,8 @@ def trusted_modules(trust: str | Sequence[str]) -> tuple[str, ...]:
         if not isinstance(module, str) or not all(part.isidentifier() for part in module.split(".")):
             shown = printable(str(module)[:80])
             raise UserError(f"trust {shown!r} is not the name of a module: give one such as my_module")
+    if modules:
+        search_working_directory()
     return modules
 
 

@@ -78,7 +78,7 @@ class Given:
 
         values = [first.partition("=")[2] or second for first, second in pairwise([*others, ""]) if _CODE.match(first)]
         self.classes = list(foreign_classes([model, values, *contents]))
-        if self.trust or self.classes:
+        if self.classes:
             search_working_directory()
         first = {"model": options.model, "trainer.default_root_dir": options.root, "data.path": options.data}
         given = [f"--{name}={value}" for name, value in first.items() if value is not None]

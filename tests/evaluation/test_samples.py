@@ -74,8 +74,8 @@ def test_an_empty_line_is_a_sample_like_any_other(data: CharDataModule) -> None:
 def test_only_the_first_novel_samples_are_looked_up_for_near_copies(
     data: CharDataModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits = 9 * len(data.vocabulary)  # insertions and replacements in a name of 4
-    for limit, fraction in ((edits - 1, None), (edits, 1.0), (2 * edits - 1, 1.0), (2 * edits, 0.5)):
-        monkeypatch.setattr(module, "_LOOKUPS", limit / 3)
+    hashed = 50 * len(data.vocabulary)  # characters of the edits of a name of 4, about: 2 (4 + 1)^2 V
+    for limit, fraction in ((hashed - 1, None), (hashed, 1.0), (2 * hashed - 1, 1.0), (2 * hashed, 0.5)):
+        monkeypatch.setattr(module, "_HASHED", limit / 3)
         assert SampleQuality(["ben", "anne", "rafa"], data, "val").near_copies == fraction
     assert SampleQuality(["ben"], data, "val").near_copies is None

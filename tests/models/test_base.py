@@ -29,7 +29,7 @@ def test_a_model_scores_a_list_of_texts_and_nothing_else() -> None:
     assert [score.text for score in model.score(iter(["a", "", "ba"]))] == ["a", "", "ba"]
     assert repr(model.score(["a"])[0]) == "Score('a', nll=2.1972)"  # 2 ln 3
     for texts, message in (
-        ("ab", "must be a list of strings, got the string 'ab': put it in a list"),
+        ("ab", "must be a list, a column or another iterable of strings, got 'ab'"),
         (["a", 1], "item 1 of the texts to score is 1, not a string"),
     ):
         invalid: Any = texts

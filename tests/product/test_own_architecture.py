@@ -135,9 +135,9 @@ def test_the_working_directory_is_searched_only_if_the_user_names_code(command: 
 
 
 @pytest.mark.parametrize("trust", ["my-module", "", "../my_module", "my_module."])
-def test_what_is_no_module_is_refused(command: Run, trust: str) -> None:
+def test_what_is_no_module_is_refused(command: Run, trained: Path, trust: str) -> None:
     for name in ("sample", "test"):
-        result = command(name, "--trust", trust)
+        result = command(name, "--ckpt_path", trained, "--trust", trust)
         assert result.code == 2
         assert f"trust {trust!r} is not the name of a module: give one such as my_module" in result.err
     assert command("test", "--trust").code == command("sample", "--trust").code == 2

@@ -43,7 +43,7 @@ class Samples(Evaluation):
         """Log the metrics, and write the table to TensorBoard."""
         try:
             self.values = metrics(self.measurement, fit=True)
-        except UserError:  # probabilities that are NaN: StopWhenDiverged reports the NaN loss of this validation
+        except UserError:  # probabilities that are NaN: StopWhenDiverged checks the weights before they are saved
             return
         pl_module.log_dict(self.values, sync_dist=True)
         samples = self.measurement.samples

@@ -99,14 +99,9 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     if trainer.log_every_n_steps is None:
         trainer.log_every_n_steps = _TIMED_LOG_INTERVAL if timed else logging_interval(steps)
     if trainer.check_val_every_n_epoch is not None:
-        if type(interval) is int and interval > batches:
-            raise UserError(
-                f"trainer.val_check_interval {interval} exceeds the {batches} batches of an epoch: "
-                "omit --trainer.check_val_every_n_epoch"
-            )
-    elif isinstance(interval, float):
-        trainer.check_val_every_n_epoch = 1  # the interval is a fraction of an epoch, or a whole one
-    elif interval is None and (each_epoch or (by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS)):
+        return
+    many = by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS
+    if isinstance(interval, float) or (interval is None and (each_epoch or many)):  # a fraction or number of epochs
         trainer.check_val_every_n_epoch = 1
     elif interval is None:
         trainer.val_check_interval = UNDECIDED if timed else validation_batches(steps, data, batches, accumulated)
