@@ -1,4 +1,4 @@
-"""The time that packing saves: steps of the default `fit` with and without it, taken in turn."""
+"""The time that packing and the fast dropout save: steps of the default `fit` with and without them, taken in turn."""
 
 import statistics
 import tempfile

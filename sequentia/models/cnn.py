@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State
+from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_dropout, check_sizes
 from sequentia.models.parts.packing import positions
 
@@ -49,7 +50,7 @@ class CNN(LanguageModel):
         # The sum of all skip connections is one product with the concatenated outputs of the layers.
         self.skip = nn.Linear(n_layer * n_embd, n_embd)
         self.mix = nn.Linear(n_embd, n_embd)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_embd, size)
 
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State
+from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_dropout, check_sizes
 from sequentia.models.parts.packing import windows
 from sequentia.vocabulary import BOUNDARY
@@ -47,7 +48,7 @@ class MLP(LanguageModel):
         self.window = window
         self.embedding = nn.Embedding(size, n_embd)
         self.hidden = nn.Linear(window * n_embd, n_hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from sequentia.models.base import LanguageModel, State
+from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_dropout, check_sizes
 from sequentia.models.parts.packing import time_order
 
@@ -55,7 +56,7 @@ class Recurrent(LanguageModel):
         self.layers = self.make_layers(n_embd, n_hidden, n_layer, dropout if n_layer > 1 else 0.0)
         # One flat vector: weight decay, which applies to matrices only, must not pull the initial state to zero.
         self.start = nn.Parameter(torch.zeros(self.n_states * n_layer * n_hidden))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
 
     @abstractmethod

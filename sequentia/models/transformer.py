@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State
+from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_dropout, check_sizes
 from sequentia.models.parts.packing import causal_mask, positions
 
@@ -57,7 +58,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(n_embd)
         self.expand = nn.Linear(n_embd, 4 * n_embd)
         self.proj = nn.Linear(4 * n_embd, n_embd)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def mlp(self, x: Tensor) -> Tensor:
         """`(B, T, C)` -> `(B, T, C)`."""
@@ -113,7 +114,7 @@ class Transformer(LanguageModel):
         size = len(self.vocabulary)
         self.token_embedding = nn.Embedding(size, n_embd)
         self.position_embedding = nn.Embedding(context_length, n_embd)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(n_embd, n_head, dropout) for _ in range(n_layer))
         self.norm = nn.LayerNorm(n_embd)
         self.head = nn.Linear(n_embd, size, bias=False)
