@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from lightning.pytorch import Callback
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.commands import fit_here
 from benchmarks.report import Table
@@ -28,6 +29,7 @@ def one_line_per_row(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDA
 VARIANTS: dict[str, dict[str, Callable[..., Any]]] = {
     "as shipped": {},
     "one line per row": {"sequentia.data.batches.pack": one_line_per_row},
+    "PyTorch's dropout": {"sequentia.models.parts.dropout.Dropout.forward": nn.Dropout.forward},
 }
 """Variant -> the functions that it replaces; the first variant is the baseline."""
 
