@@ -108,6 +108,16 @@ def test_novel_requires_the_data_that_the_run_was_trained_on(command: Command, t
     assert "config.yaml" in ended.err
 
 
+def test_novel_refuses_data_with_other_characters(command: Command, trained: Path, tmp_path: Path) -> None:
+    shutil.copy(trained / "best.ckpt", tmp_path)
+    config, names = (trained / "config.yaml").read_text(), trained.parent / "names.txt"
+    (tmp_path / "config.yaml").write_text(config.replace(str(names), str(tmp_path / "names.txt")))
+    (tmp_path / "names.txt").write_text(names.read_text() + "emma2\n")
+    ended = command("sample", "--ckpt_path", tmp_path, "--novel")
+    assert (ended.code, ended.out) == (2, "")
+    assert "names.txt has changed" in ended.err
+
+
 def test_every_line_starts_with_the_prompt_and_obeys_the_length_limits(command: Command, trained: Path) -> None:
     options = ("--ckpt_path", trained, "--prompt", "em", "--min_length", 3, "--max_length", 5)
     printed = lines(command("sample", *options))
