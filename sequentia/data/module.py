@@ -176,9 +176,13 @@ class CharDataModule(LightningDataModule):
 
     def state_dict(self) -> dict[str, str]:
         """A fingerprint of the lines and their order, which a checkpoint records so that a change is noticed."""
+        return {"fingerprint": self._fingerprint}
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.blake2b(np.ascontiguousarray(self.corpus.hashes).data, digest_size=16)
         digest.update(str(self.corpus.lines_per_file).encode())
-        return {"fingerprint": digest.hexdigest()}
+        return digest.hexdigest()
 
     @cached_property
     def membership(self) -> Membership:
