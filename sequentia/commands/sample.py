@@ -5,9 +5,8 @@ from dataclasses import fields
 from typing import get_args, get_type_hints
 
 from sequentia.commands.parser import Parser
-from sequentia.errors import UserError
 from sequentia.inference.options import SamplingOptions
-from sequentia.runs.directory import find_checkpoint, training_data
+from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
 _DRAWS_PER_LINE = 100
@@ -45,16 +44,11 @@ def run(name: str, arguments: list[str]) -> int:
 
     from sequentia.evaluation.validity import is_valid, load_valid
     from sequentia.inference.sampling import generate
-    from sequentia.runs.checkpoint import load
+    from sequentia.runs.checkpoint import load, training_data
 
     valid = None if options.valid is None else load_valid(options.valid)
     model = load(checkpoint, trust=options.trust)
-    data = training_data(checkpoint.parent, "--novel") if options.novel else None
-    if data is not None and data.vocabulary != model.vocabulary:
-        raise UserError(
-            f"--novel needs the training data, but {data.shown_path} has changed: its characters differ from the "
-            "model's vocabulary; restore the file"
-        )
+    data = training_data(model, "--novel", may_differ=True) if options.novel else None
     wanted = [name for name in ("novel", "unique", "valid") if getattr(options, name)]
     draws = options.num_samples * (_DRAWS_PER_LINE if wanted else 1)
     chosen = {field.name: getattr(options, field.name) for field in fields(SamplingOptions)}

@@ -14,8 +14,7 @@ from sequentia.evaluation.metrics import metrics
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
-from sequentia.runs.checkpoint import origin
-from sequentia.runs.directory import CONFIG, training_data
+from sequentia.runs.checkpoint import training_data
 
 
 def evaluate(
@@ -46,7 +45,7 @@ def evaluate(
         UserError: The data is missing or has changed, the split is empty, the vocabulary is not the model's, a line is
             too long for the model, the model's probabilities are NaN, or `valid` fails on a sample.
     """
-    data = _data_of_run(model) if data is None else data
+    data = training_data(model, "evaluate") if data is None else data
     if not isinstance(data, CharDataModule):
         raise UserError(
             f"data must be a CharDataModule, got a {type(data).__name__}: evaluate(model, CharDataModule(...))"
@@ -118,21 +117,3 @@ def check_evaluates(model: LanguageModel, data: CharDataModule, split: HeldOut) 
         ready_made = data.val_path is not None or data.test_path is not None
         remedy = "" if ready_made else f", or hold some out with {split}_fraction"
         raise UserError(f"{data.shown_path} has no {name} lines: give some with {split}_path{remedy}")
-
-
-def _data_of_run(model: LanguageModel) -> CharDataModule:
-    """The data of the run that a model was loaded from.
-
-    Raises:
-        UserError: The model was not loaded from a run, or the data has changed.
-    """
-    found = origin(model)
-    if found is None or not (found.checkpoint.parent / CONFIG).is_file():
-        raise UserError("this model was not loaded from a run: give the data, evaluate(model, CharDataModule(...))")
-    data = training_data(found.checkpoint.parent, "evaluate")
-    if found.data_state not in (None, data.state_dict()):
-        raise UserError(
-            f"{data.shown_path} has changed since {found.checkpoint.parent} was started: restore it, or give the data, "
-            "evaluate(model, CharDataModule(...))"
-        )
-    return data

@@ -6,6 +6,7 @@ It verifies no checksums, and for an entry that is marked as a directory it retu
 checked before it reads.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +16,17 @@ from zipfile import ZipFile
 
 import torch
 
+from sequentia.data import CharDataModule
 from sequentia.errors import UserError, out_of_memory
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.parts.saving import FORMAT, KEY
-from sequentia.runs.directory import find_checkpoint
+from sequentia.runs.directory import CONFIG, find_checkpoint, read_config
 from sequentia.runs.trust import import_trusted, is_trusted, remedy, trusted_modules
 from sequentia.text import brief, shorten
 
 _DIRECTORY = 0x10  # bit of an entry's external attributes
+
+log = logging.getLogger("sequentia")
 
 
 def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> LanguageModel:
@@ -59,6 +63,33 @@ _origins: WeakKeyDictionary[LanguageModel, Origin] = WeakKeyDictionary()
 def origin(model: LanguageModel) -> Origin | None:
     """Where `load` found a model; None for any other."""
     return _origins.get(model)
+
+
+def training_data(model: LanguageModel, needed_by: str, may_differ: bool = False) -> CharDataModule:
+    """The data that a model was trained on, according to the config.yaml of the run that it was loaded from.
+
+    Args:
+        model: The model.
+        needed_by: What needs the data, for a message.
+        may_differ: Whether other lines of the same characters are used, with a warning, rather than refused.
+
+    Raises:
+        UserError: The model was not loaded from a run, or the data cannot be read or has changed since.
+    """
+    found = origin(model)
+    if found is None:
+        raise UserError(f"{needed_by} needs the training data, but this model was not loaded from a run: give the data")
+    run = found.checkpoint.parent
+    try:
+        data = CharDataModule(**read_config(run)["data"])
+        if found.data_state not in (None, data.state_dict()):
+            changed = f"{data.shown_path} has changed since {run} was started"
+            if not may_differ or data.vocabulary != model.vocabulary:
+                raise UserError(f"{changed}: restore it")
+            log.warning(f"{changed}: {needed_by} uses its current lines")
+    except (UserError, KeyError, TypeError) as error:
+        raise UserError(f"{needed_by} needs the training data that {run / CONFIG} names: {error}") from error
+    return data
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -11,12 +11,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sequentia.errors import UserError
-
-if TYPE_CHECKING:
-    from sequentia.data import CharDataModule
 
 _UNBEGUN = (".", "events.out.tfevents.")
 """What names of files start with that a run has written before its first step, besides config.yaml."""
@@ -102,26 +99,6 @@ def read_config(run: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise UserError(f"{path} is not the configuration of a run")
     return config
-
-
-def training_data(run: Path, needed_by: str) -> "CharDataModule":
-    """The data that a run was trained on, according to its config.yaml.
-
-    Args:
-        run: The run directory.
-        needed_by: What needs it, for a message.
-
-    Raises:
-        UserError: The configuration is invalid, or the data cannot be read.
-    """
-    from sequentia.data import CharDataModule
-
-    try:
-        data = CharDataModule(**read_config(run)["data"])
-        data.split  # noqa: B018 (reads the data, so that its errors are caught here)
-    except (UserError, KeyError, TypeError) as error:
-        raise UserError(f"{needed_by} needs the training data that {run / CONFIG} names: {error}") from error
-    return data
 
 
 def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:

@@ -1,6 +1,7 @@
 """`sequentia sample` prints the requested number of lines from the model, and only these, to stdout."""
 
 import math
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -108,14 +109,17 @@ def test_novel_requires_the_data_that_the_run_was_trained_on(command: Command, t
     assert "config.yaml" in ended.err
 
 
-def test_novel_refuses_data_with_other_characters(command: Command, trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("line", "code", "says"), [("emma2", 2, "restore it"), ("emmaa", 0, "current lines")])
+def test_novel_refuses_data_with_other_characters_and_reports_other_lines(
+    command: Command, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str, code: int, says: str
+) -> None:
     shutil.copy(trained / "best.ckpt", tmp_path)
     config, names = (trained / "config.yaml").read_text(), trained.parent / "names.txt"
     (tmp_path / "config.yaml").write_text(config.replace(str(names), str(tmp_path / "names.txt")))
-    (tmp_path / "names.txt").write_text(names.read_text() + "emma2\n")
+    (tmp_path / "names.txt").write_text(f"{names.read_text()}{line}\n")
     ended = command("sample", "--ckpt_path", tmp_path, "--novel")
-    assert (ended.code, ended.out) == (2, "")
-    assert "names.txt has changed" in ended.err
+    assert (ended.code, ended.out == "") == (code, code == 2)
+    assert re.search(rf"names\.txt has changed .*{says}", ended.err + caplog.text)
 
 
 def test_every_line_starts_with_the_prompt_and_obeys_the_length_limits(command: Command, trained: Path) -> None:
