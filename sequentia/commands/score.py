@@ -73,12 +73,12 @@ def run(name: str, arguments: list[str]) -> int:
 
 def _texts(arguments: list[str], path: str | None) -> Iterator[str]:
     """The arguments, then the lines of the file; the lines of stdin if neither is given."""
-    from sequentia.data.source import open_data, read_lines
+    from sequentia.data.reading import LINES, blocks
+    from sequentia.data.source import read_lines
 
     yield from arguments
     if path is not None:
-        with open_data(path) as file:
-            yield from filter(None, map(str.strip, read_lines(file, path)))
+        yield from filter(None, map(str.strip, chain.from_iterable(blocks(path, LINES))))
     elif not arguments:
         yield from filter(None, map(str.strip, read_lines(sys.stdin.buffer, "stdin")))
 

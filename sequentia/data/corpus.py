@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines
-from sequentia.data.source import line_blocks, open_data
-from sequentia.data.tables import cell_blocks
+from sequentia.data.reading import LINES, Reading, blocks
 from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
@@ -84,7 +83,7 @@ def default_max_length(lengths: NDArray[np.int64]) -> int:
 
 
 def read_corpus(
-    paths: list[str], *, column: str | None = None, max_length: int | None = None, nfc: bool = False
+    paths: list[str], reading: Reading = LINES, *, max_length: int | None = None, nfc: bool = False
 ) -> Corpus:
     r"""Read text files with one example per line, or tables with one example per row.
 
@@ -94,7 +93,7 @@ def read_corpus(
     Args:
         paths: Each a packaged dataset's name, a file, or a URL that fsspec can open, decompressed according to its
             extension.
-        column: The column of the examples, if the files are tables.
+        reading: How the files are read.
         max_length: Maximum number of characters per line; longer lines are dropped and counted. By default the
             `default_max_length` of the first block of lines.
         nfc: Whether to normalize the text to Unicode NFC, which makes "e" + combining acute equal to "é".
@@ -106,11 +105,11 @@ def read_corpus(
     lines_per_file = []
     for path in paths:
         before = builder.num_kept
-        with open_data(path) as file:
-            for lines in line_blocks(file, path) if column is None else cell_blocks(file, path, column):
-                builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
+        for lines in blocks(path, reading):
+            builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
         lines_per_file.append(builder.num_kept - before)
         if lines_per_file[-1] == 0:
+            column = reading.column
             where, choice = ("", "file") if column is None else (f" in column {column!r}", "column or file")
             raise UserError(
                 f"{path} has no text of 1 to {builder.max_length} characters per line{where}: "

@@ -14,6 +14,7 @@ from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.data.hashing import distinct
 from sequentia.data.membership import Membership
+from sequentia.data.reading import Reading
 from sequentia.data.source import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
 from sequentia.data.tables import table_format
@@ -99,7 +100,7 @@ class CharDataModule(LightningDataModule):
                 f"got {val_fraction} and {test_fraction}"
             )
         self.path, self.val_path, self.test_path = path, val_path, test_path
-        self.column = None if column is None else str(column)
+        self.reading = Reading(None if column is None else str(column))
         self.seed = seed
         if batch_size is not None:
             self.batch_size = batch_size
@@ -120,10 +121,10 @@ class CharDataModule(LightningDataModule):
     @cached_property
     def corpus(self) -> Corpus:
         """All lines, read on first access because the model needs the vocabulary before Lightning calls `setup`."""
-        if self.column is None:
+        if self.reading.column is None:
             self._warn_of_tables()
         paths = [path for paths in self._files for path in paths]
-        corpus = read_corpus(paths, column=self.column, max_length=self.max_length, nfc=self.nfc)
+        corpus = read_corpus(paths, self.reading, max_length=self.max_length, nfc=self.nfc)
         if len(corpus) == 1:
             raise UserError(f"{self.shown_path} has only one line: give at least two")
         return corpus

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sequentia.data import CharDataModule, source, tables
 from sequentia.data.corpus import read_corpus
+from sequentia.data.reading import Reading
 from sequentia.data.tables import cell_blocks, table_format
 from sequentia.errors import UserError
 from tests.data.conftest import same
@@ -119,7 +120,7 @@ TABLES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_column_gives_the_corpus_of_its_cells_as_a_text_file(write: Callable[..., str], name: str) -> None:
-    corpus = read_corpus([write(TABLES[name], name)], column="name")
+    corpus = read_corpus([write(TABLES[name], name)], Reading(column="name"))
     assert same(corpus, read_corpus([write(["emma", "", "ava"], "plain.txt")]))
 
 
