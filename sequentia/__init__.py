@@ -26,7 +26,7 @@ def _modules(stub: str) -> dict[str, str]:
 
 
 # The names are listed once, in the stubs that editors and type checkers read. Listing them from the registry of
-# architectures would import torch, for which `sequentia --help` and a completion of `sequentia.` do not wait.
+# architectures would import torch, which takes too long for `sequentia --help` or a completion of `sequentia.`.
 _MODULES = _modules("__init__.pyi") | dict.fromkeys(_modules("models/__init__.pyi"), "sequentia.models")
 __all__ = sorted(_MODULES.keys() - {"__version__"})  # noqa: PLE0605
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # Lightning imports tqdm's bar for notebooks
-        module = import_module(_MODULES.get(name, "sequentia.models"))  # where also an architecture registers itself
+        module = import_module(_MODULES.get(name, "sequentia.models"))  # has the architectures that are not listed
     if not hasattr(module, name):
         raise AttributeError(f"module 'sequentia' has no attribute {name!r}")
     return getattr(module, name)

@@ -34,12 +34,12 @@ def fit(
 ) -> LanguageModel:
     """Train a model, or resume a run: the command `sequentia fit`, with the same options, log lines and run directory.
 
-    Options have the names of the command's, with a double underscore for the dot: `model__n_layer=2`,
-    `data__batch_size=64`, `optimizer__lr=0.01`. Those of the Trainer need no prefix: `max_steps=300`,
+    Options are named as on the command line, with a double underscore for the dot: `model__n_layer=2`,
+    `data__batch_size=64`, `optimizer__lr=0.01`. Trainer options need no prefix: `max_steps=300`,
     `default_root_dir="runs"`, `callbacks=[EarlyStopping("val/loss")]`. `sequentia fit --help` lists the most useful
     ones.
 
-    Random numbers, signal handlers, logging and warnings of the program are as before when the function returns.
+    The function leaves the program's random state, signal handlers, logging and warnings as they were.
 
     Args:
         data: A file, a URL or a packaged dataset's name; or the lines themselves: a list, a generator, a column of a
@@ -59,7 +59,7 @@ def fit(
         The model with the lowest validation NLL, on the CPU, in evaluation mode; the last one if no line is held out.
 
     Raises:
-        UserError: Whatever the command would report as the user's mistake.
+        UserError: The command would report a user's mistake.
         KeyboardInterrupt: Ctrl-C or another signal stopped the run, and its last checkpoint is saved.
 
     Example:
@@ -124,11 +124,11 @@ def save_lines(lines: Iterable[str], root: Path) -> Path:
     A run's configuration can then name them as its data.
 
     Args:
-        lines: A list, a column of a table, a generator, ...; those of a set are sorted.
+        lines: A list, a column of a table, a generator, ...; a set is sorted.
         root: The directory of runs.
 
     Raises:
-        UserError: An item is not a string or not one line, there are none, or the file cannot be written.
+        UserError: An item is not a string or not one line, there are no items, or the file cannot be written.
     """
     items = list(strings(sorted(lines, key=str) if isinstance(lines, Set) else lines, "the data"))
     if not items:

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0, 2 after a user's mistake, 130 after Ctrl-C, 141 if the reader of stdout closed the pipe.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    # While Python exits it would search all objects for garbage, which takes a second after an import of torch.
+    # At exit Python would search all objects for garbage, which takes a second once torch is imported.
     atexit.register(gc.freeze)
     try:
         try:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             _report(f"cannot access {error.filename}: {error.strerror}; check its name and permissions")
         else:  # reading or writing an open file: all but stdout raise UserError
             _report(f"cannot write to stdout: {error.strerror or error}; redirect it to a file that can be written")
-            with suppress(OSError):  # discard what is buffered, which Python would try to write again when it exits
+            with suppress(OSError):  # discard the buffer, which Python would try to write again when it exits
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):

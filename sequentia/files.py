@@ -1,4 +1,4 @@
-"""Writing a file or directory as a whole or not at all, in one place; the hash of a file."""
+"""Writing a file or directory as a whole or not at all, and the hash of a file."""
 
 import hashlib
 import os

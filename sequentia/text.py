@@ -38,7 +38,7 @@ def strings(items: Iterable[str], name: str) -> Iterator[str]:
         name: Their name in a message.
 
     Raises:
-        UserError: `items` is a single string, a mapping, a whole table or no iterable, or an item is not a string.
+        UserError: `items` is a single string, a mapping, a whole table or not iterable, or an item is not a string.
 
     Example:
         >>> list(strings(("emma", "ava"), "the lines"))

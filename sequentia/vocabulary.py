@@ -121,7 +121,7 @@ class Vocabulary:
             ids: Shape `(N,)`, each in `1..V-1`.
 
         Raises:
-            ValueError: An id is not that of a character.
+            ValueError: An id is out of range.
         """
         array = np.asarray(ids, dtype=np.int64)
         if len(array) and (array.min() < 1 or array.max() >= len(self)):

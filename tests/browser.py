@@ -22,7 +22,7 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
     """A Chromium that runs until the block ends; skips the test where it is not installed.
 
     Args:
-        profile: An empty directory for what the browser stores.
+        profile: An empty directory for the browser's files.
     """
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:

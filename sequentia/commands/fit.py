@@ -29,7 +29,7 @@ def run(name: str, arguments: list[str]) -> int:
     try:
         run_training(name, arguments, started)
     except Interrupted as stop:
-        # Only rank 0 returns the signal's code: a launcher takes it for a crash of any other process.
+        # Only rank 0 returns the signal's code: from any other, a launcher takes it for a crash.
         return 0 if rank_zero_only.rank else 128 + stop.signum
     return 0
 
@@ -43,10 +43,10 @@ def run_training(
         name: The subcommand.
         arguments: The arguments after it.
         started: When the command started, by `time.monotonic`.
-        objects: Options of the Trainer that are no plain values.
+        objects: Options of the Trainer that are not plain values.
 
     Raises:
-        UserError: Of any mistake in the arguments.
+        UserError: The arguments are invalid.
         Interrupted: A signal stopped the run.
         KeyboardInterrupt: A second Ctrl-C stopped the run.
     """

@@ -19,7 +19,7 @@ def parser() -> Parser:
         prog="sequentia report",
         description="Compare runs: their results, and the options in which they differ, sorted by validation NLL "
         "(val/loss, the lowest of the run, in nats per character). test/loss is the result of `sequentia test`; the "
-        "samples are the 200 of the best validation.",
+        "samples are the 200 drawn at the best validation.",
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="a run directory, or a directory of runs (default: checkpoints)"

@@ -1,4 +1,4 @@
-"""Which texts are lines of the data, or nearly so: looked up among sorted hashes, without a Python string per line."""
+"""Whether texts are lines of the data, or nearly so: a search in sorted hashes, without a Python string per line."""
 
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""Where lines come from: the files that a path means, and the text of each, whatever its compression."""
+"""The source of the lines: the files that a path means, and their text, whatever the compression."""
 
 import codecs
 import glob

@@ -1,4 +1,4 @@
-"""NLLs to compare a model's NLL with: what simpler models reach on the same lines."""
+"""Baselines for a model's NLL: the NLLs of simpler models on the same lines."""
 
 import math
 from typing import Literal

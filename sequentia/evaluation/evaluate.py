@@ -70,7 +70,7 @@ class Evaluation(Callback):
     """Measures while a Trainer validates or tests.
 
     Args:
-        options: Those of `Measurement`.
+        options: Options of `Measurement`.
 
     Attributes:
         values: The metrics of the last validation or test, by name.

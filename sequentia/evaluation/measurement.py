@@ -24,7 +24,7 @@ NUM_SAMPLES = 1000
 
 
 class Measurement:
-    """A model's predictions of held-out lines, and lines that it samples: all that metrics are computed from.
+    """A model's predictions of held-out lines, and lines that it samples: the input of every metric.
 
     Each process adds its own batches. The rest is collective: every process must compute the same metrics, and all draw
     the same samples.
@@ -33,14 +33,14 @@ class Measurement:
         model: The model. Its own metric, `val_nll` or `test_nll`, sums the NLL.
         data: The data.
         split: The held-out lines.
-        num_samples: See `sequentia.evaluate`, as are `seed` and `valid`.
+        num_samples: See `sequentia.evaluate`, also for `seed` and `valid`.
         seed: Seed of the draw.
         valid: Whether a sample is valid.
-        accuracy_characters: Number of predicted characters that are enough for the accuracy, about. A million give a
+        accuracy_characters: About how many predicted characters to measure the accuracy on. A million give a
             standard error below 0.0005.
 
     Attributes:
-        accuracy: Metric of some of the rows, because unlike the NLL of some models it needs the logits of all tokens.
+        accuracy: Accuracy on some of the rows, because unlike the NLL of some models it needs the logits of all tokens.
         lines: Number of held-out lines.
     """
 

@@ -14,7 +14,7 @@ class Metric:
     """An entry of the table.
 
     Attributes:
-        meaning: A phrase.
+        meaning: Its meaning, as a phrase.
         compute: Its value; None if it cannot be measured. An int is a count.
         digits: Number of decimal places that are shown.
         fit: Whether each validation of a run measures it too. The model itself logs loss, bits per character and
@@ -27,7 +27,7 @@ class Metric:
     fit: bool = False
 
     def shown(self, value: float) -> str:
-        """A value as people read it."""
+        """A value formatted for people."""
         return f"{value:,.{self.digits}f}"
 
 

@@ -15,7 +15,7 @@ from sequentia.data.batches import make_batch
 from sequentia.data.split import Lines
 from sequentia.inference.batch import encode
 
-_LINES = 100_000  # held-out lines that bigrams are counted in, about, which bounds the memory
+_LINES = 100_000  # about how many held-out lines bigrams are counted in, which bounds the memory
 _HASHED = 20_000  # characters of edited texts hashed for each sample, on average: at most 0.3 seconds for 200
 
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -81,9 +81,9 @@ class SampleQuality:
 
     @property
     def near_copies(self) -> float | None:
-        """Fraction of the novel samples within Levenshtein distance 1 of a training line; None if none is looked up.
+        """Fraction of the novel samples within Levenshtein distance 1 of a training line; None if there is none.
 
-        To bound the time, it is only the first novel samples that are looked up if lines are long.
+        To bound the time, only the first novel samples are looked up if lines are long.
         """
         novel = [text for text, split in zip(self.texts, self.splits, strict=True) if split != "train"]
         hashed = np.cumsum([2 * (len(text) + 1) ** 2 for text in novel]) * len(self._data.vocabulary)
@@ -95,7 +95,7 @@ class SampleQuality:
     def length_distance(self) -> float:
         """Distance between the lengths of the samples and of the held-out lines, in characters.
 
-        It falls with the number of samples even for a perfect model: compare values of equally many samples only.
+        It falls with the number of samples even for a perfect model: compare only values of equally many samples.
         """
         held_out = np.unique(self._data.corpus.num_targets(self._held_out) - 1, return_counts=True)
         return length_distance(np.unique([len(text) for text in self.texts], return_counts=True), held_out)

@@ -38,10 +38,10 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
         UserError: The model is not a Transformer, `out` exists or cannot be written, or safetensors is not installed.
     """
     if not isinstance(model, Transformer):
-        raise UserError(f"this model is a {type(model).__name__}, and gpt2 needs a Transformer: choose another format")
+        raise UserError(f"gpt2 needs a Transformer, got a model of class {type(model).__name__}: choose another format")
     save = optional_module("safetensors.torch").save
     weights = {
-        # Theirs are layers of the class Conv1D, which stores the matrix of a linear layer transposed.
+        # GPT-2's linear layers are of the class Conv1D, which stores the matrix transposed.
         name: (weight.T if ".c_" in name and weight.ndim == 2 else weight).contiguous()
         for name, weight in gpt2_weights(model).items()
     }

@@ -26,7 +26,7 @@ def export_html(model: LanguageModel, out: Path) -> None:
             be written.
     """
     if not isinstance(model, Transformer):
-        raise UserError(f"this model is a {type(model).__name__}, and html needs a Transformer: choose another format")
+        raise UserError(f"html needs a Transformer, got a model of class {type(model).__name__}: choose another format")
     weights = torch.cat([weight.flatten() for weight in gpt2_weights(model).values()]).half()
     if not weights.isfinite().all():
         raise UserError("a weight exceeds 65504, the largest number in half precision: export the model as onnx")

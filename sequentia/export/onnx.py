@@ -41,7 +41,7 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
         UserError: The architecture cannot be exported, a file exists or cannot be written, or onnx is not installed.
     """
     if any(isinstance(module, NGram) for module in model.modules()):
-        raise UserError(f"this {type(model).__name__} searches in tables, which onnx cannot: export a network")
+        raise UserError(f"this {type(model).__name__} looks up tables, which ONNX cannot: export a network")
     optional_module("onnx")  # the exporter needs it
     stem = out.name.removesuffix(".onnx")
     names = out.name, f"{stem}.step.onnx", f"{stem}.json"

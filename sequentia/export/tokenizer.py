@@ -6,7 +6,7 @@ from sequentia.vocabulary import BOUNDARY
 
 UNKNOWN = "<unknown character>"
 """Named by the error about a character outside the vocabulary: the tokenizers library then looks up this token, which
-no vocabulary has, and says so. A tokenizer without it would leave the character out without a word."""
+no vocabulary has, and says so. A tokenizer without it would silently drop the character."""
 
 BOUNDARY_NAME = "<boundary>"
 """The name of the boundary token."""

@@ -1,4 +1,4 @@
-"""The log probability of what is predicted, and metrics of it per predicted character, the end of the line included."""
+"""The log probability of targets, and metrics of it per predicted character, the end of the line included."""
 
 import math
 
@@ -50,7 +50,7 @@ class _PerCharacter(Metric):
         self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def _add(self, total: Tensor, characters: int | Tensor) -> None:
-        self.total = self.total.double() + total.double()  # a model moved to half precision takes the state along
+        self.total = self.total.double() + total.double()  # moving a model to half precision also converts this sum
         self.characters += characters
 
     def compute(self) -> Tensor:

@@ -73,7 +73,7 @@ class SamplingOptions:
         )
 
     def check(self, model: "Model") -> None:
-        """Check the options that a model is to be sampled with.
+        """Check the options against the model to be sampled.
 
         Raises:
             UserError: An option is out of range, or a character of the prompt is not in the vocabulary.

@@ -91,7 +91,7 @@ def _log_probs(model: Model, texts: list[str]) -> tuple[NDArray[np.float32], NDA
     unknown = np.flatnonzero(target < 0)
     owner = np.searchsorted(ends, unknown)  # index of the text that each unknown character is in
     np.minimum.at(producible, owner, unknown - starts[owner])
-    target[unknown] = BOUNDARY  # a valid index; what it gives is discarded
+    target[unknown] = BOUNDARY  # a valid index; its log probability is discarded
     context = np.roll(target, 1)  # the boundary that ends a text is the one that starts the next
 
     log_probs = np.full(len(target), -np.inf, np.float32)

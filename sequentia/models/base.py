@@ -1,4 +1,4 @@
-"""What all architectures share: loss, metrics, optimizer, sampling.
+"""The base class of all architectures: loss, metrics, optimizer, sampling.
 
 Dimensions, here and in every architecture:
     B  rows of a batch, each with one line or several      T  positions in a row      V  vocabulary, boundary included
@@ -49,7 +49,7 @@ class LanguageModel(LightningModule, ABC):
     """Base class of all architectures: the distribution of the next character given the characters before it.
 
     A subclass defines `forward` and `step` and calls `self.save_hyperparameters(logger=False)` in `__init__`; every
-    command then works with it. What the framework must know about an architecture, the subclass declares:
+    command then works with it. The subclass declares the properties that the framework needs:
     `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change` and `single_epoch`.
 
     Args:
@@ -86,7 +86,7 @@ class LanguageModel(LightningModule, ABC):
         super().__init__()
         if not isinstance(vocabulary, str):
             raise UserError(
-                f"the vocabulary of a {type(self).__name__} must be a string of its characters, got a "
+                f"the vocabulary of {type(self).__name__} must be a string of its characters, got "
                 f"{type(vocabulary).__name__}: give the characters, or use {type(self).__name__}.for_data(data)"
             )
         self.vocabulary = Vocabulary(vocabulary)

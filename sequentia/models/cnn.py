@@ -26,7 +26,7 @@ class CNN(LanguageModel):
     Args:
         n_layer: Number of dilated layers. The first n of them see the last 2^n tokens, until the dilations restart.
         n_embd: Channels of all layers.
-        dropout: Probability with which a gated output is set to zero in training.
+        dropout: Probability that a gated output is set to zero in training.
 
     Raises:
         UserError: An option is out of range.

@@ -45,7 +45,7 @@ class Counting(LanguageModel):
         Example:
             >>> from sequentia import BigramCounts
             >>> model = BigramCounts.from_lines(["emma", "ava"])
-            >>> model.counts[0].tolist()  # what starts a line: the boundary, a, e, m or v
+            >>> model.counts[0].tolist()  # first tokens of lines: the boundary, a, e, m, v
             [0, 1, 1, 0, 0]
         """
         kept = list(strings(lines, "the lines to count"))

@@ -39,10 +39,10 @@ class Mixture(LanguageModel):
 
     Args:
         members: The members. Each is a mapping with the name of an `architecture` and its options; with `copies`, it
-            stands for so many networks. By default a Transformer, a CNN and an NGram.
+            stands for that many networks. By default a Transformer, a CNN and an NGram.
 
     Raises:
-        UserError: A member is invalid, or none is a network.
+        UserError: A member is invalid, or no member is a network.
 
     Attributes:
         log_weights: Logarithm of the weight of each member, `(M,)` float; normalized where it is used.

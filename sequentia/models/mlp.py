@@ -23,7 +23,7 @@ class MLP(LanguageModel):
         window: Number of tokens read: the last one and those before it.
         n_embd: Channels of an embedding.
         n_hidden: Units of the tanh layer.
-        dropout: Probability with which a unit of the tanh layer is set to zero in training.
+        dropout: Probability that a unit of the tanh layer is set to zero in training.
 
     Raises:
         UserError: An option is out of range.

@@ -1,4 +1,4 @@
-"""What RNN, GRU and LSTM share: everything but the recurrence itself."""
+"""The base class of RNN, GRU and LSTM: everything but the recurrence itself."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, cast
@@ -22,7 +22,7 @@ class Recurrent(LanguageModel):
         n_layer: Number of recurrent layers.
         n_embd: Channels of the embedding.
         n_hidden: Units of a recurrent layer.
-        dropout: Probability with which an activation is set to zero in training: at the input, between layers and at
+        dropout: Probability that an activation is set to zero in training: at the input, between layers and at
             the output, but not along the line (Zaremba et al., "Recurrent neural network regularization", 2014).
 
     Raises:

@@ -43,7 +43,7 @@ class Attention(nn.Module):
         return self.proj(y.transpose(1, 2).flatten(2)), keys, values
 
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
-        """How much each position reads from each other; `(B, H, T, T)`, rows sum to 1."""
+        """Attention weights: a row is a reading position, a column the position read; `(B, H, T, T)`, rows sum to 1."""
         q, k, _ = self.heads(x)
         return (q @ k.mT / math.sqrt(q.shape[-1]) + mask).softmax(-1)
 
@@ -85,7 +85,7 @@ class Transformer(LanguageModel):
         n_layer: Number of blocks.
         n_head: Attention heads per block.
         n_embd: Channels; a multiple of `n_head`.
-        dropout: Probability with which an activation of the embeddings and residual branches (not an attention weight)
+        dropout: Probability that an activation of the embeddings and residual branches (not an attention weight)
             is set to zero in training. Without it, a model overfits names before the learning rate decays.
         tied: Whether the output head shares the matrix of the token embedding.
 

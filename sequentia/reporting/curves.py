@@ -26,7 +26,7 @@ def draw_curves(history: History) -> "Figure":
     """The training and validation NLL of a run by step.
 
     Args:
-        history: What `read_history` returns.
+        history: The metrics from `read_history`.
 
     Raises:
         UserError: The run has logged no loss.
@@ -70,7 +70,7 @@ def save_figure(draw: "Callable[[], Figure]", out: Path) -> None:
 
 
 def inline_svg(figure: "Figure") -> str:
-    """A figure as an SVG element to be part of an HTML page."""
+    """A figure as an SVG element for an HTML page."""
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = buffer.getvalue()

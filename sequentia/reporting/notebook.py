@@ -26,7 +26,7 @@ def show_models() -> None:
 
 def model_html(model: "LanguageModel") -> str:
     """A model as HTML without references: its size, its options, the heat map of its pairs, the curves of its run."""
-    from sequentia.reporting.curves import inline_svg  # slow to import, and no model may ever be shown
+    from sequentia.reporting.curves import inline_svg  # slow to import, and possibly never needed
 
     options = {name: str(value) for name, value in model.hparams.items() if name != "vocabulary"}
     rows = {"vocabulary": f"{len(model.vocabulary):,} with the boundary"} | options

@@ -57,7 +57,7 @@ def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def _samples(run: Run) -> list[str]:
-    """Lines that the best checkpoint gives with seed 0."""
+    """Samples of the best checkpoint, with seed 0."""
     from sequentia.runs.checkpoint import load  # slow to import, and needed for the page of one run only
 
     model = load(run.path / BEST)

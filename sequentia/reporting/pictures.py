@@ -1,4 +1,4 @@
-"""Pictures of a trained model: its embedding, and what its attention reads. The heat map has a module of its own."""
+"""Pictures of a trained model: its embedding and its attention maps. The heat map has a module of its own."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MAPS = 8  # attention maps of a line; more would be too small to read
-_LONGEST = 24  # characters of such a line
+_LONGEST = 24  # characters of the sampled line
 
 
 @torch.inference_mode()
@@ -56,7 +56,7 @@ def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
 
     Args:
         model: The model.
-        text: The line, of characters of its vocabulary; by default the longest of ten that the model makes.
+        text: The line, of characters of its vocabulary; by default the longest of ten samples.
 
     Raises:
         UserError: No part of the model is a Transformer, or `text` has unknown characters.

@@ -137,7 +137,7 @@ def sort_runs(runs: list[Run]) -> list[Run]:
 
 
 def differing_options(runs: list[Run]) -> list[str]:
-    """Names of the options of which two runs have different values; an option that one of them lacks does not count."""
+    """Names of the options whose values differ between two runs; an option that one of them lacks does not count."""
     values: dict[str, set[str]] = {}
     for run in runs:
         for name, value in run.options.items():

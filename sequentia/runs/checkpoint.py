@@ -50,7 +50,7 @@ def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> 
 
 
 class Origin(NamedTuple):
-    """Where a model was loaded from."""
+    """The origin of a loaded model."""
 
     checkpoint: Path
     data_state: object
@@ -61,7 +61,7 @@ _origins: WeakKeyDictionary[LanguageModel, Origin] = WeakKeyDictionary()
 
 
 def origin(model: LanguageModel) -> Origin | None:
-    """Where `load` found a model; None for any other."""
+    """The origin of a model; None if it was not loaded from a checkpoint."""
     return _origins.get(model)
 
 
@@ -148,7 +148,7 @@ def build_model(checkpoint: dict[str, Any], path: Path, trust: Sequence[str] = (
         UserError: The architecture is unknown, the hyperparameters are not its own, or the weights do not match them.
     """
     architecture = architecture_of(checkpoint, path, trust)
-    with _refusing(path, f"it does not fit a {architecture.__name__}"):
+    with _refusing(path, f"it does not match the architecture {architecture.__name__}"):
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn, then replaced
             model = architecture(**checkpoint["hyper_parameters"])
         model.load_state_dict(checkpoint["state_dict"])

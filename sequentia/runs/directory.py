@@ -16,7 +16,7 @@ from typing import Any
 from sequentia.errors import UserError
 
 _UNBEGUN = (".", "events.out.tfevents.")
-"""What names of files start with that a run has written before its first step, besides config.yaml."""
+"""Prefixes of the files that a run has written before its first step, besides config.yaml."""
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
@@ -176,10 +176,10 @@ def newest_run(root: Path, trained: bool = False) -> Path | None:
 
 
 def _is_trained(run: Path) -> bool:
-    """Whether a run has a checkpoint of more than its start."""
+    """Whether a run has a checkpoint with at least one completed step."""
     if (run / BEST).is_file() or not (run / LAST).is_file():
         return (run / BEST).is_file()
-    import torch  # slow, and few commands come here
+    import torch  # slow, and few commands need it
 
     try:
         return bool(torch.load(run / LAST, map_location="cpu", weights_only=True)["global_step"])

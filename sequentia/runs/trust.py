@@ -20,7 +20,7 @@ def trusted_modules(trust: str | Sequence[str]) -> tuple[str, ...]:
     """The modules that the user trusts, one or several. They may be in the working directory.
 
     Raises:
-        UserError: A name is not that of a module.
+        UserError: A name is not a module name.
     """
     modules = (trust,) if isinstance(trust, str) else tuple(trust)
     for module in modules:
@@ -57,7 +57,7 @@ def import_trusted(name: str) -> Any:
 
 
 def remedy(name: str) -> str:
-    """What to do about a class that is not trusted, for the end of a message."""
+    """The remedy for a class that is not trusted, for the end of a message."""
     module = printable(name.rpartition(".")[0][:80])
     return f': if you trust the code of {module}, give --trust {module} (in Python trust=["{module}"])'
 
@@ -92,7 +92,7 @@ def is_class_path(text: str) -> bool:
 
 
 def foreign_classes(options: Any) -> Iterator[str]:
-    """What is probably the path of a class outside of the known packages; for advice, not for safety."""
+    """Texts that are probably paths of classes outside the known packages; for advice, not for safety."""
     if isinstance(options, dict):
         for key, value in options.items():
             if key not in ("data", "init_from", "ckpt_path", "default_root_dir"):

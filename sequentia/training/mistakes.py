@@ -1,4 +1,4 @@
-"""What is wrong with the options of `fit`, `validate` and `test`, in one line."""
+"""Mistakes in the options of `fit`, `validate` and `test`, each as one line."""
 
 import difflib
 import re
@@ -30,7 +30,7 @@ _CLASSES: dict[str, Iterable[type]] = {
 
 
 def check_options(options: Namespace) -> None:
-    """Refuse values that would end in a traceback, or do another thing in silence.
+    """Refuse values that would end in a traceback, or silently do something else.
 
     Raises:
         UserError: An option is invalid.
@@ -44,7 +44,7 @@ def check_options(options: Namespace) -> None:
     if options.trainer.max_time is not None:
         parse_time(str(options.trainer.max_time))
     if options.checkpoint.dirpath is not None:
-        raise UserError("checkpoint.dirpath cannot be set, it is the run: set --trainer.default_root_dir")
+        raise UserError("checkpoint.dirpath is always the run directory: set --trainer.default_root_dir instead")
     if "://" in str(options.trainer.default_root_dir):
         raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
 
@@ -52,7 +52,7 @@ def check_options(options: Namespace) -> None:
 def parser_message(error: Exception) -> str:
     """The cause of a jsonargparse error as one line that names the option."""
     text, see = str(error), "; see `sequentia fit --help`"
-    # The content of a file that is no config is not shown: it may be the wrong file, and secret.
+    # The content of a file that is not a config is not shown: it may be the wrong file, and secret.
     if text.startswith("Unexpected config: "):
         return f"the config is not a YAML mapping of options{see}"
     if text.startswith("Problems parsing config: "):
@@ -69,7 +69,7 @@ def parser_message(error: Exception) -> str:
 
 
 def instantiation_message(error: Exception) -> str:
-    """Why the classes that the options name cannot be instantiated, in one line."""
+    """The cause of a failure to instantiate the classes that the options name, as one line."""
     if isinstance(error, ImportError):
         return f"an option needs a package that is not installed: {error}"
     return f"invalid or conflicting options: {_innermost(str(error))}"
@@ -99,7 +99,7 @@ def _innermost(text: str) -> str:
 
 
 def _suggestion(argument: str, option: str) -> str:
-    """The options that are most like an unknown one, in whatever section they are."""
+    """The options most similar to an unknown one, from any section."""
     by_name: dict[str, dict[str, None]] = {}
     for section, classes in _CLASSES.items():
         for name in (name for cls in classes for name in signature(cls).parameters):

@@ -155,7 +155,7 @@ def _file(config: str) -> Path | None:
     try:
         path = Path(config).expanduser()
         return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, in the home of nobody
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, in the home of an unknown user
         return None
 
 

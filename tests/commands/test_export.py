@@ -94,7 +94,7 @@ class TestErrors:
         mixture = Mixture("ab", 4, [{"architecture": "Transformer", "n_embd": 4}, {"architecture": "NGram"}])
         for model in (Bigram("ab", 4), mixture):
             run = save_run(model)
-            message = f"this model is a {type(model).__name__}"
+            message = f"needs a Transformer, got a model of class {type(model).__name__}"
             self.check(command, message, "--ckpt_path", run, "--format", form, tmp_path / "out")
 
     @pytest.mark.parametrize(("form", "module"), [("gpt2", "safetensors.torch"), ("onnx", "onnx")])

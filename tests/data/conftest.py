@@ -1,4 +1,4 @@
-"""What the tests of the data have in common."""
+"""Helpers for the tests of the data."""
 
 import numpy as np
 

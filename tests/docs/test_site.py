@@ -1,4 +1,4 @@
-"""What the site and the citation say about the package is true."""
+"""The site and the citation agree with the package."""
 
 import re
 import tomllib

@@ -16,7 +16,7 @@ from tests.docs.pages import DOCS, run_page
 TUTORIAL = DOCS / "tutorial"
 SEED = 2147483647
 NUMBERS = re.findall(r"(?m)^\| \[\d\]\((\S+\.md)\) \| (.+?) \| `(.+?)` \|$", (TUTORIAL / "names-txt.md").read_text())
-"""Rows of the table of numbers: page, what, and the text that the page prints."""
+"""Rows of the table of numbers: page, description, and the text that the page prints."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, monk
 
 
 class TestClaims:
-    """What the text of a page says follows from what its cells compute, on any data."""
+    """The text of a page agrees with the results of its cells, on any data."""
 
     def test_normalized_rows_sum_to_one_and_the_wrong_ones_do_not(self) -> None:
         variables, _ = run_page(TUTORIAL / "04-normalizing.md")

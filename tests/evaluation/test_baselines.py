@@ -1,4 +1,4 @@
-"""The NLLs that a model's NLL is compared with."""
+"""The NLLs of the baselines."""
 
 import math
 from collections import Counter

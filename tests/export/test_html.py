@@ -17,7 +17,7 @@ from sequentia.models import LanguageModel, Transformer
 from tests.browser import console_errors
 
 CHARACTERS = "\n \"&'.</>abcptsé\u2028😀"
-"""What HTML and JavaScript give a meaning, the letters of `</script>`, and a character outside the basic plane."""
+"""Characters special to HTML and JavaScript, the letters of `</script>`, and a character outside the basic plane."""
 
 LOGITS = """
 const state = newState();

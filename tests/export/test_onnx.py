@@ -149,5 +149,5 @@ def test_a_line_is_sampled_with_onnxruntime_web_alone(
 
 
 def test_a_model_that_searches_in_tables_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="this NGram searches in tables, which onnx cannot: export a network"):
+    with pytest.raises(UserError, match="this NGram looks up tables, which ONNX cannot: export a network"):
         export_onnx(ARCHITECTURES["NGram"]("ab", 4), tmp_path / "a.onnx")

@@ -1,4 +1,4 @@
-"""What all architectures offer to Python, besides the laws."""
+"""The Python interface of all architectures, besides the laws."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def data(write: Callable[..., str]) -> CharDataModule:
 
 def test_a_vocabulary_in_place_of_its_characters_is_refused_with_the_remedy(data: CharDataModule) -> None:
     vocabulary: Any = data.vocabulary
-    with pytest.raises(UserError, match=r"^the vocabulary of a GRU must be a string .* GRU.for_data\(data\)$"):
+    with pytest.raises(UserError, match=r"^the vocabulary of GRU must be a string .* GRU.for_data\(data\)$"):
         GRU(vocabulary, data.context_length)
 
 

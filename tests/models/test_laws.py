@@ -258,7 +258,7 @@ STACKED = {
 
 
 class TestDeclarations:
-    """What an architecture declares to the framework, derived independently from its modules and its behavior."""
+    """The declarations of an architecture, derived independently from its modules and its behavior."""
 
     # With this vocabulary V is 29, which is no other size of any architecture: a parameter with a dimension of 29 is
     # a token embedding, a head or a table of bigrams.

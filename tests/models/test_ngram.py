@@ -179,7 +179,7 @@ def test_weights_of_another_shape_are_refused(weights: dict[str, Tensor], save_r
     checkpoint: dict[str, Any] = torch.load(path, weights_only=True)
     checkpoint["state_dict"] = weights
     torch.save(checkpoint, path)
-    with pytest.raises(UserError, match="does not fit a NGram"):
+    with pytest.raises(UserError, match="does not match the architecture NGram"):
         load(path)
 
 

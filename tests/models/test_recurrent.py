@@ -1,4 +1,4 @@
-"""What RNN, GRU and LSTM share."""
+"""The common base of RNN, GRU and LSTM."""
 
 import pytest
 import torch

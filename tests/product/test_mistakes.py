@@ -95,7 +95,7 @@ def test_a_mistake_is_reported_in_one_line(mistake: str, capsys: pytest.CaptureF
     assert not [other for other in before if other.startswith("sequentia: ") or "Traceback" in other]
     for part in parts:
         assert part in line
-    assert "hunter2" not in err, "a file that is no config may be secret"
+    assert "hunter2" not in err, "a file that is not a config may be secret"
     assert {str(path) for path in Path().iterdir()} == set(FILES), "a failed start writes nothing"
 
 

@@ -192,7 +192,7 @@ def run(arguments: list[str], limit: int = 120) -> Ended:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
         sys.stdin = stdin
-        torch.use_deterministic_algorithms(False)  # what Lightning leaves behind
+        torch.use_deterministic_algorithms(False)  # left behind by Lightning
         torch.autograd.set_detect_anomaly(False)
     return Ended(code, out.getvalue(), err.getvalue())
 

@@ -1,4 +1,4 @@
-"""The page docs/own_architecture.md is true, and a checkpoint imports only what the user trusts."""
+"""The page docs/own_architecture.md is true, and a checkpoint imports only modules that the user trusts."""
 
 import re
 import shlex

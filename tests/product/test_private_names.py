@@ -1,4 +1,4 @@
-"""Private and undocumented names of other libraries that the package or its tests rely on, each with what breaks.
+"""Private and undocumented names of other libraries that the package or its tests rely on, each with its use.
 
 lightning is capped below 2.7 because of them. When a new version of a library changes one, a test here fails and says
 where to look.

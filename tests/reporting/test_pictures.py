@@ -1,4 +1,4 @@
-"""A picture of a model shows what the model computes."""
+"""A picture of a model shows values that the model computes."""
 
 import numpy as np
 import pytest

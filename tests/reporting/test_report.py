@@ -1,4 +1,4 @@
-"""A report says of each run what its files say, whatever is in them."""
+"""A report agrees with the files of each run, whatever is in them."""
 
 import hashlib
 import json
@@ -170,7 +170,7 @@ def test_the_page_needs_no_other_resource_and_describes_its_picture(make: Make) 
         assert attribute not in text
     assert 'aria-label="Training and validation NLL by step. The lowest validation NLL is 2.2500, at step 10."' in text
     assert "<svg" in text
-    assert "refused" in text  # best.ckpt is no checkpoint: no samples, but a page
+    assert "refused" in text  # best.ckpt is not a checkpoint: no samples, but a page
 
 
 def test_a_run_without_curves_has_a_page(make: Make) -> None:

@@ -112,12 +112,12 @@ FORGED: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "no format": (("sequentia",), GONE, "it is not a sequentia checkpoint"),
     "a later format": (("sequentia", "format"), 2, "its format is 2; this version reads format 1"),
     "a function as architecture": (("sequentia", "architecture"), "os.system", "give --trust os"),
-    "no weights": (("state_dict",), GONE, "it does not fit a Transformer"),
+    "no weights": (("state_dict",), GONE, "it does not match the architecture Transformer"),
     "an unknown hyperparameter": (("hyper_parameters", "shell"), "touch owned", "unexpected keyword argument 'shell'"),
-    "a size as text": (("hyper_parameters", "n_embd"), "eight", "it does not fit a Transformer"),
+    "a size as text": (("hyper_parameters", "n_embd"), "eight", "it does not match the architecture Transformer"),
     "more memory than there is": (("hyper_parameters", "n_embd"), 2**20, "not enough memory"),
-    "a missing weight": (("state_dict", WEIGHT), GONE, "it does not fit a Transformer"),
-    "a weight of another shape": (("state_dict", WEIGHT), torch.zeros(2, 2), "it does not fit a Transformer"),
+    "a missing weight": (("state_dict", WEIGHT), GONE, "it does not match the architecture Transformer"),
+    "a weight of another shape": (("state_dict", WEIGHT), torch.zeros(2, 2), "not match the architecture Transformer"),
 }
 
 

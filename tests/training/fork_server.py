@@ -13,7 +13,7 @@ separate process, which SIGKILL ends like any other. Requests are lines of JSON 
     warn       optional, {"hook": name, "count": n, "text": message}: issue a warning in the n-th call of a hook
     full       optional, n: from the n-th checkpoint on, a file can have only 9,000 bytes
     nohup      optional, true: ignore SIGHUP
-    columns    optional, the width of a terminal that is stdin, stdout and stderr; the log is what it receives
+    columns    optional, the width of a terminal that is stdin, stdout and stderr; the log is its output
 
 The answer is a line with the exit code, negative for a signal.
 """

@@ -1,4 +1,4 @@
-"""What the tests of runs share: starting them, and comparing what they write."""
+"""Helpers for the tests of runs: starting them, and comparing their files."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""On which device a run trains."""
+"""The device that a run trains on."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run owns its configuration: resuming and evaluating start from what the run recorded."""
+"""A run owns its configuration: resuming and evaluating start from the options that it recorded."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""`validate` and `test` print one result in three formats, and record what is a result of the run."""
+"""`validate` and `test` print one result in three formats, and record the result of the run itself."""
 
 import csv
 import hashlib

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 class Dropout(nn.Dropout):
     """`torch.nn.Dropout` with a faster mask for float tensors on a CPU, where PyTorch draws it on one thread.
 
-    Elsewhere (another device or precision, a compiled or traced model) it is PyTorch's own. How much of a
-    training step it saves is in benchmarks/RESULTS.md.
+    Elsewhere (another device or precision, a compiled or traced model) it is PyTorch's own. The time that it
+    saves per training step is in benchmarks/RESULTS.md.
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.
 
     Args:
-        p: Probability with which an element is set to 0. The others are scaled by 1 / (1 - p), which keeps the mean.
+        p: Probability that an element is set to 0. The others are scaled by 1 / (1 - p), which keeps the mean.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class KneserNey:
     The empty context is interpolated with the uniform distribution, so no probability is 0.
 
     Args:
-        levels: N-grams of length 1, 2, ..., from `ngram_levels.by_order`; none at all give the uniform distribution.
+        levels: N-grams of length 1, 2, ..., from `ngram_levels.by_order`; without any, the distribution is uniform.
         size: V.
     """
 
@@ -119,7 +119,7 @@ class KneserNey:
             `(M,)` float.
         """
         contexts = self._contexts(window)
-        removed = torch.zeros_like(target)  # what leaving out the position subtracts from the count
+        removed = torch.zeros_like(target)  # subtracted from the count by leaving out the position
         removals: list[tuple[Tensor, Tensor]] = []
         for k in reversed(range(self.order)):
             level, context = self.levels[k], contexts[k]

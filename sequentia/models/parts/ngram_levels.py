@@ -37,7 +37,7 @@ class Level(NamedTuple):
         totals: Sum of the counts in each context, `(K,)` long.
         reserved: Sum of the discounts in each context, `(K,)` double: the count that is left for shorter contexts.
         discounts: Discount of a count of 0, 1, 2, and 3 or more, `(4,)` double.
-        probs: Probability of each n-gram in its context before anything of the shorter ones is added, `(N,)` float.
+        probs: Probability of each n-gram in its context before the shorter contexts' part is added, `(N,)` float.
         backoff: Weight of the shorter context's distribution, `(K,)` float.
     """
 

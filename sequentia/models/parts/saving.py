@@ -5,7 +5,7 @@ from typing import Any
 from sequentia.errors import UserError
 
 KEY = "sequentia"
-"""Key of what this package adds to Lightning's checkpoint."""
+"""Key of this package's entry in Lightning's checkpoint."""
 
 FORMAT = 1
 """Number of the checkpoint's layout; any other is refused."""

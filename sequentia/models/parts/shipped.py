@@ -16,7 +16,7 @@ _DEFAULTS = {
     "optimizer": {"class_path": "torch.optim.AdamW"},
     "lr_scheduler": {"class_path": "sequentia.schedule.WarmupDecay"},
 }
-"""Of an architecture without a shipped config."""
+"""Optimizer and schedule of an architecture without a shipped config."""
 
 
 def shipped_configs() -> dict[str, Path]:

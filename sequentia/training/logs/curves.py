@@ -37,7 +37,7 @@ class Curves(Callback):
         self.vitals = vitals
         self._nll: Tensor | float = 0.0  # sum since the last point, of this process
         self._characters = 0.0
-        self._point: dict[str, float] = {}  # values of the step under way
+        self._point: dict[str, float] = {}  # values of the current step
         self._seconds, self._timed_characters = 0.0, 0.0  # since the last point or the start of this process
         self._since: float | None = None  # when the clock was read
 

@@ -63,7 +63,7 @@ class _AboveBar(logging.Handler):
     """Prints on stderr, above the progress bar if one is open."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # the terminal was closed; the run is still to be saved
+        with suppress(OSError):  # the terminal was closed; the run must still be saved
             tqdm.write(self.format(record), file=sys.stderr)
 
 
@@ -129,7 +129,7 @@ def _extension(trainer: Trainer) -> str | None:
 
 
 def _curves(run: Path, trainer: Trainer) -> str:
-    """How to see the curves of the run."""
+    """The command that shows the curves of the run, or the file that has them."""
     if any(isinstance(logger, RunTensorBoard) for logger in trainer.loggers):
         root = run.parent  # of all runs of this configuration
         return f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"

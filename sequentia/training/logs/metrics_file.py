@@ -22,7 +22,7 @@ class MetricsFile(Logger):
 
     Args:
         run: The run directory.
-        purge_step: Number of complete steps. The first call removes the rows of later steps, which are taken again.
+        purge_step: Number of complete steps. The first call removes the rows of later steps, which are repeated.
     """
 
     def __init__(self, run: Path, purge_step: int = 0) -> None:

@@ -20,10 +20,10 @@ _SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of e
 class RunProgress(ProgressBar):
     """Completed steps, remaining time, and the latest training and validation loss; a few samples at each validation.
 
-    If stderr is not a terminal, there are lines without a bar.
+    If stderr is not a terminal, it prints lines instead of a bar.
 
     Args:
-        samples: Has the samples; none if it is no callback of the trainer.
+        samples: The callback with the samples; none are shown if the trainer does not have it.
     """
 
     def __init__(self, samples: Samples) -> None:
@@ -57,7 +57,7 @@ class RunProgress(ProgressBar):
         """Show the new validation loss, and samples."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             if self._enabled and (self._bar is None or self._samples.texts):
-                with suppress(OSError):  # the terminal was closed; the run is still to be saved
+                with suppress(OSError):  # the terminal was closed; the run must still be saved
                     tqdm.write(self._line(trainer), file=sys.stderr)
             self._update(trainer)
 

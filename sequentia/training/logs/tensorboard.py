@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: curves, options and results (HParams), and pictures of the trained model."""
+"""A run in TensorBoard: curves, options and results (HParams), and pictures of the trained model."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,14 +38,14 @@ _PICTURES: dict[str, Callable[[LanguageModel], "Figure"]] = {
 
 
 class RunTensorBoard(TensorBoardLogger):
-    """Lightning's logger, with the curves in an order that shows first how a run goes.
+    """Lightning's logger, with the most important curves first.
 
     TensorBoard shows groups of curves in alphabetical order and expands the first two. So both losses are also written
     as one chart `loss`, and the metrics of samples are in the group `samples`.
 
     Args:
         run: The run directory.
-        purge_step: Number of complete steps. A killed process may have logged later ones, which are taken again:
+        purge_step: Number of complete steps. A killed process may have logged later ones, which are repeated:
             TensorBoard's reader in Python hides the old points, its data server shows them as well.
     """
 
@@ -69,7 +69,7 @@ class RunTensorBoard(TensorBoardLogger):
         super().log_metrics(values, step)
 
     def save(self) -> None:
-        """Write what is buffered, but no hparams.yaml: config.yaml has the options."""
+        """Flush the files, but write no hparams.yaml: config.yaml has the options."""
         self.experiment.flush()
         if self._validation is not None:
             self._validation.flush()
@@ -104,7 +104,7 @@ class TensorBoardSummary(Callback):
 
 
 def _options_and_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What HParams shows of a run."""
+    """The options and results of a run for HParams."""
     about = read_run(run)
     options: dict[str, Any] = {"architecture": about.architecture}
     for name, value in about.options.items():

@@ -21,7 +21,7 @@ from sequentia.training.loop.length import UNDECIDED, describe_length, validatio
 
 _SLOW_STEPS = 5  # the first ones, in which the optimizer makes its state
 _RECENT, _FIRST, _FIXED = 0.05, 0.05, 0.9  # of the time: averaged, before the first estimate, before the last
-_PROCESS, _PICTURES = 0.5, 3.0  # seconds in which Python ends, and in which the trained model is drawn
+_PROCESS, _PICTURES = 0.5, 3.0  # seconds to exit Python, and to draw the trained model
 _KEY = "max_time"  # in a checkpoint
 
 log = logging.getLogger("sequentia")
@@ -71,7 +71,7 @@ class Budget(Callback):
         self._fixed = self._validated = False
         self._step = self._validation = self._validations = 0.0  # seconds of a step, of the latest validation, of all
         self._steps = 0  # measured
-        self._since: float | None = None  # when the step under way began
+        self._since: float | None = None  # when the current step began
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore the time used so far."""

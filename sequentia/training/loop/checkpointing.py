@@ -34,7 +34,7 @@ def validates(trainer: Trainer) -> bool:
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the old file and replaces it when the new one is complete on disk; reads only valid checkpoints.
 
-    Lightning writes to the system's temporary directory first. A crash while that file is copied leaves half a one.
+    Lightning writes to the system's temporary directory first. A crash while that file is copied leaves half a file.
     """
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class BestCheckpoint(ModelCheckpoint):
             return  # a checkpoint of another run: its best ones are not in this directory
         paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": best})
-        if len(best) >= self.save_top_k > 0:  # also if the run kept another number of them so far
+        if len(best) >= self.save_top_k > 0:  # even if the run kept another number of them before
             self.kth_best_model_path = (max if self.mode == "min" else min)(best, key=lambda path: best[path])
             self.kth_value = best[self.kth_best_model_path]
 

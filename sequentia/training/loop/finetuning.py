@@ -21,7 +21,7 @@ from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
 HIDDEN_LR_FACTOR = 0.1
 """At the full rate, hidden matrices lose their knowledge within the first steps. Embeddings and head have new
-entries to learn and keep it. See `python -m benchmarks finetuning`."""
+entries to learn and keep the full rate. See `python -m benchmarks finetuning`."""
 
 MakeOptimizer = Callable[[Iterable[Any]], Optimizer]
 """Makes an optimizer from parameter groups."""
@@ -47,7 +47,7 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
     """
     theirs = architecture_name(type(trained))
     if not any(weight.requires_grad for weight in trained.parameters()):
-        raise UserError(f"{path} is a {theirs}, which has no weights to start from: omit --init_from")
+        raise UserError(f"{path} is of class {theirs}, which has no weights to start from: omit --init_from")
     free = {"vocabulary", "context_length", *model.may_change}
     check_same_model(model, theirs, trained.hparams, free, str(path))
     copy_weights(model, trained)

@@ -1,4 +1,4 @@
-"""How long a run is and how often it is validated, unless the user says."""
+"""The default length of a run, and the default intervals of its validations and logs."""
 
 import logging
 import math
@@ -11,10 +11,10 @@ from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.training.loop.processes import processes
 
-_STEPS = 2_800  # what the Transformer takes in a few minutes on two cores
+_STEPS = 2_800  # a few minutes of the Transformer on two cores
 _EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
 _VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
-_VALIDATION_COST = 0.1  # largest fraction of the training time that more than the fewest validations take
+_VALIDATION_COST = 0.1  # largest fraction of the training time for validations beyond the minimum number
 _POINTS, _LOG_INTERVALS, _TIMED_LOG_INTERVAL = 60, (1, 2, 5, 10, 20, 50), 10
 
 UNDECIDED = sys.maxsize
@@ -24,7 +24,7 @@ log = logging.getLogger("sequentia")
 
 
 def best_steps(characters: int, steps_per_epoch: float) -> int:
-    """The number of optimizer steps beyond which a model overfits lines of so many predicted characters.
+    """The number of optimizer steps beyond which a model overfits training lines with this many predicted characters.
 
     The number of epochs that minimizes the validation NLL grows with the fourth root of the size of the data.
     """
@@ -32,7 +32,7 @@ def best_steps(characters: int, steps_per_epoch: float) -> int:
 
 
 def default_steps(characters: int, steps_per_epoch: float) -> int:
-    """Default number of optimizer steps: the best one, or what takes a few minutes if that is less."""
+    """Default number of optimizer steps: the best one, or as many as take a few minutes if that is less."""
     return min(_STEPS, best_steps(characters, steps_per_epoch))
 
 
@@ -44,7 +44,7 @@ def logging_interval(steps: int) -> int:
 def validation_interval(steps: int, validated: float = 0.0) -> int:
     """Default number of steps between two validations of a run of this length: 8 to 14, if it has so many steps.
 
-    The more there is to validate, the fewer. There is a point of the training curves at each.
+    The more characters to validate, the fewer validations. Each has a point of the training curves.
 
     Args:
         steps: Length of the run.

@@ -1,4 +1,4 @@
-"""Several processes: who started them, and decisions that they take together."""
+"""Several processes: their launcher, and the decisions that they make together."""
 
 import os
 from typing import Any
@@ -26,7 +26,7 @@ def check_launcher(trainer: Namespace) -> None:
     """
     strategy = str(trainer.strategy)
     if any(word in strategy for word in ("spawn", "fork", "notebook")):
-        raise UserError(f"trainer.strategy {strategy} is for code without a command line: set --trainer.strategy ddp")
+        raise UserError(f"trainer.strategy {strategy} is for notebooks, not for a command: set --trainer.strategy ddp")
     environment = _launcher()
     if environment is None:
         return

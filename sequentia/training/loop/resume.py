@@ -34,7 +34,7 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
     """Refuse to resume with weights of another architecture, size or vocabulary.
 
     Raises:
-        UserError: The message names what differs.
+        UserError: The architecture, a hyperparameter or the vocabulary differs.
     """
     model.on_load_checkpoint(checkpoint)
     architecture, options = checkpoint[KEY]["architecture"], checkpoint["hyper_parameters"]
@@ -50,16 +50,16 @@ def check_same_model(
         model: The model that is to have the weights.
         architecture: The architecture of the checkpoint.
         options: The hyperparameters of the checkpoint.
-        free: Names of those that may differ.
+        free: Names of hyperparameters that may differ.
         checkpoint: The name of the checkpoint in the error message.
 
     Raises:
-        UserError: The message names what differs.
+        UserError: The architecture or a hyperparameter differs.
     """
     ours = architecture_name(type(model))
     if architecture != ours:
         raise UserError(
-            f"{checkpoint} is a {architecture}, but the options ask for a {ours}: give --model {architecture}, or "
+            f"{checkpoint} is of class {architecture}, but the options ask for {ours}: give --model {architecture}, or "
             "another checkpoint"
         )
     changed = [name for name, value in options.items() if name not in free and value != model.hparams.get(name, value)]
@@ -80,7 +80,7 @@ def check_unfinished(trainer: Namespace, checkpoint: dict[str, Any], name: str, 
         single_epoch: Whether a second epoch would change nothing.
 
     Raises:
-        UserError: The message says how to extend the run.
+        UserError: The run has reached its length, or has counted all lines.
     """
     try:
         epochs: int = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
@@ -103,7 +103,7 @@ _LOST = {
     GradientAccumulationScheduler: "the number of accumulated batches until the next epoch starts",
     ReduceLROnPlateau: "a validation of the epoch in which the run stopped",
 }
-"""Callbacks and schedules with which a resumed run is not bit-identical, and what it loses."""
+"""Callbacks and schedules with which a resumed run is not bit-identical, and the state that it loses."""
 
 
 def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
@@ -192,7 +192,7 @@ class ExactResume(Callback):
         return {"options": self._options}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the options that the run has had so far."""
+        """Restore the options that the run has had so far."""
         self._previous_options = state_dict["options"]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

@@ -1,4 +1,4 @@
-"""How a run stops early: on a signal with nothing lost, or on a loss that is NaN or infinite with advice."""
+"""Stopping a run early: on a signal, with nothing lost, or on a NaN or infinite loss, with advice."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ class Interrupted(Exception):  # noqa: N818 (not an error: the run does what it 
 
 
 class StopOnSignal(Callback):
-    """Stops after the current step on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, and immediately on another of the first two.
+    """Stops after the current step on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; at once on a second Ctrl-C or SIGTERM.
 
     A closed terminal sends SIGHUP twice: through the shell, and when the shell ends.
 

@@ -1,4 +1,4 @@
-"""What is logged of the training steps."""
+"""Logging of the training steps."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run prints when it ends: its result, why it stopped, and commands that work."""
+"""The messages at the end of a run: its result, the reason why it stopped, and commands that work."""
 
 import shlex
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a validation measures besides the losses."""
+"""The metrics of a validation besides the losses."""
 
 from pathlib import Path
 

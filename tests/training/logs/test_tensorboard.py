@@ -1,4 +1,4 @@
-"""TensorBoard opens on the losses and the samples, and shows what a run is, what it reached and how its model looks."""
+"""TensorBoard opens on the losses and the samples, and shows the options, results and pictures of a run."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -29,7 +29,7 @@ class Clock:
 
     Attributes:
         now: Seconds since the start.
-        changes: The moment at which the machine changes its speed, and what then takes how many times as long.
+        changes: The moment at which the machine changes its speed, and the factor for each kind of work from then on.
         stop_at: Number of the training batch in which SIGTERM arrives; 0 for never.
     """
 

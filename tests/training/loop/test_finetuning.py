@@ -118,7 +118,8 @@ def test_one_line_logs_what_is_known() -> None:
         (
             GRU("ab", 5),
             Transformer("ab", 5),
-            f"{PATH} is a Transformer, but the options ask for a GRU: give --model Transformer, or another checkpoint",
+            f"{PATH} is of class Transformer, but the options ask for GRU: give --model Transformer, or another "
+            "checkpoint",
         ),
         (
             Transformer("ab", 5, n_layer=1, tied=False),
@@ -129,7 +130,7 @@ def test_one_line_logs_what_is_known() -> None:
         (
             BigramCounts("ab", 5),
             BigramCounts("ab", 5),
-            f"{PATH} is a BigramCounts, which has no weights to start from: omit --init_from",
+            f"{PATH} is of class BigramCounts, which has no weights to start from: omit --init_from",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a resumed run may change, what it may not, and how changes are logged."""
+"""The options that a resumed run may change, and those that it may not; changes are logged."""
 
 import shutil
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def test_weights_that_would_change_their_meaning_are_refused(
 @pytest.mark.parametrize(
     ("model", "named"),
     [
-        (LSTM("ab", 5), "the checkpoint is a GRU, but the options ask for a LSTM: give --model GRU"),
+        (LSTM("ab", 5), "the checkpoint is of class GRU, but the options ask for LSTM: give --model GRU"),
         (GRU("ab", 5, n_hidden=8), r"n_hidden 16 \(not 8\): give its values as --model options"),
         (GRU("abc", 5, n_hidden=16), "the model's vocabulary is 'abc', not 'ab'"),
     ],

@@ -1,4 +1,4 @@
-"""How a run stops early.
+"""Early stops of a run.
 
 Ctrl-C, SIGTERM and SIGHUP finish the step, write last.ckpt, print how to resume, and exit with 130, 143 or 129; nohup
 ignores SIGHUP. A loss that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint.
@@ -82,7 +82,7 @@ def in_use(run: Path) -> bool:
 def test_a_run_whose_terminal_is_closed_is_saved_and_resumes_bit_identically(
     fit: ForkServer, uninterrupted: Uninterrupted, through: str
 ) -> None:
-    """The shell and the kernel both send SIGHUP, and nothing can be printed any more."""
+    """The shell and the kernel both send SIGHUP, and nothing can be printed anymore."""
     cwd = uninterrupted.workdir(f"closed {len(through)}")
     command = f"{shlex.join([sys.executable, '-m', 'sequentia', *arguments(SETTING)])} {through}"
     with default_signals():
