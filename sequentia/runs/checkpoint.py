@@ -70,7 +70,7 @@ def training_data(model: LanguageModel, needed_by: str, may_differ: bool = False
 
     Args:
         model: The model.
-        needed_by: What needs the data, for a message.
+        needed_by: The option or function that needs it, for a message.
         may_differ: Whether other lines of the same characters are used, with a warning, rather than refused.
 
     Raises:
