@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 import torch.distributed as dist
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
@@ -70,7 +71,12 @@ class Counting(LanguageModel):
         """Called when all lines have been counted."""
 
     def setup(self, stage: str) -> None:
-        """Bypass DistributedDataParallel, which refuses a model without gradients."""
+        """Bypass DistributedDataParallel, which refuses a model without gradients.
+
+        Raises:
+            UserError: A callback averages weights.
+        """
+        refuse_averaging(self)
         if isinstance(self.trainer.strategy, DDPStrategy):
             self.trainer.strategy.configure_ddp = lambda: None
 
@@ -95,9 +101,19 @@ class Counting(LanguageModel):
         self.trainer.should_stop = True
 
 
-def counts(model: LanguageModel) -> bool:
-    """Whether a model, or a member of a mixture, counts."""
-    return any(isinstance(module, Counting) for module in model.modules())
+def refuse_averaging(model: LanguageModel) -> None:
+    """Refuse a callback that would average weights which are not learned step by step.
+
+    Raises:
+        UserError: The trainer has such a callback.
+    """
+    for callback in model.trainer.callbacks:
+        if isinstance(callback, WeightAveraging):
+            name, architecture = type(callback).__name__, type(model).__name__
+            raise UserError(
+                f"{name} cannot average the weights of {architecture}, which are not learned step by step: omit it "
+                "from the callbacks"
+            )
 
 
 def of_all_processes(tensor: Tensor) -> Tensor:

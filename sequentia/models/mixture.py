@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models.base import ARCHITECTURES, LanguageModel, State
-from sequentia.models.counting import Counting
+from sequentia.models.counting import Counting, refuse_averaging
 
 _MEMBERS: list[dict[str, Any]] = [
     {"architecture": "Transformer", "dropout": 0.05},  # less than alone: averaging also reduces overfitting
@@ -131,6 +131,14 @@ class Mixture(LanguageModel):
     def training_loss(self, batch: Batch) -> Tensor:
         """The mean of the networks' own losses."""
         return torch.stack([network.training_loss(batch) for network in self.networks()]).mean()
+
+    def setup(self, stage: str) -> None:
+        """Refuse a callback that would average counts, or the weights that validation chooses.
+
+        Raises:
+            UserError: A callback averages weights.
+        """
+        refuse_averaging(self)
 
     def on_train_start(self) -> None:
         """Count the training lines, unless the run is resumed: then the counts are in its checkpoint."""

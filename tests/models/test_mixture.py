@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
 
 from sequentia.cli import main
@@ -15,7 +17,7 @@ from sequentia.data import CharDataModule
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
-from sequentia.models import Mixture, NGram, Transformer
+from sequentia.models import BigramCounts, LanguageModel, Mixture, NGram, Transformer
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import load
 
@@ -224,3 +226,11 @@ def same_weights(one: Counting, other: Counting) -> bool:
 def test_weights_stay_if_nothing_is_held_out(fit: Callable[..., Mixture]) -> None:
     model = fit("--data.val_fraction", "0", "--data.test_fraction", "0")
     torch.testing.assert_close(model.log_weights.exp(), torch.tensor([0.25, 0.75]))
+
+
+@pytest.mark.parametrize("model", [BigramCounts("ab", 3), Mixture("ab", 3, [SMALL])])
+def test_weights_that_are_not_learned_step_by_step_are_not_averaged(model: LanguageModel) -> None:
+    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(accelerator="cpu", callbacks=[EMAWeightAveraging()], max_steps=1, **options)
+    with pytest.raises(UserError, match="EMAWeightAveraging cannot average the weights of"):
+        trainer.fit(model, CharDataModule())
