@@ -50,18 +50,14 @@ def run_training(
         Interrupted: A signal stopped the run.
         KeyboardInterrupt: A second Ctrl-C stopped the run.
     """
-    from jsonargparse import ArgumentError
     from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from sequentia.training.cli import SequentiaCLI
     from sequentia.training.logs.messages import plain_messages
-    from sequentia.training.mistakes import parser_message
 
     try:
         with plain_messages(), ExitStack() as held:
             return SequentiaCLI(held, name, arguments, started, objects or {})
-    except ArgumentError as error:
-        raise UserError(parser_message(error)) from error
     except MisconfigurationException as error:
         raise UserError(f"invalid or conflicting options: {error}") from error
     except SystemExit as error:

@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -22,22 +20,12 @@ from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
 from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
-from sequentia.files import remove_leftovers, sha256
+from sequentia.files import remove_leftovers
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.parts.saving import architecture_name
-from sequentia.runs.checkpoint import architecture_of, build_model, load, read_checkpoint
-from sequentia.runs.directory import (
-    BEST,
-    CONFIG,
-    ROOT,
-    create_run,
-    find_checkpoint,
-    locked,
-    read_config,
-    remove_if_never_begun,
-    run_to_fit,
-)
-from sequentia.runs.trust import foreign_classes, import_trusted, is_class_path, only_trusted, refusal
+from sequentia.runs.checkpoint import build_model, load
+from sequentia.runs.directory import BEST, ROOT, create_run, find_checkpoint, locked, remove_if_never_begun
+from sequentia.runs.trust import foreign_classes, is_class_path, only_trusted
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import closing_message
 from sequentia.training.logs.metrics_file import MetricsFile
@@ -46,14 +34,15 @@ from sequentia.training.logs.samples import Samples
 from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSummary
 from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
-from sequentia.training.loop.finetuning import initialize, slower_hidden
-from sequentia.training.loop.length import LogLength, set_length
+from sequentia.training.loop.finetuning import initialize, set_optimizer
+from sequentia.training.loop.length import LogLength, choose_length
 from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
-from sequentia.training.loop.resume import LEAK, ExactResume, changes, check_fits, check_unfinished, has_changed
+from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
-from sequentia.training.mistakes import check_options, instantiation_message
-from sequentia.training.options import Given, add_options, as_list, options_to_evaluate
-from sequentia.training.results import as_text, is_own_data, record
+from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
+from sequentia.training.options import Given, add_options, as_list
+from sequentia.training.results import as_text, record
+from sequentia.training.source import LEAK, Source, find_source
 
 log = logging.getLogger("sequentia")
 
@@ -72,26 +61,19 @@ class SequentiaCLI(LightningCLI):
 
     Attributes:
         given: The part of the arguments that decides on run and data.
-        checkpoint: The checkpoint that is resumed or evaluated, if there is one.
-        loaded: Its content; empty if there is none.
-        recorded: The options in the config.yaml of its run; empty if there is none.
-        base: The options that the arguments override, chosen from `recorded`.
+        source: The run or checkpoint that the command starts from.
         run: The run directory that `fit` writes to.
         initialized: The weights that `--init_from` has copied, for the log.
     """
 
     model: LanguageModel
-    checkpoint: Path | None = None
-    run: Path | None = None
+    run: Path | None
     initialized = ""
 
     def __init__(
         self, held: ExitStack, subcommand: str, arguments: list[str], started: float, objects: dict[str, Any]
     ) -> None:
         self.held, self.subcommand, self.started, self.objects = held, subcommand, started, objects
-        self.loaded: dict[str, Any] = {}
-        self.recorded: dict[str, Any] = {}
-        self.base: dict[str, Any] = {}
         super().__init__(
             LanguageModel,
             CharDataModule,
@@ -129,47 +111,24 @@ class SequentiaCLI(LightningCLI):
             UserError: The checkpoint or its run's config.yaml cannot be used, or options contradict each other.
         """
         self.given = given = Given(self.subcommand, args[1:])
-        if "--help" not in args:
-            self._find_run(given)
-        base = [f"--config={yaml.safe_dump(self.base)}"] if self.base else []
+        self.source = Source() if "--help" in args else find_source(self.subcommand, given)
+        self.run, base = self.source.run, self.source.base
+        if self.source.recorded:
+            own = filter(is_class_path, ARCHITECTURES)  # defined in this process: their code already runs
+            self.held.enter_context(only_trusted([*given.trust, *own]))
+        arguments = [f"--config={yaml.safe_dump(base)}"] if base else []
         try:
             # Lightning's own method warns if args are not sys.argv's.
-            self.config = parser.parse_args([self.subcommand, *base, *given.arguments])
+            self.config = parser.parse_args([self.subcommand, *arguments, *given.arguments])
         except ArgumentError as error:
-            if (refused := refusal(error)) is not None:
-                raise refused from error
-            for name in given.classes:
-                import_trusted(name)  # says what is wrong with the user's code, which the parser does not
-            raise
+            raise parser_error(error, given.classes) from error
         except (UnicodeDecodeError, RecursionError, ImportError) as error:
             raise UserError(f"a --config cannot be read: {error}; give a YAML file in UTF-8") from error
         if self.options.ckpt_path is not None:
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
-        if self.checkpoint is not None and self.options.init_from != self.base.get("init_from"):
+        if self.source.checkpoint is not None and self.options.init_from != base.get("init_from"):
             raise UserError("--init_from starts a new run, but a checkpoint is resumed or evaluated: omit --init_from")
         check_options(self.options)
-
-    def _find_run(self, given: Given) -> None:
-        """Find the checkpoint to resume or evaluate, and the options that its run recorded."""
-        root = given.root or ROOT
-        if self.subcommand == "fit":
-            self.run, self.checkpoint = run_to_fit(given.ckpt_path, root)
-        else:
-            self.checkpoint = find_checkpoint(given.ckpt_path, root)
-            self.digest = sha256(self.checkpoint)  # before it is read: it can be replaced at any time
-        run = self.run if self.checkpoint is None else self.checkpoint.parent
-        if run is not None and (run / CONFIG).is_file():
-            self.recorded = read_config(run)
-            own = filter(is_class_path, ARCHITECTURES)  # defined in this process: their code already runs
-            self.held.enter_context(only_trusted([*given.trust, *own]))
-        elif self.checkpoint is not None and not given.sets_data:
-            raise UserError(f"no {CONFIG} beside {self.checkpoint}, which would name its data: give --data.path")
-        self.base = {name: value for name, value in self.recorded.items() if name != "ckpt_path"}
-        if self.checkpoint is not None:
-            self.loaded = read_checkpoint(self.checkpoint)
-            architecture = architecture_of(self.loaded, self.checkpoint, given.trust)
-            if self.subcommand != "fit":
-                self.base = options_to_evaluate(self.recorded, architecture)
 
     @property
     def options(self) -> Namespace:
@@ -245,12 +204,14 @@ class SequentiaCLI(LightningCLI):
         Returns:
             The callbacks of the command, and the arguments of the Trainer that are not options.
         """
-        self._set_optimizer()
+        set_optimizer(self.model, self.instances)
         self.saver: BestCheckpoint = self.instances["checkpoint"]
-        last = self.saver.last
-        length = self._set_length(config)
-        if self.loaded:
-            check_unfinished(config, self.loaded, str(self.checkpoint), self.model.single_epoch)
+        last, extra, default = self.saver.last, self.instances["extra_metrics"], config["logger"] in (None, True)
+        limit, recorded = config["max_time"], self.options["trainer"]
+        timed = choose_length(config, recorded, self.datamodule, self.model)
+        length = Budget(limit, self.started, recorded, last, extra and default) if timed else LogLength()
+        if self.source.content:
+            check_unfinished(config, self.source.content, str(self.source.checkpoint), self.model.single_epoch)
         if self.run is None:  # created this late because by now options and data are known to be valid
             root = Path(config["default_root_dir"])
             self.run = create_run(root) if rank_zero_only.rank == 0 else root
@@ -259,33 +220,12 @@ class SequentiaCLI(LightningCLI):
         self.save_config_kwargs["run"] = self.run
         self.resume = ExactResume(int(self.instances["seed_everything"]))
         callbacks = [length, StopWhenDiverged(last), self.resume, StopOnSignal(last)]
-        if self.instances["extra_metrics"]:
+        if extra:
             callbacks += [samples, TensorBoardSummary(self.run)]
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
-        step = int(self.loaded.get("global_step", 0))
-        default = config["logger"] in (None, True)
+        step = int(self.source.content.get("global_step", 0))
         loggers = [RunTensorBoard(self.run, purge_step=step)] if default else as_list(config["logger"] or None)
         return [*callbacks, last], {"plugins": plugins, "logger": [*loggers, MetricsFile(self.run, step)]}
-
-    def _set_length(self, config: Namespace) -> Callback:
-        """Complete the options that decide how long the run is; config.yaml records them.
-
-        Returns:
-            What logs the length, or decides it during the run.
-        """
-        limit = config["max_time"]
-        given = config["max_steps"] != -1 or config["max_epochs"] not in (None, -1)
-        timed = limit is not None and not (given or config["fast_dev_run"] or self.model.single_epoch)
-        set_length(config, self.datamodule, self._validates_each_epoch(), timed)
-        for name in ("log_every_n_steps", "check_val_every_n_epoch"):
-            self.options["trainer"][name] = config[name]
-        if timed:
-            config["max_time"] = None
-            drawn = self.instances["extra_metrics"] and config["logger"] in (None, True)
-            return Budget(limit, self.started, self.options["trainer"], self.saver.last, drawn)
-        for name in ("max_steps", "val_check_interval"):
-            self.options["trainer"][name] = config[name]
-        return LogLength()
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""
@@ -294,26 +234,9 @@ class SequentiaCLI(LightningCLI):
             self.held.enter_context(locked(run))
             remove_leftovers(run)
 
-    def _set_optimizer(self) -> None:
-        optimizer, schedule = self.instances["optimizer"], self.instances["lr_scheduler"]
-        self.model.lr_scheduler_interval = self.instances["lr_scheduler_interval"]
-        if optimizer:
-            self.model.optimizer = partial(resolve_name(optimizer.class_path), **_init_args(optimizer))
-        if self.options.init_from is not None:  # also when such a run is resumed
-            self.model.optimizer = slower_hidden(self.model.optimizer)
-        self.model.lr_scheduler = (
-            partial(resolve_name(schedule.class_path), **_init_args(schedule)) if schedule else None
-        )
-
-    def _validates_each_epoch(self) -> bool:
-        """Whether the schedule reads a metric after each epoch, or the model is complete only then."""
-        schedule = self.instances["lr_scheduler"]
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
-        return self.model.single_epoch or (bool(schedule) and issubclass(resolve_name(schedule.class_path), plateau))
-
     def _to_evaluate(self) -> tuple[list[Callback], dict[str, Any]]:
         """Measure, and write nothing to the run."""
-        self.own_data = is_own_data(self.datamodule, self.loaded, self.recorded)
+        self.own_data = self.source.is_own_data(self.datamodule)
         valid = self.instances["valid"]
         if valid is not None and not self.own_data:
             raise UserError("--valid needs the run's own data: omit the options of the data, or --valid")
@@ -328,13 +251,13 @@ class SequentiaCLI(LightningCLI):
         Raises:
             UserError: The checkpoint cannot be resumed or evaluated with these options.
         """
-        changed = self._changed_data()
-        if self.subcommand == "fit" and self.checkpoint is not None:
+        changed = "" if self.given.sets_data else self.source.changed(self.datamodule, self.plain_options["data"])
+        if self.subcommand == "fit" and self.source.checkpoint is not None:
             if changed:
                 raise UserError(f"{changed}: restore it, or train on the new lines with --data.path")
-            check_fits(self.model, self.loaded)
-        elif self.checkpoint is not None:
-            self.model = build_model(self.loaded, self.checkpoint, self.given.trust)
+            check_fits(self.model, self.source.content)
+        elif self.source.checkpoint is not None:
+            self.model = build_model(self.source.content, self.source.checkpoint, self.given.trust)
             if changed:
                 log.warning(f"{changed}: the metrics are of its current lines")
             check_evaluates(self.model, self.datamodule, self.split)
@@ -344,28 +267,18 @@ class SequentiaCLI(LightningCLI):
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights
 
-    def _changed_data(self) -> str:
-        """What to say if the data is that of the run but its lines have changed; empty otherwise."""
-        if self.checkpoint is None or not has_changed(self.datamodule, self.loaded):
-            return ""
-        recorded = self.recorded.get("data")
-        if self.given.sets_data or recorded != self.plain_options["data"]:  # the user names or splits the data anew
-            return ""
-        return f"{self.datamodule.shown_path} has changed since {self.checkpoint.parent} was started"
-
     def before_fit(self) -> None:
         """Log where the run is saved, and the changes since it was started."""
         if not self.trainer.is_global_zero:
             return
-        if self.checkpoint is None:
+        if self.source.checkpoint is None:
             log.info(f"starting run {self.run}: {self.model.describe()}")
             if self.initialized:
                 log.info(self.initialized)
             return
-        log.info(f"resuming {self.checkpoint} at step {self.loaded['global_step']}")
-        for change in changes(self.base, self.plain_options):
-            log.info(f"  {change}")
-        if has_changed(self.datamodule, self.loaded):
+        log.info(f"resuming {self.source.checkpoint} at step {self.source.content['global_step']}")
+        self.source.log_changes(self.plain_options)
+        if self.source.has_other_lines(self.datamodule):
             log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
 
     def fit(self, **kwargs: Any) -> None:
@@ -375,7 +288,7 @@ class SequentiaCLI(LightningCLI):
             UserError: The training state of the checkpoint is damaged or does not fit the options.
             Interrupted: A signal stopped the run.
         """
-        kwargs |= {"ckpt_path": self.checkpoint, "weights_only": True}
+        kwargs |= {"ckpt_path": self.source.checkpoint, "weights_only": True}
         try:
             self.trainer.fit(**kwargs)
         except Interrupted:
@@ -386,21 +299,14 @@ class SequentiaCLI(LightningCLI):
         except Exception as error:
             if self.resume.under_way:
                 raise
-            if self.checkpoint is None:
-                if is_class_path(architecture_name(type(self.model))):
-                    raise  # with the traceback, which the author of an architecture needs
-                raise UserError(f"the first step fails, perhaps because of its options: {error}") from error
-            raise UserError(
-                f"cannot resume {self.checkpoint}: its training state is damaged or does not fit these options "
-                f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
-            ) from error
+            if self.source.checkpoint is None and is_class_path(architecture_name(type(self.model))):
+                raise  # with the traceback, which the author of an architecture needs
+            raise start_error(error, self.source.checkpoint) from error
         self._log_closing()
 
     def _log_closing(self) -> None:
         if self.trainer.is_global_zero and self.run is not None:
-            modules = dict.fromkeys(name.rpartition(".")[0] for name in foreign_classes(self.plain_options))
-            trust = "".join(f" --trust {module}" for module in modules)
-            log.info(closing_message(self.run, self.trainer, self.saver, trust))
+            log.info(closing_message(self.run, self.trainer, self.saver, foreign_classes(self.plain_options)))
 
     def validate(self, **kwargs: Any) -> None:
         """Evaluate, and print and record the result in place of Lightning. LightningCLI calls this."""
@@ -412,29 +318,20 @@ class SequentiaCLI(LightningCLI):
 
     def _evaluate(self, evaluate: Callable[..., Any], arguments: dict[str, Any]) -> None:
         if self.trainer.is_global_zero:
-            log.info(f"evaluating {self.checkpoint} on {self.datamodule.shown_path}")
+            log.info(f"evaluating {self.source.checkpoint} on {self.datamodule.shown_path}")
             if not self.own_data:
                 log.info("samples are not measured: the model was trained on other data, or on another split of it")
-            now = self.plain_options | {"model": self.base["model"]}  # the model is the checkpoint's
-            for change in changes(self.base, now):
-                log.info(f"  {change}")
+            self.source.log_changes(self.plain_options | {"model": self.source.base["model"]})  # the checkpoint's model
         evaluate(**arguments, verbose=False)
-        if self.checkpoint is None or not self.trainer.is_global_zero:
+        if self.source.checkpoint is None or not self.trainer.is_global_zero:
             return
         values = self.evaluation.values
         print(as_text(values, self.instances["format"]))
-        path = self.checkpoint.parent / f"{self.subcommand}.json"
-        if (
-            self.checkpoint.name == BEST
-            and self.own_data
-            and self.base["trainer"].get("precision") == self.plain_options["trainer"]["precision"]
-            and values[f"{self.split}/lines"] == len(getattr(self.datamodule.split, self.split))
-        ):
-            about = {"step": self.loaded["global_step"], "checkpoint_sha256": self.digest}
+        path = self.source.checkpoint.parent / f"{self.subcommand}.json"
+        complete = values[f"{self.split}/lines"] == len(getattr(self.datamodule.split, self.split))
+        precisions = {options["trainer"].get("precision") for options in (self.source.base, self.plain_options)}
+        if self.source.checkpoint.name == BEST and self.own_data and complete and len(precisions) == 1:
+            about = {"step": self.source.content["global_step"], "checkpoint_sha256": self.source.digest}
             record(path, values | about | {"valid": self.instances["valid"]})
         else:
             log.info(f"{path} is not written: it is for the best checkpoint, on all lines, with the run's own options")
-
-
-def _init_args(config: Namespace) -> dict[str, Any]:
-    return dict(config.get("init_args") or {})

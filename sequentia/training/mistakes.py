@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from inspect import signature
+from pathlib import Path
 
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
@@ -14,6 +15,7 @@ from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.shipped import shipped_configs
 from sequentia.optim import Muon
+from sequentia.runs.trust import import_trusted, refusal
 from sequentia.schedule import WarmupDecay
 from sequentia.training.loop.budget import parse_time
 from sequentia.training.loop.checkpointing import BestCheckpoint
@@ -49,7 +51,24 @@ def check_options(options: Namespace) -> None:
         raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
 
 
-def parser_message(error: Exception) -> str:
+def parser_error(error: Exception, classes: Iterable[str]) -> UserError:
+    """The one line about an error of jsonargparse.
+
+    Args:
+        error: The error.
+        classes: Import paths of the user's own classes that the options name.
+
+    Raises:
+        UserError: One of the classes cannot be imported, which is the cause.
+    """
+    if (refused := refusal(error)) is not None:
+        return refused
+    for name in classes:
+        import_trusted(name)  # says what is wrong with the user's code, which the parser does not
+    return UserError(_parser_message(error))
+
+
+def _parser_message(error: Exception) -> str:
     """The cause of a jsonargparse error as one line that names the option."""
     text, see = str(error), "; see `sequentia fit --help`"
     # The content of a file that is not a config is not shown: it may be the wrong file, and secret.
@@ -73,6 +92,21 @@ def instantiation_message(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"an option needs a package that is not installed: {error}"
     return f"invalid or conflicting options: {_innermost(str(error))}"
+
+
+def start_error(error: Exception, checkpoint: Path | None) -> UserError:
+    """The one line about a run that fails in its first step.
+
+    Args:
+        error: What was raised.
+        checkpoint: The checkpoint that was resumed.
+    """
+    if checkpoint is None:
+        return UserError(f"the first step fails, perhaps because of its options: {error}")
+    return UserError(
+        f"cannot resume {checkpoint}: its training state is damaged or does not fit these options "
+        f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
+    )
 
 
 _FRAME = (

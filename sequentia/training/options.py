@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
 from sequentia.runs.directory import ROOT
 from sequentia.runs.trust import foreign_classes, search_working_directory, trusted_modules
@@ -135,19 +135,6 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
             help="Measure the fraction of valid samples: module:function, a function of a text that returns whether it "
             "is valid. The module is in the current directory or installed.",
         )
-
-
-def options_to_evaluate(recorded: dict[str, Any], architecture: type[LanguageModel]) -> dict[str, Any]:
-    """The options with which a checkpoint is evaluated unless the user overrides them: data and device of its run.
-
-    Args:
-        recorded: The options in the run's config.yaml; empty if there is none.
-        architecture: The architecture of the checkpoint.
-    """
-    trainer = recorded.get("trainer") or {}
-    kept = {key: trainer[key] for key in ("accelerator", "precision") if key in trainer}
-    base = {key: recorded[key] for key in ("data", "seed_everything", "init_from") if key in recorded}
-    return base | {"trainer": kept, "model": {"class_path": f"{architecture.__module__}.{architecture.__name__}"}}
 
 
 def _file(config: str) -> Path | None:

@@ -5,13 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from sequentia.data import CharDataModule
-from sequentia.data.split import SPLIT_OPTIONS
 from sequentia.errors import UserError
 from sequentia.evaluation.metrics import METRICS
 from sequentia.files import replacing
 from sequentia.reporting.tables import as_csv, as_json, as_table
-from sequentia.training.loop.resume import has_changed
 
 log = logging.getLogger("sequentia")
 
@@ -41,17 +38,3 @@ def record(path: Path, result: Mapping[str, Any]) -> None:
             temporary.write_text(f"{as_json(result)}\n", encoding="utf-8")
     except UserError as error:  # the directory of a run may be read-only
         log.warning(f"the result is not recorded in the run: {error}")
-
-
-def is_own_data(data: CharDataModule, checkpoint: dict[str, Any], recorded: dict[str, Any] | None) -> bool:
-    """Whether the lines and their split are those that a checkpoint was trained on.
-
-    Args:
-        data: The data.
-        checkpoint: The content of the checkpoint.
-        recorded: The options in the run's config.yaml.
-    """
-    options = (recorded or {}).get("data")
-    if not isinstance(options, dict) or type(data).__name__ not in checkpoint or has_changed(data, checkpoint):
-        return False
-    return all(name in options and options[name] == getattr(data, name) for name in SPLIT_OPTIONS)

@@ -51,10 +51,10 @@ def recipe(architecture: type) -> tuple[Callable[..., Any], Callable[..., Any] |
     """The factories of the optimizer, from parameter groups, and of the learning-rate schedule, from the optimizer."""
     path = config_of(architecture)
     options = _DEFAULTS | ({} if path is None else yaml.safe_load(path.read_text(encoding="utf-8")))
-    optimizer, schedule = (_factory(options[name]) for name in _DEFAULTS)
-    assert optimizer is not None
-    return optimizer, schedule
+    schedule = options["lr_scheduler"]
+    return factory(options["optimizer"]), None if schedule is None else factory(schedule)
 
 
-def _factory(entry: dict[str, Any] | None) -> Callable[..., Any] | None:
-    return None if entry is None else partial(resolve_name(entry["class_path"]), **entry.get("init_args", {}))
+def factory(entry: Any) -> partial[Any]:
+    """The class that a config's `class_path` names, with its `init_args`."""
+    return partial(resolve_name(entry["class_path"]), **dict(entry.get("init_args") or {}))

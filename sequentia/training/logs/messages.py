@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -74,14 +74,14 @@ class _Plain(logging.Formatter):
         return "\n".join(printable(line) for line in super().format(record).split("\n"))
 
 
-def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, trust: str) -> str:
+def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes: Iterable[str]) -> str:
     """The result of a run, and the commands to continue with.
 
     Args:
         run: The run directory.
         trainer: The trainer at the end of the run.
         saver: The callback that has saved the run.
-        trust: The options `--trust` that the commands need.
+        classes: Classes of the user's that the commands have to trust.
     """
     step = trainer.global_step
     if trainer.fast_dev_run:
@@ -90,7 +90,8 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, trust: s
     if not trainer.interrupted and step < planned_steps(trainer):
         reason = ": the time limit is reached; to resume, give a longer one" if _time_is_over(trainer) else ""
         lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{reason}")
-    path = shlex.quote(str(run)) + trust
+    trust = (f" --trust {module}" for module in dict.fromkeys(name.rpartition(".")[0] for name in classes))
+    path = shlex.quote(str(run)) + "".join(trust)
     lines += [f"  sample   sequentia sample --ckpt_path {path}", f"  curves   {_curves(run, trainer)}"]
     extension = _extension(trainer)
     if extension is not None and not saver.save_weights_only:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import Namespace
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -16,6 +17,7 @@ from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.counting import Counting
 from sequentia.models.parts.saving import architecture_name
+from sequentia.models.parts.shipped import factory
 from sequentia.training.loop.resume import check_same_model
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
@@ -37,6 +39,19 @@ def slower_hidden(make_optimizer: MakeOptimizer) -> MakeOptimizer:
         return optimizer
 
     return make
+
+
+def set_optimizer(model: LanguageModel, options: Namespace) -> None:
+    """Give a model the optimizer and the schedule that the options of `fit` name, its own optimizer if they name none.
+
+    If the run was started by `--init_from`, also when it is resumed, its hidden matrices learn more slowly.
+    """
+    if options.optimizer:
+        model.optimizer = factory(options.optimizer)
+    if options.init_from is not None:
+        model.optimizer = slower_hidden(model.optimizer)
+    model.lr_scheduler = factory(options.lr_scheduler) if options.lr_scheduler else None
+    model.lr_scheduler_interval = options.lr_scheduler_interval
 
 
 def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:

@@ -6,9 +6,11 @@ import sys
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
+from sequentia.models import LanguageModel
 from sequentia.training.loop.processes import processes
 
 _STEPS = 2_800  # a few minutes of the Transformer on two cores
@@ -63,6 +65,36 @@ def validation_batches(steps: int, data: CharDataModule, batches: int, accumulat
     validated = data.val_characters / data.train_characters * per_epoch
     epochs, rest = divmod(validation_interval(steps, validated), per_epoch)
     return epochs * batches + rest * accumulated
+
+
+def choose_length(trainer: Namespace, recorded: Namespace, data: CharDataModule, model: LanguageModel) -> bool:
+    """Fill in the trainer options on length, validation and logging that are not given.
+
+    Args:
+        trainer: Options of the Trainer, changed in place.
+        recorded: The same options, which config.yaml will record.
+        data: The data to train on.
+        model: The model, with its schedule.
+
+    Returns:
+        Whether a clock decides the length: `max_time` is given without one. It is not recorded yet.
+
+    Raises:
+        UserError: An option is out of range.
+    """
+    given = trainer.max_steps != -1 or trainer.max_epochs not in (None, -1)
+    timed = trainer.max_time is not None and not (given or trainer.fast_dev_run or model.single_epoch)
+    schedule = getattr(model.lr_scheduler, "func", None)
+    # A plateau is one of the metric after each epoch; a model that counts is complete only then.
+    plateau = schedule is not None and issubclass(schedule, ReduceLROnPlateau)
+    set_length(trainer, data, model.single_epoch or plateau, timed)
+    recorded.log_every_n_steps = trainer.log_every_n_steps
+    recorded.check_val_every_n_epoch = trainer.check_val_every_n_epoch
+    if timed:
+        trainer.max_time = None
+    else:
+        recorded.max_steps, recorded.val_check_interval = trainer.max_steps, trainer.val_check_interval
+    return timed
 
 
 def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False, timed: bool = False) -> None:

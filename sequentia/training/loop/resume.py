@@ -6,8 +6,7 @@ function of seed and step. So only Lightning's own progress counters have to be 
 """
 
 import logging
-import reprlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from copy import deepcopy
 from typing import Any
 
@@ -19,8 +18,6 @@ from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelPrun
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from sequentia.data import CharDataModule
-from sequentia.data.split import SPLIT_OPTIONS
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.parts.saving import KEY, architecture_name
@@ -104,26 +101,6 @@ _LOST = {
     ReduceLROnPlateau: "a validation of the epoch in which the run stopped",
 }
 """Callbacks and schedules with which a resumed run is not bit-identical, and the state that it loses."""
-
-
-def has_changed(data: CharDataModule, checkpoint: dict[str, Any]) -> bool:
-    """Whether the lines of the data differ from those that a checkpoint was trained on."""
-    state = checkpoint.get(type(data).__name__)
-    return isinstance(state, dict) and state != data.state_dict()
-
-
-LEAK = "validation and test lines may have been trained on, which makes their metrics too optimistic"
-
-
-def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """One text for each option that a run recorded and whose value changed, with its dotted name."""
-    for name, value in new.items():
-        before = old.get(name, value)
-        if isinstance(value, dict) and isinstance(before, dict):
-            yield from changes(before, value, f"{prefix}{name}.")
-        elif value != before:
-            effect = f" ({LEAK})" if prefix == "data." and name in SPLIT_OPTIONS else ""
-            yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}{effect}"
 
 
 class ExactResume(Callback):

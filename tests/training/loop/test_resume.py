@@ -12,7 +12,8 @@ from jsonargparse import Namespace
 from sequentia.errors import UserError
 from sequentia.models import CNN, GRU, LSTM, BigramCounts, LanguageModel, Transformer
 from sequentia.runs.checkpoint import read_checkpoint
-from sequentia.training.loop.resume import changes, check_fits, check_unfinished
+from sequentia.training.loop.resume import check_fits, check_unfinished
+from sequentia.training.source import changes
 from tests.conftest import CommandResult
 
 
