@@ -2,22 +2,21 @@
 
 import unicodedata
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sequentia.data.hashing import hash_lines
+from sequentia.data.hashing import hash_lines, hash_texts
+from sequentia.data.length import LongLines, default_max_length, too_few_lines, windows
 from sequentia.data.reading import LINES, Reading, blocks
 from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
-_MAX_LENGTHS = (256, 512, 1024)  # candidates of `default_max_length`
-
 
 @dataclass(frozen=True)
 class Corpus:
-    """The lines of one or more files, without blank and overlong lines.
+    """The lines of one or more files, without blank lines; overlong lines are left out, or cut into windows.
 
     Attributes:
         vocabulary: The characters of all lines.
@@ -25,9 +24,12 @@ class Corpus:
         offsets: Line `i` is `ids[offsets[i] + 1 : offsets[i + 1]]`, between the boundaries `offsets[i]` and
             `offsets[i + 1]`. Shape `(L + 1,)`.
         hashes: 64-bit hash of each line, equal for equal lines; shape `(L,)`.
+        whole_hashes: Of a window the hash of the line that it was cut from, otherwise the same as `hashes`; shape
+            `(L,)`.
         lines_per_file: Number of lines of each file. Lines are in the order of the files.
         num_blank: Number of lines dropped because they had only whitespace.
-        num_long: Number of lines dropped because they were longer than `max_length`.
+        num_long: Number of lines that were longer than `max_length`.
+        first_long: The first of these in the last file; empty if there is none.
         max_length: Maximum number of characters per line.
     """
 
@@ -35,9 +37,11 @@ class Corpus:
     ids: NDArray[np.unsignedinteger]
     offsets: NDArray[np.unsignedinteger]
     hashes: NDArray[np.uint64]
+    whole_hashes: NDArray[np.uint64]
     lines_per_file: tuple[int, ...]
     num_blank: int
     num_long: int
+    first_long: str
     max_length: int
 
     def __len__(self) -> int:
@@ -70,20 +74,13 @@ class Corpus:
         return self.vocabulary.decode(self.ids[int(self.offsets[index]) + 1 : int(self.offsets[index + 1])])
 
 
-def default_max_length(lengths: NDArray[np.int64]) -> int:
-    """The default maximum number of characters per line.
-
-    256, so that one outlier cannot set the context length; 512 or 1024 if a smaller limit would drop most lines.
-
-    Args:
-        lengths: Number of characters of a sample of lines, shape `(N,)`.
-    """
-    sufficient = (limit for limit in _MAX_LENGTHS if 2 * (lengths <= limit).sum() >= len(lengths))
-    return next(sufficient, _MAX_LENGTHS[0])
-
-
 def read_corpus(
-    paths: list[str], reading: Reading = LINES, *, max_length: int | None = None, nfc: bool = False
+    paths: list[str],
+    reading: Reading = LINES,
+    *,
+    max_length: int | None = None,
+    long_lines: LongLines = "drop",
+    nfc: bool = False,
 ) -> Corpus:
     r"""Read text files with one example per line, or tables with one example per row.
 
@@ -94,27 +91,29 @@ def read_corpus(
         paths: Each a packaged dataset's name, a file, or a URL that fsspec can open, decompressed according to its
             extension.
         reading: How the files are read.
-        max_length: Maximum number of characters per line; longer lines are dropped and counted. By default the
-            `default_max_length` of the first block of lines.
+        max_length: Maximum number of characters per line. By default the `default_max_length` of the first block of
+            lines.
+        long_lines: Whether longer lines are dropped, or split into `windows`.
         nfc: Whether to normalize the text to Unicode NFC, which makes "e" + combining acute equal to "é".
 
     Raises:
         UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
     """
-    builder = _CorpusBuilder(max_length)
+    builder = _CorpusBuilder(max_length, long_lines)
     lines_per_file = []
     for path in paths:
-        before = builder.num_kept
+        kept, long, builder.first_long = builder.num_kept, builder.num_long, ""
         for lines in blocks(path, reading):
             builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
-        lines_per_file.append(builder.num_kept - before)
+        lines_per_file.append(builder.num_kept - kept)
         if lines_per_file[-1] == 0:
             column = reading.column
+            if builder.first_long:
+                raise UserError(
+                    too_few_lines(path, "", builder.first_long, builder.num_long - long, builder.max_length)
+                )
             where, choice = ("", "file") if column is None else (f" in column {column!r}", "column or file")
-            raise UserError(
-                f"{path} has no text of 1 to {builder.max_length} characters per line{where}: "
-                f"raise max_length, or give another {choice}"
-            )
+            raise UserError(f"{path} has no text{where}: give another {choice}")
     return builder.build(tuple(lines_per_file))
 
 
@@ -124,16 +123,21 @@ class _CorpusBuilder:
     Attributes:
         max_length: Maximum number of characters per line.
         num_kept: Number of lines kept so far.
+        num_long: Number of lines longer than `max_length` so far.
+        first_long: The first of these in the current file; empty if there is none.
     """
 
-    def __init__(self, max_length: int | None) -> None:
-        self.num_kept = self._num_blank = self._num_long = 0
-        self.max_length = max_length or _MAX_LENGTHS[0]
+    def __init__(self, max_length: int | None, long_lines: LongLines) -> None:
+        self.num_kept = self.num_long = self._num_blank = 0
+        self.first_long = ""
+        self.max_length = max_length or 0
         self._choose_max_length = max_length is None
+        self._split = long_lines == "split"
         self._seen = np.zeros(CODE_POINTS, bool)
         self._codes: list[NDArray[np.unsignedinteger]] = []
         self._lengths: list[NDArray[np.unsignedinteger]] = []
         self._hashes: list[NDArray[np.uint64]] = []
+        self._whole_hashes: list[NDArray[np.uint64]] = []
 
     def add(self, lines: list[str]) -> None:
         """Add a block of lines."""
@@ -143,16 +147,27 @@ class _CorpusBuilder:
             self.max_length = default_max_length(lengths[lengths > 0])
             self._choose_max_length = False
         fits = (lengths > 0) & (lengths <= self.max_length)
+        whole_hashes = None
         if not fits.all():
             self._num_blank += int((lengths == 0).sum())
-            self._num_long += int((lengths > self.max_length).sum())
-            lines, lengths = list(compress(lines, fits)), lengths[fits]
+            if (long := np.flatnonzero(lengths > self.max_length)).size:
+                self.num_long += len(long)
+                self.first_long = self.first_long or lines[long[0]]
+            if self._split:
+                whole = list(filter(None, lines))
+                pieces = [windows(line, self.max_length) for line in whole]
+                whole_hashes = np.repeat(hash_texts(whole), list(map(len, pieces)))
+                lines = list(chain.from_iterable(pieces))
+            else:
+                lines = list(compress(lines, fits))
+            lengths = np.fromiter(map(len, lines), np.int64, len(lines))
         if not lines:
             return
         self.num_kept += len(lines)
         codes = code_points("".join(lines))
         self._seen[codes] = True
         self._hashes.append(hash_lines(codes, lengths))
+        self._whole_hashes.append(self._hashes[-1] if whole_hashes is None else whole_hashes)
         self._codes.append(codes.astype(smallest_unsigned(int(codes.max()))))
         self._lengths.append(lengths.astype(smallest_unsigned(self.max_length)))
 
@@ -171,13 +186,16 @@ class _CorpusBuilder:
         offsets = np.concatenate([np.zeros(1, dtype), *self._lengths]).astype(dtype, copy=False)
         offsets[1:] += 1  # each line takes its characters and one boundary
         np.cumsum(offsets, out=offsets)
+        hashes = np.concatenate(self._hashes)
         return Corpus(
             vocabulary=Vocabulary("".join(map(chr, characters))),
             ids=ids,
             offsets=offsets,
-            hashes=np.concatenate(self._hashes),
+            hashes=hashes,
+            whole_hashes=np.concatenate(self._whole_hashes) if self._split else hashes,
             lines_per_file=lines_per_file,
             num_blank=self._num_blank,
-            num_long=self._num_long,
+            num_long=self.num_long,
+            first_long=self.first_long,
             max_length=self.max_length,
         )

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 from functools import cached_property
+from typing import get_args
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.data.hashing import distinct
+from sequentia.data.length import FEW, LongLines, too_few_lines
 from sequentia.data.membership import Membership
 from sequentia.data.reading import Reading
 from sequentia.data.source import expand, shown
@@ -68,8 +70,10 @@ class CharDataModule(LightningDataModule):
             `test_path` is given.
         test_fraction: Fraction of the lines held out for test; see `val_fraction`.
         deduplicate: Whether to keep only the first of equal lines in each split.
-        max_length: Maximum number of characters per line; longer lines are dropped and counted. By default 256, so that
-            one outlier cannot set the context length, or 512 or 1024 if most of the first lines are longer.
+        max_length: Maximum number of characters per line. By default 256, or 512 or 1024 if that keeps more than a few
+            percent more of the first lines.
+        long_lines: What becomes of longer lines: `drop` leaves them out, `split` cuts them into pieces of at most
+            `max_length` characters, between words where possible. The pieces of a line are in the same split.
         nfc: Whether to normalize the text to Unicode NFC.
 
     Raises:
@@ -87,6 +91,7 @@ class CharDataModule(LightningDataModule):
         test_fraction: float = 0.1,
         deduplicate: bool = False,
         max_length: int | None = None,
+        long_lines: LongLines = "drop",
         nfc: bool = False,
         column: str | int | None = None,
     ) -> None:
@@ -99,6 +104,8 @@ class CharDataModule(LightningDataModule):
                 "val_fraction and test_fraction must be in [0, 1) and sum to less than 1, "
                 f"got {val_fraction} and {test_fraction}"
             )
+        if long_lines not in get_args(LongLines):
+            raise UserError(f"long_lines must be drop or split, got {long_lines!r}")
         self.path, self.val_path, self.test_path = path, val_path, test_path
         self.reading = Reading(None if column is None else str(column))
         self.seed = seed
@@ -106,6 +113,7 @@ class CharDataModule(LightningDataModule):
             self.batch_size = batch_size
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.deduplicate, self.max_length, self.nfc = deduplicate, max_length, nfc
+        self.long_lines = long_lines
         self._logged = False
 
     @property
@@ -124,9 +132,12 @@ class CharDataModule(LightningDataModule):
         if self.reading.column is None:
             self._warn_of_tables()
         paths = [path for paths in self._files for path in paths]
-        corpus = read_corpus(paths, self.reading, max_length=self.max_length, nfc=self.nfc)
-        if len(corpus) == 1:
-            raise UserError(f"{self.shown_path} has only one line: give at least two")
+        corpus = read_corpus(paths, self.reading, max_length=self.max_length, long_lines=self.long_lines, nfc=self.nfc)
+        cut = self.long_lines == "split" and not self._ready_made and self.val_fraction + self.test_fraction > 0
+        one_cut = cut and corpus.num_long == 1 and len(distinct(corpus.whole_hashes)) == 1
+        if len(corpus) == 1 or one_cut:
+            line, long = "" if one_cut else corpus.line(0), corpus.first_long
+            raise UserError(too_few_lines(paths[0], line, long, corpus.num_long, corpus.max_length))
         return corpus
 
     @property
@@ -225,15 +236,24 @@ class CharDataModule(LightningDataModule):
             f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
             f"batches of {self.batch_size:,} lines"
         )
-        if corpus.num_blank or corpus.num_long:
-            long = f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
+        long = f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
+        if self.long_lines == "split":
+            num_windows = int((corpus.hashes != corpus.whole_hashes).sum())
+            log.info(f"lines dropped: {corpus.num_blank:,} blank; {long} are cut into {num_windows:,} lines")
+        elif (lost := corpus.num_long / (len(corpus) + corpus.num_long)) > FEW:
+            log.warning(
+                f"lines dropped: {corpus.num_blank:,} blank, {long} ({lost:.0%} of the lines): raise max_length, or "
+                "cut them with long_lines split"
+            )
+        elif corpus.num_blank or corpus.num_long:
             log.info(f"lines dropped: {corpus.num_blank:,} blank, {long}")
-        if self._ready_made:
+        if self._ready_made or self.long_lines == "split":
             ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
             if num_shared := len(distinct(ordered[1:][ordered[1:] == ordered[:-1]])):
                 log.warning(
                     f"{num_shared:,} distinct lines appear in two splits or more: the metrics are too optimistic"
                 )
+        if self._ready_made:
             return
         fractions = {"validation": (split.val, self.val_fraction), "test": (split.test, self.test_fraction)}
         for name, (lines, fraction) in fractions.items():

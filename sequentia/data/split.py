@@ -29,9 +29,10 @@ def split_by_hash(corpus: Corpus, seed: int, val_fraction: float, test_fraction:
     """Assign each line to a split that depends only on the line and the seed.
 
     Equal lines are in the same split, and adding lines to the file moves no other line. In return, the sizes of the
-    splits match the fractions only on average.
+    splits match the fractions only on average. The windows of a long line are in the split of the whole line: text that
+    continues a training line is not held out. In return, equal windows of different lines can be in two splits.
     """
-    u = uniform(corpus.hashes, seed)
+    u = uniform(corpus.whole_hashes, seed)
     test = u < test_fraction
     val = ~test & (u < test_fraction + val_fraction)
     return Split(_indices(~test & ~val), _indices(val), _indices(test))

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sequentia.data import source
-from sequentia.data.corpus import Corpus, default_max_length, read_corpus
+from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.hashing import hash_texts
+from sequentia.data.length import default_max_length, windows
 from sequentia.data.source import read_lines
 from sequentia.errors import UserError
 from tests.data.conftest import same
@@ -140,9 +142,10 @@ def test_nfc_makes_composed_and_decomposed_characters_equal(write: Callable[...,
     [
         *(([9, 9, 9], 256), ([9, 9, 9000], 256), ([256], 256), ([9, 300], 256)),
         *(([257], 512), ([9, 300, 300], 512), ([600, 600, 9000], 1024), ([1025], 256)),
+        *(([9] * 98 + [300] * 2, 256), ([9] * 97 + [300] * 3, 512), ([300] * 90 + [2000] * 10, 512)),
     ],
 )
-def test_the_default_max_length_is_256_unless_a_higher_limit_saves_most_lines(
+def test_the_default_max_length_is_256_unless_a_higher_limit_saves_more_than_2_percent_of_the_lines(
     lengths: list[int], limit: int, write: Callable[..., str]
 ) -> None:
     assert default_max_length(np.array(lengths)) == limit
@@ -162,10 +165,34 @@ def test_lines_are_counted_per_file(write: Callable[..., str]) -> None:
     assert (corpus.num_blank, corpus.num_long) == (2, 3)
 
 
-@pytest.mark.parametrize("content", [[], ["", " "], ["y" * 11, "", "z" * 10]])
+@pytest.mark.parametrize(("content", "message"), [
+    ([], "bad has no text: give another file"), (["", " "], "bad has no text: give another file"),
+    (["y" * 11, "", "z" * 10],
+     "bad has 2 lines of more than 8 characters, and no shorter line; the first has 11 characters, 'yyyyyyyyyyy': cut "
+     "them with long_lines split"),
+])  # fmt: skip
 def test_a_file_without_lines_to_keep_is_refused_whatever_the_other_files_contain(
-    content: list[str], write: Callable[..., str]
+    content: list[str], message: str, write: Callable[..., str]
 ) -> None:
     good = write(["emma", "", "x" * 99], "good")
-    with pytest.raises(UserError, match="bad has no text of 1 to 8 characters per line"):
+    with pytest.raises(UserError, match=f"{message}$"):
         read_corpus([good, write(content, "bad")], max_length=8)
+
+
+@FEW
+@given(st.text("ab \u3000é", min_size=1, max_size=60).map(str.strip).filter(bool), st.integers(1, 12))
+def test_the_windows_of_a_line_have_its_words_in_order_and_at_most_the_given_size(line: str, size: int) -> None:
+    pieces = windows(line, size)
+    assert "".join("".join(pieces).split()) == "".join(line.split())
+    assert all(piece == piece.strip() and 0 < len(piece) <= size for piece in pieces)
+    if max(map(len, line.split(" "))) * 2 <= size:
+        assert " ".join(pieces).split() == line.split()
+
+
+def test_long_lines_are_cut_on_request_and_keep_the_hash_of_the_whole_line(write: Callable[..., str]) -> None:
+    path = write(["emma", "", "abcdefghijk", "abcd"])
+    corpus = read_corpus([path], max_length=4, long_lines="split")
+    assert lines(corpus) == ["emma", "abcd", "efgh", "ijk", "abcd"]
+    assert (corpus.num_blank, corpus.num_long, corpus.lines_per_file) == (1, 1, (5,))
+    assert corpus.hashes.tolist() == hash_texts(["emma", "abcd", "efgh", "ijk", "abcd"]).tolist()
+    assert corpus.whole_hashes.tolist() == hash_texts(["emma", *["abcdefghijk"] * 3, "abcd"]).tolist()

@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import sequentia
 from sequentia.data import CharDataModule
 from sequentia.data.batches import EvalBatches
+from sequentia.data.length import LongLines
 from sequentia.data.module import default_batch_size
 from sequentia.errors import UserError
 
@@ -105,6 +107,7 @@ def test_fingerprint_split_and_batches_of_a_file_never_change(write: Callable[..
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"long_lines": "cut"}, "long_lines must be drop or split, got 'cut'"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"max_length": 0}, "max_length must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
@@ -118,8 +121,56 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
 
 
 def test_a_single_line_is_refused(write: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match="has only one line: give at least two"):
+    with pytest.raises(UserError, match="is one line of 4 characters, 'emma': give at least two lines"):
         CharDataModule(write(["emma"])).corpus  # noqa: B018
+
+
+def test_a_text_in_one_line_is_refused_with_a_remedy_that_works(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(["It was the best of times. It was the worst of times. " * 50], "a novel.txt")
+    with pytest.raises(UserError, match=r"is one line of 2,649 characters, 'It was .*…': put one example on") as error:
+        CharDataModule(path).corpus  # noqa: B018
+    subprocess.run(["sh", "-c", str(error.value).rpartition(", with ")[2]], check=True)
+    assert len(CharDataModule("lines.txt").corpus) == 100
+    path = write(["x" * 2649])
+    for long_lines in get_args(LongLines):  # all windows of one line would be in one split
+        with pytest.raises(
+            UserError, match="cut it with long_lines split, and hold out none with val_fraction 0 and te"
+        ):
+            CharDataModule(path, long_lines=long_lines).corpus  # noqa: B018
+    assert len(CharDataModule(path, long_lines="split", val_fraction=0, test_fraction=0).split.train) == 11
+    with pytest.raises(
+        UserError, match="has 1 lines of more than 256 characters, and one shorter line; the first has 2,64"
+    ):
+        CharDataModule(write(["a title", "x" * 2649])).corpus  # noqa: B018
+
+
+def test_the_windows_of_a_line_are_in_one_split(write: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
+    whole = ["".join(letters) for letters in np.random.default_rng(0).choice(list("abcdefgh"), (200, 300))]
+    data = CharDataModule(write(whole), max_length=100, long_lines="split")
+    with caplog.at_level("INFO"):
+        data.setup("fit")
+    assert caplog.messages[1:] == ["lines dropped: 0 blank; 200 longer than max_length 100 are cut into 600 lines"]
+    for split in (data.split.train, data.split.val, data.split.test):
+        assert [data.corpus.line(i) for i in split] == [
+            line[start : start + 100] for i, line in enumerate(whole) if 3 * i in split for start in (0, 100, 200)
+        ]
+
+
+@pytest.mark.parametrize(("num_long", "level"), [(2, "INFO"), (3, "WARNING")])
+def test_losing_more_than_2_percent_of_the_lines_for_their_length_is_a_warning(
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture, num_long: int, level: str
+) -> None:
+    data = CharDataModule(write(["emma"] * (100 - num_long) + ["x" * 9] * num_long), max_length=8)
+    with caplog.at_level("INFO"):
+        data.setup("fit")
+    (record,) = (record for record in caplog.records if "lines dropped" in record.message)
+    assert record.levelname == level
+    assert ("(3% of the lines): raise max_length, or cut them with long_lines split" in record.message) == (
+        num_long > 2
+    )
 
 
 @pytest.mark.parametrize(("package", "other"), [("data", "models"), ("models", "data")])

@@ -79,7 +79,7 @@ def test_a_compressed_file_and_a_url_that_is_read_once_give_the_corpus_of_the_pl
         (
             "empty.txt",
             b"",
-            "memory://empty.txt has no text of 1 to 256 characters per line: raise max_length",
+            "memory://empty.txt has no text: give another file",
         ),
         ("broken.gz", gzip.compress(CONTENT, mtime=0)[:-9], "cannot read memory://broken.gz: "),
         ("two.zip", zipped({"a": CONTENT, "b": CONTENT}), "memory://two.zip contains 2 files: give an archive with"),
@@ -106,7 +106,7 @@ def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         ("nowhere.txt", "no data file 'nowhere.txt': give a file, a URL, or a packaged dataset (names)"),
         ("nonsense://data.txt", "cannot open nonsense://data.txt: "),
         (str(tmp_path), f"{tmp_path} is a directory: give a file with one example per line"),
-        (os.devnull, "/dev/null has no text of 1 to 256 characters per line: raise"),
+        (os.devnull, "/dev/null has no text: give another file"),
     ):
         with pytest.raises(UserError, match=f"^{re.escape(message)}"):
             read_corpus([path])

@@ -194,7 +194,7 @@ def test_a_column_is_a_name_or_a_number_and_only_of_a_table(write: Callable[...,
         assert [corpus.line(i) for i in range(len(corpus))] == expected
     with pytest.raises(UserError, match=r"^column is for tables \(.*\), and .*t\.txt is not a table: omit column$"):
         CharDataModule(write(content, "t.txt"), column="b").corpus  # noqa: B018
-    with pytest.raises(UserError, match=r"t\.csv has no text of 1 to 256 characters per line in column 'a': raise"):
+    with pytest.raises(UserError, match=r"t\.csv has no text in column 'a': give another column or file"):
         CharDataModule(write(b"a,b\n,1\n ,2\n", "t.csv"), column="a").corpus  # noqa: B018
     with pytest.raises(UserError, match=r"^U\+D800 is half a surrogate pair, not a character$"):
         CharDataModule(write(b'["\\ud800"]', "t.json"), column=1).corpus  # noqa: B018

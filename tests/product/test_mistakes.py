@@ -27,7 +27,10 @@ FILES: dict[str, bytes] = {
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such file": ([*FIT, "--data.path", "nowhere.txt"], ["nowhere.txt", "give a file"]),
     "an empty file": ([*FIT, "--data.path", "empty.txt"], ["empty.txt has no text", "give another file"]),
-    "only long lines": ([*FIT, "--data.path", "long.txt"], ["long.txt has no text of 1 to 256", "raise max_length"]),
+    "only long lines": (
+        [*FIT, "--data.path", "long.txt"],
+        ["long.txt has 2 lines of more than 256", "with long_lines split"],
+    ),
     "an unknown option": ([*FIT, "--epochs", "3"], ["--epochs", "did you mean", "--trainer.max_epochs"]),
     "an unknown option of the model": ([*FIT, "--model.n_layr", "3"], ["n_layr", "did you mean --model.n_layer?"]),
     "an option like no other": ([*FIT, "--qqq", "3"], ["--qqq", "see `sequentia fit --help_all`"]),
