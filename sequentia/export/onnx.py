@@ -49,7 +49,7 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
         forward, step, description = (stack.enter_context(creating(out.with_name(name))) for name in names)
         stack.enter_context(evaluating(model))
         stack.enter_context(torch.no_grad())
-        context = torch.zeros(_LINES, 3, dtype=torch.long, device=model.device)
+        context = torch.zeros(_LINES, 2, dtype=torch.long, device=model.device)
         both = {0: "batch", 1: "time"}
         _trace(model, (context,), forward, {"context": both}, {"logits": both})
 
@@ -61,7 +61,7 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
             grows = [dim for dim in range(1, after.ndim) if before.shape[dim] != after.shape[dim]]
             inputs[f"state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"time_{i}")
             outputs[f"next_state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"next_time_{i}")
-        _trace(_Step(model).eval(), (token, *second), step, inputs, outputs)
+        _trace(_Step(model).eval(), (token, *first), step, inputs, outputs)
 
         content = {
             "architecture": type(model).__name__,

@@ -106,6 +106,14 @@ def test_a_line_is_sampled_with_onnxruntime_alone(model: LanguageModel, exported
     assert [Stepper(exported).most_probable_line()] == model.sample(1, temperature=0, max_length=6)
 
 
+@pytest.mark.parametrize("name", ["BagOfWords", "Transformer"])
+def test_a_model_of_lines_of_one_character_is_exported(name: str, tmp_path: Path) -> None:
+    """These read two positions, and no more."""
+    model = perturbed(ARCHITECTURES[name](CHARACTERS, 2))
+    export_onnx(model, tmp_path / "a.onnx")
+    assert [Stepper(tmp_path / "a.json").most_probable_line()] == model.sample(1, temperature=0, max_length=1)
+
+
 def test_the_files_describe_the_model(model: LanguageModel, exported: Path) -> None:
     content = json.loads(exported.read_text(encoding="utf-8"))
     facts = {key: content[key] for key in ("architecture", "characters", "boundary", "context_length")}
