@@ -156,8 +156,8 @@ class CharDataModule(LightningDataModule):
             split = Split(*(drop_duplicates(self.corpus, lines) for lines in (split.train, split.val, split.test)))
         if len(split.train) == 0:
             raise UserError(
-                f"the training split is empty: {self.shown_path} has only {len(self.corpus)} lines; "
-                "add lines, or hold out none with val_fraction 0 and test_fraction 0"
+                f"the training split is empty: {self.shown_path} has only {len(distinct(self.corpus.hashes))} "
+                "different lines; add lines, or hold out none with val_fraction 0 and test_fraction 0"
             )
         return split
 

@@ -99,9 +99,9 @@ def test_an_empty_validation_or_test_split_is_reported(
 
 
 def test_an_empty_training_split_is_refused(write: Callable[..., str]) -> None:
-    data = CharDataModule(path := write(["emma", "ava"]), val_fraction=1 - 1e-9, test_fraction=0)
+    data = CharDataModule(path := write(["emma", "ava", "ava"]), val_fraction=1 - 1e-9, test_fraction=0)
     with pytest.raises(
-        UserError, match=f"the training split is empty: {path} has only 2 lines; add lines, or hold out none"
+        UserError, match=f"the training split is empty: {path} has only 2 different lines; add lines, or hold out none"
     ):
         data.split  # noqa: B018
 
