@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError, out_of_memory
-from sequentia.text import printable
+from sequentia.text import escaping, printable
 from sequentia.version import DISTRIBUTION
 
 COMMANDS = {
@@ -30,6 +30,7 @@ COMMANDS = {
 """Subcommand -> its help text, and the module whose `run(name, arguments)` runs it and returns the exit code."""
 
 
+@escaping()
 def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 

@@ -1,8 +1,12 @@
 """Text from elsewhere: safe to print on a terminal, and checked to be text."""
 
+import codecs
+import io
 import re
 import reprlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from sequentia.errors import UserError
 
@@ -18,6 +22,32 @@ def printable(text: str) -> str:
         a\x1b[2Jb
     """
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+@contextmanager
+def escaping() -> Iterator[None]:
+    r"""Escape characters that the encoding of stdout or stderr lacks (`\u05d0`); if there are any, end with a warning.
+
+    An error handler that drops or replaces them is kept: the user chose it (`PYTHONIOENCODING=ascii:replace`).
+    """
+    escaped = False
+
+    def escape(error: UnicodeError) -> tuple[str | bytes, int]:
+        nonlocal escaped
+        escaped = True
+        return codecs.backslashreplace_errors(error)
+
+    codecs.register_error("sequentia.escape", escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors not in ("ignore", "replace", "xmlcharrefreplace"):
+            stream.reconfigure(errors="sequentia.escape")
+    try:
+        yield
+    finally:
+        if escaped and not sys.stderr.closed:
+            print(
+                "characters that the output's encoding lacks are escaped: set PYTHONIOENCODING=utf-8", file=sys.stderr
+            )
 
 
 def shorten(text: str, length: int = 60) -> str:

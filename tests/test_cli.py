@@ -1,5 +1,6 @@
 """Dispatch to the subcommands: help is instant, and errors and closed pipes end with the right exit code."""
 
+import io
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sequentia.cli import COMMANDS
+from sequentia.cli import COMMANDS, main
 
 Command = Callable[..., Any]
 
@@ -57,6 +58,21 @@ def test_ctrl_c_ends_the_command_silently_with_exit_code_130(command: Command, m
 
     monkeypatch.setattr("sequentia.commands.sample.find_checkpoint", interrupt)
     assert command("sample") == (130, "", "")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", r"\xe9\u05d0"), ("cp1252", r"é\u05d0"), ("utf-8", "éא")])
+def test_a_character_that_the_encoding_of_the_output_lacks_is_escaped_with_one_warning(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str
+) -> None:
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(["score", "--ckpt_path", str(trained), "éא", "emma", "éא"]) == 0
+    lines = out.buffer.getvalue().decode(encoding).splitlines()  # type: ignore[attr-defined]
+    assert [line.split("\t")[0] for line in lines] == ["text", shown, "emma", shown]
+    err.seek(0)
+    warnings = ["characters that the output's encoding lacks are escaped: set PYTHONIOENCODING=utf-8"]
+    assert err.read().splitlines()[1:] == warnings * (encoding != "utf-8")
 
 
 def test_a_closed_pipe_ends_the_command_silently_with_exit_code_141(trained: Path) -> None:
