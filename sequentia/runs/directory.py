@@ -15,8 +15,8 @@ from typing import Any
 
 from sequentia.errors import UserError
 
-_UNBEGUN = (".", "events.out.tfevents.")
-"""Prefixes of the files that a run has written before its first step, besides config.yaml."""
+_EVENTS, _NO_VALUE = "events.out.tfevents.", 200
+"""What names of TensorBoard's files start with, and bytes that a file has fewer of before its first value."""
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
@@ -52,7 +52,7 @@ def remove_if_never_begun(run: Path) -> None:
     """Remove the directory of a run that never reached its first step, so that `--ckpt_path last` does not find it."""
     if not (run / CONFIG).is_file() and not (run / LAST).is_file():
         with suppress(OSError):
-            for path in run.glob("events.out.tfevents.*"):  # TensorBoard's files, still empty
+            for path in run.glob(f"{_EVENTS}*"):  # TensorBoard's files, still empty
                 path.unlink()
             run.rmdir()
             for parent in run.parents:
@@ -126,10 +126,16 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
         raise UserError(f"no run to resume in {path}: start a new one, or give a run directory or a checkpoint file")
     if (run / LAST).is_file():
         return run, run / LAST
-    if any(path.name != CONFIG and not path.name.startswith(_UNBEGUN) for path in run.iterdir()):
+    if not all(_is_written_before_the_first_step(path) for path in run.iterdir()):
         raise UserError(f"no {LAST} in {run}, so it cannot be resumed: give another checkpoint, which starts a new run")
     log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
     return run, None
+
+
+def _is_written_before_the_first_step(path: Path) -> bool:
+    """Whether a file of a run is its configuration, a temporary file, or a log without a value."""
+    is_log = path.name.startswith(_EVENTS) and path.stat().st_size < _NO_VALUE
+    return path.name == CONFIG or path.name.startswith(".") or is_log
 
 
 def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
