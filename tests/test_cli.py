@@ -68,7 +68,7 @@ def test_a_character_that_the_encoding_of_the_output_lacks_is_escaped_with_one_w
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     assert main(["score", "--ckpt_path", str(trained), "éא", "emma", "éא"]) == 0
-    lines = out.buffer.getvalue().decode(encoding).splitlines()  # type: ignore[attr-defined]
+    lines = out.buffer.getvalue().decode(encoding).splitlines()
     assert [line.split("\t")[0] for line in lines] == ["text", shown, "emma", shown]
     err.seek(0)
     warnings = ["characters that the output's encoding lacks are escaped: set PYTHONIOENCODING=utf-8"]

@@ -17,18 +17,18 @@ def test_every_command_works_for_lines_of_one_character(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("short.txt").write_text("\n".join("abcdefgh"))
-    data = ["--data.path=short.txt", "--data.val_fraction=0.3", "--trainer.accelerator=cpu"]
-    for arguments in (
-        ["fit", *data, "--trainer.max_steps=2", "--model.n_layer=1", "--model.n_head=2", "--model.n_embd=8"],
-        ["fit", "--ckpt_path", "last", "--trainer.max_steps=3"],
-        ["sample", "--num_samples", 3, "--novel"],
-        ["score", "--path", "short.txt", "--per_char"],
-        *(["plot", "--what", what, f"{what}.png"] for what in ("pairs", "embedding", "attention", "curves")),
-        *(["export", "--format", form, f"a.{form}"] for form in ("gpt2", "onnx", "html")),
-        ["validate"],
-        ["report", "--format", "html"],
+    small = "--data.val_fraction 0.3 --trainer.accelerator cpu --model.n_layer 1 --model.n_head 2 --model.n_embd 8"
+    for given in (
+        f"fit --data.path short.txt --trainer.max_steps 2 {small}",
+        "fit --ckpt_path last --trainer.max_steps 3",
+        "sample --num_samples 3 --novel",
+        "score --path short.txt --per_char",
+        *(f"plot --what {what} {what}.png" for what in ("pairs", "embedding", "attention", "curves")),
+        *(f"export --format {form} a.{form}" for form in ("gpt2", "onnx", "html")),
+        "validate",
+        "report --format html",
     ):
-        assert command(*arguments).code == 0, arguments
+        assert command(*given.split()).code == 0, given
 
 
 def test_every_architecture_gives_lines_of_one_character() -> None:
