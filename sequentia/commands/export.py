@@ -34,6 +34,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
+    model.sample(1)  # refuses weights that give no probabilities
     match options.format:
         case "gpt2":
             export_gpt2(model, options.out, checkpoint)

@@ -67,5 +67,7 @@ def check_probabilities(values: Tensor) -> Tensor:
         UserError: A value is NaN: finite weights can be so large that their products are not finite.
     """
     if values.isnan().any():
-        raise UserError("the model's probabilities are NaN: its weights are too large; give another checkpoint")
+        raise UserError(
+            "the model's probabilities are NaN: its weights are NaN, infinite or too large; give another checkpoint"
+        )
     return values

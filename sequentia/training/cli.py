@@ -42,7 +42,7 @@ from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhen
 from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
 from sequentia.training.options import Given, add_options, as_list
 from sequentia.training.results import as_text, record
-from sequentia.training.source import LEAK, Source, find_source
+from sequentia.training.source import Source, find_source
 
 log = logging.getLogger("sequentia")
 
@@ -114,8 +114,8 @@ class SequentiaCLI(LightningCLI):
         self.source = Source() if "--help" in args else find_source(self.subcommand, given)
         self.run, base = self.source.run, self.source.base
         if self.source.recorded:
-            own = filter(is_class_path, ARCHITECTURES)  # defined in this process: their code already runs
-            self.held.enter_context(only_trusted([*given.trust, *own]))
+            # Architectures that are defined in this process are trusted: their code already runs.
+            self.held.enter_context(only_trusted([*given.trust, *filter(is_class_path, ARCHITECTURES)]))
         arguments = [f"--config={yaml.safe_dump(base)}"] if base else []
         try:
             # Lightning's own method warns if args are not sys.argv's.
@@ -138,8 +138,7 @@ class SequentiaCLI(LightningCLI):
     @property
     def plain_options(self) -> dict[str, Any]:
         """The same options as the plain values that config.yaml records."""
-        plain: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand]
-        return plain
+        return dict(yaml.safe_load(self.parser.dump(self.config, skip_none=False))[self.subcommand])
 
     @property
     def instances(self) -> Namespace:
@@ -182,8 +181,7 @@ class SequentiaCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of the command."""
         config = self.instances["trainer"]
-        for name, value in self.objects.items():
-            config[name] = value
+        config.update(Namespace(self.objects))
         if config["max_time"] is not None:
             config["max_time"] = parse_time(str(config["max_time"]))
         curves, samples = Curves(vitals=self.instances["extra_metrics"]), Samples()
@@ -240,9 +238,8 @@ class SequentiaCLI(LightningCLI):
         valid = self.instances["valid"]
         if valid is not None and not self.own_data:
             raise UserError("--valid needs the run's own data: omit the options of the data, or --valid")
-        self.evaluation = Evaluation(
-            num_samples=NUM_SAMPLES if self.own_data else 0, valid=None if valid is None else load_valid(valid)
-        )
+        is_valid = None if valid is None else load_valid(valid)
+        self.evaluation = Evaluation(num_samples=NUM_SAMPLES if self.own_data else 0, valid=is_valid)
         return [self.evaluation], {"logger": False, "check_val_every_n_epoch": 1}
 
     def after_instantiate_classes(self) -> None:
@@ -271,15 +268,12 @@ class SequentiaCLI(LightningCLI):
         """Log where the run is saved, and the changes since it was started."""
         if not self.trainer.is_global_zero:
             return
-        if self.source.checkpoint is None:
-            log.info(f"starting run {self.run}: {self.model.describe()}")
-            if self.initialized:
-                log.info(self.initialized)
+        if self.source.checkpoint is not None:
+            self.source.log_resuming(self.plain_options, self.datamodule)
             return
-        log.info(f"resuming {self.source.checkpoint} at step {self.source.content['global_step']}")
-        self.source.log_changes(self.plain_options)
-        if self.source.has_other_lines(self.datamodule):
-            log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
+        log.info(f"starting run {self.run}: {self.model.describe()}")
+        if self.initialized:
+            log.info(self.initialized)
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.

@@ -61,6 +61,13 @@ class Source:
         for change in changes(self.base, options):
             log.info(f"  {change}")
 
+    def log_resuming(self, options: dict[str, Any], data: CharDataModule) -> None:
+        """Log where a run is resumed, and the changes of its options and lines."""
+        log.info(f"resuming {self.checkpoint} at step {self.content['global_step']}")
+        self.log_changes(options)
+        if self.has_other_lines(data):
+            log.info(f"  the lines of {data.shown_path} changed: {LEAK}")
+
     def is_own_data(self, data: CharDataModule) -> bool:
         """Whether the lines and their split are those that the checkpoint was trained on."""
         options = self.recorded.get("data")
