@@ -14,6 +14,7 @@ from sequentia.evaluation.samples import SampleQuality
 from sequentia.inference.batch import Batch
 from sequentia.inference.likelihood import CharacterAccuracy
 from sequentia.inference.model import check_probabilities
+from sequentia.inference.sampling import drafts
 from sequentia.models import LanguageModel
 from sequentia.vocabulary import BOUNDARY
 
@@ -91,5 +92,5 @@ class Measurement:
         """
         if self.num_samples == 0:
             return None
-        texts = self.model.sample(self.num_samples, seed=self.seed, max_length=self.model.context_length - 1)
+        texts = drafts(self.model, self.num_samples, self.seed, self.model.context_length - 1)
         return SampleQuality(texts, self.data, self.split)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sequentia.evaluation.measurement import Measurement
 from sequentia.evaluation.samples import SampleQuality
-from sequentia.evaluation.validity import is_valid
+from sequentia.inference.conditions import is_valid
 from sequentia.inference.likelihood import bits_per_char, perplexity
 
 

@@ -1,11 +1,10 @@
-"""The user's own check of texts, `--valid my_module:function`: found, called, and reported if it fails."""
+"""The user's own check of texts, `--valid my_module:function`: found and imported."""
 
 from collections.abc import Callable
 from pkgutil import resolve_name
 
 from sequentia.errors import UserError
 from sequentia.runs.trust import search_working_directory
-from sequentia.text import printable, shorten
 
 
 def load_valid(name: str) -> Callable[[str], object]:
@@ -25,16 +24,3 @@ def load_valid(name: str) -> Callable[[str], object]:
     if not callable(found):
         raise UserError(f"{name}: expected a function, got {type(found).__name__}")
     return found
-
-
-def is_valid(valid: Callable[[str], object], text: str) -> bool:
-    """Whether the user's function is true of a text.
-
-    Raises:
-        UserError: The function fails.
-    """
-    try:
-        return bool(valid(text))
-    except Exception as error:
-        name = getattr(valid, "__name__", "the function")
-        raise UserError(f"{name} fails on '{printable(shorten(text))}': {type(error).__name__}: {error}") from error

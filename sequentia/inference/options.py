@@ -1,12 +1,16 @@
 """The options of sampling, their meanings, and the values that a model allows. It imports nothing slow."""
 
+import inspect
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sequentia.errors import UserError
 
 if TYPE_CHECKING:
     from sequentia.inference.model import Model
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 UNLIMITED_MAX_LENGTH = 1000
 """Longest sample, in characters, of a model without a position limit, unless its training lines were longer. Without
@@ -41,7 +45,10 @@ def _option(default: Any, help: str, metavar: str | None = None) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How lines are drawn. Each field is an option of `generate`, of `LanguageModel.sample` and of the command.
+    """Which lines are drawn, and how: the options of `generate`, of `LanguageModel.sample` and of the command.
+
+    Every restriction is a condition: the lines are distributed as the model's own lines, given that they meet all of
+    them. An end is drawn, never cut; a line that would exceed the model's limit is drawn again.
 
     Source of `top_p` (nucleus sampling): Holtzman et al., "The curious case of neural text degeneration", 2020.
     """
@@ -56,10 +63,17 @@ class SamplingOptions:
     top_p: float | None = _option(
         None, "sample only from the most probable characters with a total probability of P", "P"
     )
+    match: str | None = _option(None, "regular expression that the whole line matches, as `k.*n`", "REGEX")
+    min_length: int = _option(0, "minimum number of characters, prompt included", "N")
     max_length: int | None = _option(
         None, "maximum number of characters, prompt included; default: the model's limit", "N"
     )
-    min_length: int = _option(0, "minimum number of characters, prompt included", "N")
+    avoid: Collection[str] = _option((), "lines that are not wanted", "FILE")
+    novel: bool = _option(False, "only lines that are not in the training data")
+    unique: bool = _option(False, "no line twice")
+    valid: Callable[[str], object] | None = _option(  # noqa: RUF009 (it is a field)
+        None, "function of a text that returns whether the line is wanted", "MODULE:FUNCTION"
+    )
     seed: int | None = _option(None, "the same seed and options give the same lines; default: random", "S")
     batch_size: int | None = _option(
         None, "lines sampled at a time; default: 5000, or fewer if the model has a long context", "B"
@@ -97,3 +111,12 @@ class SamplingOptions:
 
 _ATTRIBUTES = "".join(f"\n        {option.name}: {option.metadata['help']}." for option in fields(SamplingOptions))
 SamplingOptions.__doc__ = f"{SamplingOptions.__doc__}\n    Attributes:{_ATTRIBUTES}\n    "
+
+
+def takes_sampling_options(function: _Function) -> _Function:
+    """Give a function with a parameter `**options` the signature that it has in truth, which notebooks show."""
+    signature = inspect.signature(function)
+    given = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = inspect.signature(SamplingOptions).parameters.values()
+    function.__signature__ = signature.replace(parameters=[*given, *options])  # type: ignore[attr-defined]
+    return function

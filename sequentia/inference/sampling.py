@@ -11,9 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sequentia.errors import UserError
+from sequentia.inference.conditions import Conditions
 from sequentia.inference.model import Model, check_probabilities, evaluating
-from sequentia.inference.options import SamplingOptions
+from sequentia.inference.options import SamplingOptions, takes_sampling_options
 from sequentia.vocabulary import BOUNDARY
+
+_PATIENCE = 1_000_000
+"""Give up after this many characters without a line that is wanted."""
 
 
 @dataclass(frozen=True)
@@ -30,96 +34,188 @@ class Sample:
     nll: float
 
 
-@torch.inference_mode()
-def generate(model: Model, num_samples: int, **options: Any) -> Iterator[Sample]:
-    """Sample lines from a model, batch by batch.
+class Draws(Iterator[Sample]):
+    """Lines drawn from a model, batch by batch, until enough of them meet all conditions.
+
+    It ends early after 1,000,000 characters without a line that is wanted.
 
     Args:
         model: Any architecture. It is switched to evaluation mode while a batch is sampled.
         num_samples: Number of lines.
-        options: The fields of `SamplingOptions`: `prompt`, `temperature`, `top_k`, `top_p`, `max_length`, `min_length`,
-            `seed` and `batch_size`.
+        options: Which lines are drawn, and how.
 
-    Yields:
-        The samples, in the order drawn.
+    Attributes:
+        wanted: Number of lines that are wanted.
+        found: Number of them found so far.
+        drawn: Number of lines drawn for that.
+        fitting: Number of lines drawn that meet the conditions, those that `unique` excludes included.
+        conditions: The conditions, with the number of lines that each has refused.
+        after_batch: Called whenever a batch has been looked through, to show the progress.
 
     Raises:
-        UserError: An option is out of range, a character of the prompt is not in the vocabulary, the model can only
-            end a line before `min_length`, or its probabilities are NaN.
+        UserError: An option is out of range, a character of the prompt is not in the vocabulary, or no line can meet
+            the conditions. While drawing: the model's probabilities are NaN.
     """
-    if num_samples < 0:
-        raise UserError(f"num_samples must be at least 0, got {num_samples}")
-    chosen = SamplingOptions(**options)
-    chosen.check(model)
-    max_length, batch_size = chosen.limits(model)
-    prompt = torch.from_numpy(model.vocabulary.encode(model.vocabulary.normalize(chosen.prompt))).to(model.device)
-    generator = torch.Generator(model.device)
-    generator.manual_seed(secrets.randbits(63) if chosen.seed is None else chosen.seed)
-    choose_next = partial(choose, options=chosen, generator=generator)
-    for start in range(0, num_samples, batch_size):
-        size = min(batch_size, num_samples - start)
-        with evaluating(model):  # left before each yield: the caller may train the model between two samples
-            ids, lengths, nlls = _sample_batch(model, size, prompt, choose_next, chosen.min_length, max_length)
-        text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
-        end = 0
-        for length, nll in zip(lengths.tolist(), nlls.tolist(), strict=True):
-            yield Sample(text[end : end + length], nll)
-            end += length
+
+    def __init__(self, model: Model, num_samples: int, options: SamplingOptions) -> None:
+        if num_samples < 0:
+            raise UserError(f"num_samples must be at least 0, got {num_samples}")
+        options.check(model)
+        self.wanted, self.found, self.drawn, self.fitting = num_samples, 0, 0, 0
+        self.after_batch: Callable[[], object] = lambda: None
+        self.conditions = Conditions(model, options)
+        self._model = model
+        self._max_length, self._batch_size = options.limits(model)
+        generator = torch.Generator(model.device)
+        generator.manual_seed(secrets.randbits(63) if options.seed is None else options.seed)
+        self._choose = partial(choose, options=options, generator=generator)
+        self._samples = self._until_found()
+
+    def __next__(self) -> Sample:
+        return next(self._samples)
+
+    def batch(self, size: int) -> list[tuple[Sample, bool]]:
+        """Draw lines, as many as fit in a batch, without regard to the conditions that only a whole line can meet.
+
+        Args:
+            size: Largest number of lines.
+
+        Returns:
+            Each line, or the beginning of it after which it was given up; and whether its end was drawn.
+        """
+        with evaluating(self._model):  # left before the caller can train the model
+            size = min(size, self._batch_size)
+            return _sample_batch(self._model, size, self._choose, self._max_length, self.conditions)
+
+    def _until_found(self) -> Iterator[Sample]:
+        patience = _PATIENCE
+        while self.found < self.wanted and patience > 0:
+            # As many as suffice if the share of wanted lines stays as it is.
+            missing = (self.wanted - self.found) * (self.drawn + 1) // (self.found + 1)
+            for sample, ended in self.batch(missing):
+                self.drawn += 1
+                patience -= len(sample.text) + 1
+                if not self.conditions.meets(sample.text, ended):
+                    continue
+                self.fitting += 1
+                if self.conditions.is_new(sample.text):
+                    self.found += 1
+                    patience = _PATIENCE
+                    yield sample
+                    if self.found == self.wanted:
+                        break
+            self.after_batch()
+
+    def frequency(self) -> str:
+        """How common the lines that meet the conditions are, as far as the draws tell."""
+        which = f" that begin with {self.conditions.prompt!r}" if self.conditions.prompt else ""
+        if not self.fitting:  # with a probability p, n draws would find none in exp(-np) of all cases
+            return f"fewer than 1 in {self.drawn // 3 + 1:,} lines{which} fits (95% confidence)"
+        return f"1 in {self.drawn / self.fitting:,.3g} lines{which} fits"
+
+    def shortage(self) -> str:
+        """Why fewer lines were found than wanted, and the remedy; empty if there are enough."""
+        if self.found == self.wanted:
+            return ""
+        lines = f"found {self.found:,} of {self.wanted:,} lines in {self.drawn:,} draws; {self.frequency()}"
+        return f"{lines}; {self.conditions.most_refused()}"
 
 
+@takes_sampling_options
+def generate(model: Model, num_samples: int, **options: Any) -> Draws:
+    """Draw lines from a model.
+
+    Args:
+        model: Any architecture.
+        num_samples: Number of lines.
+        options: The fields of `SamplingOptions`: `prompt`, `match`, `temperature`, `seed`, ...
+
+    Returns:
+        An iterator over the samples, in the order drawn.
+
+    Raises:
+        UserError: See `Draws`.
+    """
+    return Draws(model, num_samples, SamplingOptions(**options))
+
+
+def drafts(model: Model, num_samples: int, seed: int, max_length: int) -> list[str]:
+    """Lines to judge a model by, whatever its state: those that reach the maximum length are cut, not drawn again.
+
+    A model at the start of its training hardly ever ends a line.
+
+    Args:
+        model: Any architecture.
+        num_samples: Number of lines.
+        seed: The same seed gives the same lines.
+        max_length: Maximum number of characters.
+
+    Raises:
+        UserError: The model's probabilities are NaN.
+    """
+    draws = Draws(model, num_samples, SamplingOptions(seed=seed, max_length=max_length))
+    texts: list[str] = []
+    while len(texts) < num_samples:
+        texts += [sample.text for sample, _ in draws.batch(num_samples - len(texts))]
+    return texts
+
+
+@torch.inference_mode()
 def _sample_batch(
-    model: Model,
-    size: int,
-    prompt: Tensor,
-    choose_next: Callable[[Tensor], Tensor],
-    min_length: int,
-    max_length: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample one batch of `size` lines.
+    model: Model, size: int, choose_next: Callable[[Tensor], Tensor], max_length: int, conditions: Conditions
+) -> list[tuple[Sample, bool]]:
+    """Sample one batch of lines.
 
     Lines with equal prefixes use the same row of the model's batch; at the start there is a single row. Lines that
-    have ended are dropped.
+    have ended are dropped, and so are those that cannot meet the conditions any more.
 
     Args:
         model: In evaluation mode.
         size: Number of lines.
-        prompt: Ids of the prompt, `(P,)`.
         choose_next: Draws a token from each row of log probabilities: `(B, V)` -> `(B,)`.
-        min_length: See `SamplingOptions`.
-        max_length: See `SamplingOptions`.
+        max_length: Maximum number of characters of a line.
+        conditions: What lines begin with, and what they must become.
 
     Returns:
-        Ids `(size, T)`, padded with the boundary; lengths in characters `(size,)`; NLLs in nats `(size,)`.
+        Each line, or the part of it that was drawn, and whether its end was drawn.
     """
-    device = prompt.device
+    device = model.device
+    prompt = torch.from_numpy(model.vocabulary.encode(conditions.prompt)).to(device)  # (P,)
     ids = torch.full((size, 1), BOUNDARY, device=device)  # grows with the lines, which max_length may far exceed
-    lengths = torch.zeros(size, dtype=torch.long, device=device)
+    ended = torch.zeros(size, dtype=torch.bool, device=device)
     nlls = torch.zeros(size, dtype=torch.float64, device=device)
-    lines = torch.arange(size, device=device)  # (B,), indices of the lines that have not ended
+    lines = torch.arange(size, device=device)  # (B,), indices of the lines that go on
     row = torch.zeros_like(lines)  # (B,), the row of each of these lines in the model's batch of R rows
     token, state = torch.full((1,), BOUNDARY, device=device), None  # (R,)
     for position in range(max_length + 1):
         logits, state = model.step(token, state)  # (R, V)
         log_probs = check_probabilities(logits.float().log_softmax(1))[row]  # (B, V)
-        if position < len(prompt):
-            chosen = prompt[position].expand(len(lines))
-        elif position == max_length:
-            chosen = torch.full_like(lines, BOUNDARY)
-        elif position < min_length:
-            chosen = choose_next(_without_end(log_probs))
-        else:
-            chosen = choose_next(log_probs)
+        chosen = prompt[position].expand(len(lines)) if position < len(prompt) else choose_next(log_probs)
         nlls[lines] -= log_probs.gather(1, chosen[:, None])[:, 0].double()
-        unfinished = chosen != BOUNDARY
-        lines, row, chosen = lines[unfinished], row[unfinished], chosen[unfinished]
-        if len(lines) == 0:
+        goes_on = chosen != BOUNDARY
+        ended[lines[~goes_on]] = True
+        lines, row, chosen = lines[goes_on], row[goes_on], chosen[goes_on]
+        if len(lines) == 0 or position == max_length:
             break
         if position == ids.shape[1]:
             ids = F.pad(ids, (0, position), value=BOUNDARY)
         ids[lines, position] = chosen
-        lengths[lines] += 1
+        if conditions.prunes and position >= len(prompt):
+            pairs, distinct = torch.unique(row * logits.shape[1] + chosen, return_inverse=True)
+            one = torch.empty_like(pairs).scatter(0, distinct, lines)  # a line of each
+            text = model.vocabulary.decode(ids[one, : position + 1].flatten().cpu().numpy())
+            hopeful = conditions.can_begin([text[i : i + position + 1] for i in range(0, len(text), position + 1)])
+            kept = torch.tensor(hopeful, device=device)[distinct]
+            lines, row, chosen = lines[kept], row[kept], chosen[kept]
+            if len(lines) == 0:
+                break
         token, row, state = _next_rows(chosen, row, state, len(token), logits.shape[1])
-    return ids, lengths, nlls
+    text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
+    ends = (ids != BOUNDARY).sum(1).cumsum(0).tolist()
+    return [
+        (Sample(text[start:end], nll), has_end)
+        for start, end, nll, has_end in zip([0, *ends], ends, nlls.tolist(), ended.tolist(), strict=False)
+    ]
 
 
 def _next_rows(
@@ -143,19 +239,6 @@ def _next_rows(
         # No row splits and few have ended: computing the ended rows too is cheaper than copying the state.
         return torch.zeros(num_rows, dtype=torch.long, device=row.device).scatter(0, parent, token), row, state
     return token, new_row, tuple(tensor[parent] for tensor in state)
-
-
-def _without_end(log_probs: Tensor) -> Tensor:
-    """Log probabilities `(B, V)` with the end masked out.
-
-    Raises:
-        UserError: A row gives no other token a probability above 0.
-    """
-    masked = log_probs.clone()
-    masked[:, BOUNDARY] = -torch.inf
-    if masked.isneginf().all(1).any():
-        raise UserError("the model gives every continuation of a line below min_length probability 0: lower min_length")
-    return masked
 
 
 def choose(logits: Tensor, options: SamplingOptions, generator: torch.Generator) -> Tensor:

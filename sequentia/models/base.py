@@ -6,6 +6,7 @@ Dimensions, here and in every architecture:
 """
 
 import inspect
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -18,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity, target_log_probs
+from sequentia.inference.options import takes_sampling_options
 from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
 from sequentia.models.parts.options import check_sizes
@@ -25,6 +27,8 @@ from sequentia.models.parts.saving import architecture_name, mark
 from sequentia.models.parts.shipped import recipe
 from sequentia.text import shorten
 from sequentia.vocabulary import Vocabulary
+
+log = logging.getLogger("sequentia")
 
 State = tuple[Tensor, ...]
 """The tensors that `step` carries along each line; the first dimension of every tensor is the batch."""
@@ -279,9 +283,17 @@ class LanguageModel(LightningModule, ABC):
                 f"{shorten(self.vocabulary.characters)!r}, not {shorten(other.characters)!r}"
             )
 
-    def sample(self, num_samples: int, **options: Any) -> list[str]:
-        """New lines; `options` are those of `sequentia.generate`."""
-        return [sample.text for sample in generate(self, num_samples, **options)]
+    @takes_sampling_options
+    def sample(self, num_samples: int = 20, **options: Any) -> list[str]:
+        """New lines: see `sequentia.generate` and `sequentia.SamplingOptions`.
+
+        If hardly any line meets the conditions, the list is shorter, and a warning says so.
+        """
+        draws = generate(self, num_samples, **options)
+        texts = [sample.text for sample in draws]
+        if shortage := draws.shortage():
+            log.warning(shortage)
+        return texts
 
     def score(self, texts: Iterable[str]) -> list[Score]:
         """The likelihood of each text: see `sequentia.score`.

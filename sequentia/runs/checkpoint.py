@@ -7,7 +7,7 @@ checked before it reads.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import torch
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError, out_of_memory
+from sequentia.inference.conditions import remember_training_lines
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.parts.saving import FORMAT, KEY
 from sequentia.runs.directory import CONFIG, find_checkpoint, read_config
@@ -46,7 +47,13 @@ def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> 
     content = read_checkpoint(checkpoint)
     model = build_model(content, checkpoint, trusted_modules(trust))
     _origins[model] = Origin(checkpoint, content.get("CharDataModule"))
+    remember_training_lines(model, _training_lines)
     return model
+
+
+def _training_lines(model: LanguageModel) -> Callable[[str], bool]:
+    data = training_data(model, "novel", may_differ=True)
+    return lambda text: data.splits_of([text]) == ["train"]
 
 
 class Origin(NamedTuple):

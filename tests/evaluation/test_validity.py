@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sequentia.errors import UserError
-from sequentia.evaluation.validity import is_valid, load_valid
+from sequentia.evaluation.validity import load_valid
+from sequentia.inference.conditions import is_valid
 
 MODULE = """
 import helper_of_my_check

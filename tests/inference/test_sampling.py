@@ -1,17 +1,27 @@
 """Samples follow the model's probabilities and the options; tests/models/test_laws.py tests every architecture."""
 
+import inspect
 import math
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from sequentia.errors import UserError
+from sequentia.inference import sampling
+from sequentia.inference.conditions import Conditions
 from sequentia.inference.options import SamplingOptions, default_batch_size, max_sample_length
 from sequentia.inference.sampling import choose, generate
 from sequentia.models import Bigram, Transformer
 from tests.conftest import bigram
+from tests.inference.enumeration import chi_square_test, probabilities
 
 PROBS = [0.1, 0.4, 0.2, 0.3]
 
@@ -54,18 +64,88 @@ def test_the_first_of_equal_logits_wins() -> None:
 
 def test_the_nll_is_that_of_the_unmodified_model() -> None:
     model = bigram([[0.5, 0.25, 0.25], [0.25, 0.0, 0.75], [1.0, 0.0, 0.0]], "ab")
-    (sample,) = generate(model, 1, temperature=0, min_length=2, max_length=2)
+    (sample,) = generate(model, 1, prompt="a", temperature=0.5, top_k=2, min_length=2)
     assert sample.text == "ab"
     assert sample.nll == pytest.approx(-math.log(0.25 * 0.75 * 1.0))
-    (cut,) = generate(model, 1, prompt="a", max_length=1)
-    assert cut.text == "a"
-    assert cut.nll == pytest.approx(-math.log(0.25 * 0.25))
 
 
-def test_min_length_that_the_model_cannot_reach_is_refused() -> None:
-    model = bigram([[0.5, 0.5], [1.0, 0.0]], "a")
-    with pytest.raises(UserError, match="lower min_length"):
-        list(generate(model, 10, min_length=2))
+def uneven() -> Transformer:
+    """A model of lines of up to 4 characters, some of which are much likelier than others."""
+    model = Transformer("abc", 5, n_layer=1, n_head=1, n_embd=8).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(generator=generator, std=0.3)
+    return model
+
+
+SMALL = uneven()
+LINES = ["".join(letters) for length in range(5) for letters in product("abc", repeat=length)]
+
+
+@pytest.mark.parametrize(
+    ("options", "meets"),
+    [
+        ({}, lambda text: True),
+        ({"match": "a.*c"}, lambda text: len(text) > 1 and text[0] == "a" and text[-1] == "c"),
+        ({"match": "(?!.*bb).{2,}"}, lambda text: "bb" not in text and len(text) >= 2),
+        ({"match": "ab.*|c.?"}, lambda text: text[:2] == "ab" or (text[:1] == "c" and len(text) <= 2)),
+        ({"min_length": 2, "max_length": 3}, lambda text: 2 <= len(text) <= 3),
+        ({"avoid": ["", "a", "abca"]}, lambda text: text not in ("", "a", "abca")),
+        ({"valid": lambda text: text.count("a") == 2}, lambda text: text.count("a") == 2),
+        (
+            {"prompt": "b", "match": ".*a.?", "min_length": 3, "avoid": {"bba"}, "temperature": 0.7},
+            lambda text: text[0:1] == "b" and "a" in text[-2:] and len(text) >= 3 and text != "bba",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_lines_are_distributed_as_the_models_own_that_meet_the_conditions(
+    options: dict[str, Any], meets: Callable[[str], bool]
+) -> None:
+    wanted = probabilities(SMALL, LINES, options.get("temperature", 1.0))
+    wanted = {text: p for text, p in wanted.items() if meets(text)}
+    chi_square_test(SMALL.sample(10_000, seed=1, **options), wanted)
+
+
+@given(st.from_regex(r"([abc.]|\[[abc]{1,2}\]|\([abc.]{0,2}\|[abc.]\)|[abc.][*+?]){1,5}", fullmatch=True))
+def test_a_line_that_matches_is_hopeful_from_its_start(pattern: str) -> None:
+    matching = [text for text in LINES if re.fullmatch(pattern, text)]
+    try:
+        conditions = Conditions(SMALL, SamplingOptions(match=pattern))
+    except UserError:
+        assert matching == []
+        return
+    assert [text for text in LINES if conditions.meets(text, True)] == matching
+    for text in matching:
+        assert text.startswith(conditions.prompt)
+        assert all(conditions.can_begin([text[:length] for length in range(len(text) + 1)]))
+
+
+def test_drawing_gives_up_and_names_the_condition_that_refuses_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_PATIENCE", 300)
+    coin = bigram([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], "ab")
+    draws = generate(coin, 3, unique=True, avoid=["a"], seed=0)
+    assert [sample.text for sample in draws] == ["b"]
+    assert re.fullmatch(
+        r"found 1 of 3 lines in \d+ draws; 1 in [12]\.?\d* lines fits; "
+        r"\d\d% of the others are refused by (avoid, as 'a'|unique, as 'b'): raise the temperature",
+        draws.shortage(),
+    )
+    draws = generate(coin, 1, min_length=2)
+    assert list(draws) == []
+    assert f"in {draws.drawn} draws; fewer than 1 in {draws.drawn // 3 + 1} lines fits" in draws.shortage()
+    assert "100% of the others are refused by min_length" in draws.shortage()
+
+
+def test_novel_needs_a_model_that_was_loaded_from_a_run() -> None:
+    with pytest.raises(UserError, match="novel needs the training lines"):
+        SMALL.sample(1, novel=True)
+
+
+def test_the_signature_names_every_option() -> None:
+    assert list(inspect.signature(SMALL.sample).parameters)[:2] == ["num_samples", "prompt"]
+    assert {field.name for field in fields(SamplingOptions)} <= inspect.signature(generate).parameters.keys()
 
 
 def test_dropout_does_not_affect_samples_and_the_mode_of_the_model_is_restored_before_each() -> None:

@@ -20,6 +20,7 @@ from sequentia.inference.batch import Batch
 from sequentia.models import ARCHITECTURES, CNN, Bigram, LanguageModel, Mixture, Transformer
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import load, read_checkpoint
+from tests.inference.enumeration import chi_square_test, probabilities
 
 
 def build(architecture: str, vocabulary: str, context_length: int, **options: Any) -> LanguageModel:
@@ -157,8 +158,7 @@ def test_samples_can_be_as_long_as_the_longest_training_line(
 ) -> None:
     monkeypatch.setattr(options, "UNLIMITED_MAX_LENGTH", 10)  # 1,000 steps would be slow
     model = ARCHITECTURES[architecture]("a", longest + 1)
-    (text,) = model.sample(1, seed=0, min_length=longest, max_length=longest)
-    assert text == longest * "a"
+    assert model.sample(1, seed=0, prompt=longest * "a", max_length=longest) == [longest * "a"]
 
 
 @torch.no_grad()
@@ -351,49 +351,12 @@ class TestSampling:
         return build(architecture, "abc", 4)
 
     def test_frequencies_match_the_probabilities(self, small: LanguageModel) -> None:
-        draws = 20_000
-        counts: dict[str, int] = {}
-        for text in small.sample(draws, seed=3, max_length=2, batch_size=draws):
-            counts[text] = counts.get(text, 0) + 1
-        expected = {}
-        with torch.no_grad():
-            first, state = small.step(torch.tensor([0]))
-            p_first = first.softmax(1)[0]
-            expected[""] = float(p_first[0])
-            for i, a in enumerate("abc", start=1):
-                second = small.step(torch.tensor([i]), state)[0].softmax(1)[0]
-                expected[a] = float(p_first[i] * second[0])
-                for j, b in enumerate("abc", start=1):
-                    expected[a + b] = float(p_first[i] * second[j])
-        assert sum(expected.values()) == pytest.approx(1, abs=1e-5)
-        assert set(counts) <= set(expected)
-        chi2 = sum((counts.get(text, 0) - draws * p) ** 2 / (draws * p) for text, p in expected.items())
-        freedom = len(expected) - 1
-        p_value = float(torch.special.gammaincc(torch.tensor(freedom / 2.0), torch.tensor(chi2 / 2)))
-        assert p_value > 1e-3
+        lines = ["", *"abc", *(a + b for a in "abc" for b in "abc")]
+        chi_square_test(small.sample(20_000, seed=3, max_length=2), probabilities(small, lines))
 
     def test_the_same_seed_gives_the_same_samples(self, small: LanguageModel) -> None:
         assert small.sample(50, seed=7) == small.sample(50, seed=7)
         assert small.sample(50, seed=7) != small.sample(50, seed=8)
-
-    @torch.no_grad()
-    def test_low_temperature_top_k_1_and_low_top_p_equal_argmax(self, small: LanguageModel) -> None:
-        longest, text, token, state = 3, "", torch.tensor([0]), None
-        while len(text) < longest:
-            logits, state = small.step(token, state)
-            token = logits.argmax(1)
-            if token == 0:
-                break
-            text += "abc"[int(token) - 1]
-        near_argmax: list[dict[str, float]] = [{"top_k": 1}, {"top_p": 1e-6}, {"top_p": 1e-50}]
-        near_argmax += [{"temperature": temperature} for temperature in (0.0, 1e-30, 1e-50)]
-        for chosen in near_argmax:
-            assert small.sample(5, seed=1, max_length=longest, **chosen) == [text] * 5
-
-    def test_samples_start_with_the_prompt_and_keep_the_length_bounds(self, small: LanguageModel) -> None:
-        for text in small.sample(200, seed=1, prompt="b", min_length=2, max_length=3):
-            assert text.startswith("b")
-            assert 2 <= len(text) <= 3
 
 
 @torch.no_grad()

@@ -1,0 +1,163 @@
+"""What is asked of a line: which beginnings can still become such a line, and which lines are."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import regex
+
+from sequentia.errors import UserError
+from sequentia.inference.model import Model
+from sequentia.inference.options import SamplingOptions
+from sequentia.text import printable, shorten
+
+# Partial matching is wrong where an assertion looks beyond the beginning that there is: "(?!ann$)" seems to refuse
+# every line that starts with "ann". Of these patterns only whole lines are checked, which is slower and always right.
+_WITHOUT_ASSERTIONS = regex.compile(r"(?:[^\\(]|\\[^A-Za-z]|\\[dDwWsSpPxutn]|\((?!\?)|\(\?:)*")
+
+_REMEDIES = {
+    "match": "loosen the pattern",
+    "min_length": "lower it",
+    "max_length": "raise it",
+    "avoid": "raise the temperature",
+    "novel": "raise the temperature",
+    "unique": "raise the temperature",
+    "valid": "check the function, or lower the temperature",
+}
+
+_training_lines: WeakKeyDictionary[Any, Callable[[Any], Callable[[str], bool]]] = WeakKeyDictionary()
+
+
+def remember_training_lines(model: Model, source: Callable[[Any], Callable[[str], bool]]) -> None:
+    """Let `novel` find the training lines of a model.
+
+    Args:
+        model: The model.
+        source: Reads the data of a model, and returns a function of a text: whether it is a training line.
+    """
+    _training_lines[model] = source
+
+
+def is_valid(valid: Callable[[str], object], text: str) -> bool:
+    """Whether the user's function is true of a text.
+
+    Raises:
+        UserError: The function fails.
+    """
+    try:
+        return bool(valid(text))
+    except Exception as error:
+        name = getattr(valid, "__name__", "the function")
+        raise UserError(f"{name} fails on '{printable(shorten(text))}': {type(error).__name__}: {error}") from error
+
+
+class Conditions:
+    """The conditions that the options of sampling make on whole lines, lengths excepted.
+
+    Args:
+        model: The model whose lines are drawn.
+        options: The options.
+
+    Attributes:
+        prompt: The beginning of every line that meets the conditions: that of the options, or a longer one.
+        refused: Number of lines by the first condition that they do not meet.
+
+    Raises:
+        UserError: The pattern is invalid or no line of the model can match it, or the training lines are not known.
+    """
+
+    def __init__(self, model: Model, options: SamplingOptions) -> None:
+        normalize = model.vocabulary.normalize
+        self.refused: Counter[str] = Counter()
+        self._example: dict[str, str] = {}
+        self._max_length, _ = options.limits(model)
+        self._unique, self._seen = options.unique, set[str]()
+        tests: dict[str, Callable[[str], object]] = {}
+        self.prompt, self._can_match = normalize(options.prompt), None
+        if options.match is not None:
+            try:
+                pattern = regex.compile(normalize(options.match))
+            except regex.error as error:
+                raise UserError(f"match {options.match!r} is not a regular expression: {error}") from error
+            tests["match"] = pattern.fullmatch
+            if _WITHOUT_ASSERTIONS.fullmatch(options.match):
+                self._can_match = pattern
+                self.prompt = self._common_beginning(model, options, pattern)
+        if options.min_length:
+            tests["min_length"] = lambda text: len(text) >= options.min_length
+        if options.avoid:
+            avoid = set(map(normalize, options.avoid))
+            tests["avoid"] = lambda text: text not in avoid
+        if options.novel:
+            if model not in _training_lines:
+                raise UserError("novel needs the training lines, but this model was not loaded from a run: use avoid")
+            is_training_line = _training_lines[model](model)
+            tests["novel"] = lambda text: not is_training_line(text)
+        if (valid := options.valid) is not None:
+            tests["valid"] = lambda text: is_valid(valid, text)
+        self._tests = tests
+
+    @property
+    def prunes(self) -> bool:
+        """Whether a beginning can be hopeless."""
+        return self._can_match is not None
+
+    def can_begin(self, beginnings: Sequence[str]) -> list[bool]:
+        """Whether a line that begins so can still meet the conditions; true if that is not known."""
+        if (pattern := self._can_match) is None:
+            return [True] * len(beginnings)
+        return [pattern.fullmatch(text, partial=True) is not None for text in beginnings]
+
+    def meets(self, text: str, ended: bool) -> bool:
+        """Whether a line meets all conditions but `unique`.
+
+        Args:
+            text: The line, or the beginning of it after which it was given up.
+            ended: Whether it is a whole line.
+        """
+        if not ended:
+            self._refuse("max_length" if len(text) == self._max_length else "match", text)
+            return False
+        for name, test in self._tests.items():
+            if not test(text):
+                self._refuse(name, text)
+                return False
+        return True
+
+    def is_new(self, text: str) -> bool:
+        """Whether a line that meets them is wanted: with `unique`, the first time only."""
+        if self._unique and text in self._seen:
+            self._refuse("unique", text)
+            return False
+        self._seen.add(text)
+        return True
+
+    def _refuse(self, name: str, text: str) -> None:
+        self.refused[name] += 1
+        self._example[name] = text
+
+    def most_refused(self) -> str:
+        """The condition that refuses most lines, with one of them and a remedy."""
+        ((name, count),) = self.refused.most_common(1)
+        share = f"{100 * count / self.refused.total():.0f}% of the others"
+        return f"{share} are refused by {name}, as {shorten(printable(self._example[name]), 40)!r}: {_REMEDIES[name]}"
+
+    def _common_beginning(self, model: Model, options: SamplingOptions, pattern: "regex.Pattern[str]") -> str:
+        """The prompt, continued while only one character can follow: a beginning of all matches costs no draw.
+
+        Raises:
+            UserError: No line of the model's characters can match.
+        """
+        beginning = self.prompt
+        while pattern.fullmatch(beginning) is None:
+            possible = [c for c in model.vocabulary.characters if pattern.fullmatch(beginning + c, partial=True)]
+            if not possible or len(beginning) == self._max_length:
+                which = f"line that begins with {shorten(self.prompt)!r}" if self.prompt else "line"
+                raise UserError(
+                    f"no {which} of at most {self._max_length} of the model's characters matches {options.match!r}"
+                )
+            if len(possible) > 1:
+                break
+            beginning += possible[0]
+        return beginning
