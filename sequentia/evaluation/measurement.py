@@ -92,5 +92,5 @@ class Measurement:
         """
         if self.num_samples == 0:
             return None
-        texts = drafts(self.model, self.num_samples, self.seed, self.model.context_length - 1)
+        texts = drafts(self.model, self.num_samples, seed=self.seed, max_length=self.model.context_length - 1)
         return SampleQuality(texts, self.data, self.split)

@@ -37,7 +37,8 @@ class Sample:
 class Draws(Iterator[Sample]):
     """Lines drawn from a model, batch by batch, until enough of them meet all conditions.
 
-    It ends early after 1,000,000 characters without a line that is wanted.
+    It ends early after 1,000,000 characters without a line that is wanted; at temperature 0, where every draw is the
+    same line, after the first.
 
     Args:
         model: Any architecture. It is switched to evaluation mode while a batch is sampled.
@@ -69,6 +70,8 @@ class Draws(Iterator[Sample]):
         generator = torch.Generator(model.device)
         generator.manual_seed(secrets.randbits(63) if options.seed is None else options.seed)
         self._choose = partial(choose, options=options, generator=generator)
+        same = options.temperature == 0 or options.top_k == 1  # every draw is the same line
+        self._patience = 1 if same else _PATIENCE
         self._samples = self._until_found()
 
     def __next__(self) -> Sample:
@@ -88,7 +91,7 @@ class Draws(Iterator[Sample]):
             return _sample_batch(self._model, size, self._choose, self._max_length, self.conditions)
 
     def _until_found(self) -> Iterator[Sample]:
-        patience = _PATIENCE
+        patience = self._patience
         while self.found < self.wanted and patience > 0:
             # As many as suffice if the share of wanted lines stays as it is.
             missing = (self.wanted - self.found) * (self.drawn + 1) // (self.found + 1)
@@ -100,7 +103,7 @@ class Draws(Iterator[Sample]):
                 self.fitting += 1
                 if self.conditions.is_new(sample.text):
                     self.found += 1
-                    patience = _PATIENCE
+                    patience = self._patience
                     yield sample
                     if self.found == self.wanted:
                         break
@@ -139,7 +142,7 @@ def generate(model: Model, num_samples: int, **options: Any) -> Draws:
     return Draws(model, num_samples, SamplingOptions(**options))
 
 
-def drafts(model: Model, num_samples: int, seed: int, max_length: int) -> list[str]:
+def drafts(model: Model, num_samples: int, **options: Any) -> list[str]:
     """Lines to judge a model by, whatever its state: those that reach the maximum length are cut, not drawn again.
 
     A model at the start of its training hardly ever ends a line.
@@ -147,13 +150,12 @@ def drafts(model: Model, num_samples: int, seed: int, max_length: int) -> list[s
     Args:
         model: Any architecture.
         num_samples: Number of lines.
-        seed: The same seed gives the same lines.
-        max_length: Maximum number of characters.
+        options: Fields of `SamplingOptions` that make no condition: `prompt`, `max_length`, `temperature`, `seed`, ...
 
     Raises:
-        UserError: The model's probabilities are NaN.
+        UserError: See `Draws`.
     """
-    draws = Draws(model, num_samples, SamplingOptions(seed=seed, max_length=max_length))
+    draws = Draws(model, num_samples, SamplingOptions(**options))
     texts: list[str] = []
     while len(texts) < num_samples:
         texts += [sample.text for sample, _ in draws.batch(num_samples - len(texts))]
