@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from sequentia.commands.fit import run_training
 from sequentia.errors import UserError
-from sequentia.files import replacing
+from sequentia.files import expanded, replacing
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
@@ -85,7 +85,7 @@ def fit(
     if data is not None:
         if "data__path" in options:
             raise UserError("the data is given twice: omit the first argument, or data__path")
-        root = Path(options.get("default_root_dir", ROOT))
+        root = Path(expanded(options.get("default_root_dir", ROOT)))
         options["data__path"] = data if isinstance(data, str | os.PathLike) else save_lines(data, root)
     options |= {"ckpt_path": ckpt_path} if ckpt_path is not None else {}
     options |= {"init_from": init_from} if init_from is not None else {}

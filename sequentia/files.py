@@ -1,4 +1,4 @@
-"""Writing a file or directory as a whole or not at all, and the hash of a file."""
+"""Paths that a user gives; writing a file or directory as a whole or not at all; the hash of a file."""
 
 import hashlib
 import os
@@ -11,6 +11,22 @@ from pathlib import Path
 from sequentia.errors import UserError
 
 _SUFFIX = ".tmp"
+
+
+def expanded(path: str | os.PathLike[str]) -> str:
+    """A path that a user gave, with a home directory in place of a leading `~` or `~user`, as in a shell.
+
+    Every path from a command line, a configuration or a caller goes through here once, before anything else.
+
+    Raises:
+        UserError: There is no such user, and no file of that name.
+    """
+    text = os.fspath(path)
+    result = os.path.expanduser(text)
+    start = text.partition(os.sep)[0]
+    if result.startswith("~") and not os.path.lexists(start):
+        raise UserError(f"no home directory {start} of {text}: give the directory itself, or ./{text}")
+    return result
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sequentia.errors import UserError
-from sequentia.files import remove_leftovers, replacing
+from sequentia.files import expanded, remove_leftovers, replacing
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -93,3 +93,17 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(b"whole")
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_tilde_is_the_home_directory_of_an_existing_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.chdir(tmp_path)
+    assert expanded("~") == "/home/me"
+    assert expanded(Path("~/a b")) == "/home/me/a b"
+    assert expanded("~root/x") == f"{Path('~root').expanduser()}/x"
+    for unchanged in ("a/~/b", "./~nobody.txt", "https://a.org/~b", ""):
+        assert expanded(unchanged) == unchanged
+    with pytest.raises(UserError, match=r"no home directory ~nobody\.txt of ~nobody\.txt: give .*, or \./~nobody\.txt"):
+        expanded("~nobody.txt")
+    Path("~nobody.txt").touch()
+    assert expanded("~nobody.txt") == "~nobody.txt"

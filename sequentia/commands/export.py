@@ -1,8 +1,6 @@
 """`sequentia export`: convert a trained model for other software."""
 
-from pathlib import Path
-
-from sequentia.commands.parser import Parser
+from sequentia.commands.parser import Parser, out_path
 from sequentia.runs.directory import find_checkpoint
 
 
@@ -10,7 +8,10 @@ def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(prog="sequentia export", description="Convert a trained model for other software.")
     parser.add_argument(
-        "out", type=Path, metavar="OUT", help="directory (gpt2) or file (onnx, html) to write; nothing is overwritten"
+        "out",
+        type=out_path,
+        metavar="OUT",
+        help="directory (gpt2) or file (onnx, html) to write; nothing is overwritten",
     )
     parser.add_ckpt_path()
     parser.add_argument(

@@ -1,9 +1,16 @@
 """The argument parser of the command and its subcommands. It imports nothing slow."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from sequentia.errors import UserError
+from sequentia.files import expanded
+
+
+def out_path(text: str) -> Path:
+    """The type of an argument that names a file or directory to write."""
+    return Path(expanded(text))
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,8 +1,6 @@
 """`sequentia plot`: draw a trained model, or the curves of its run."""
 
-from pathlib import Path
-
-from sequentia.commands.parser import Parser
+from sequentia.commands.parser import Parser, out_path
 from sequentia.runs.directory import find_checkpoint
 
 
@@ -10,7 +8,10 @@ def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(prog="sequentia plot", description="Draw a trained model, or the curves of its run.")
     parser.add_argument(
-        "out", type=Path, metavar="OUT", help="image file to write (.png, .svg or .pdf); an existing file is replaced"
+        "out",
+        type=out_path,
+        metavar="OUT",
+        help="image file to write (.png, .svg or .pdf); an existing file is replaced",
     )
     parser.add_ckpt_path()
     parser.add_argument(

@@ -1,9 +1,8 @@
 """`sequentia report`: compare runs."""
 
 import sys
-from pathlib import Path
 
-from sequentia.commands.parser import Parser
+from sequentia.commands.parser import Parser, out_path
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.reporting.report import COLUMNS, Run, differing_options, find_runs, read_run, shown, sort_runs
@@ -31,7 +30,7 @@ def parser() -> Parser:
         help="html is one page without external resources; of a single RUN it also has the curves, options and samples "
         "(default: %(default)s)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: stdout); it is replaced")
+    parser.add_argument("--out", type=out_path, metavar="FILE", help="file to write (default: stdout); it is replaced")
     return parser
 
 

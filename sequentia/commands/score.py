@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
+from sequentia.files import expanded
 from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
@@ -78,7 +79,7 @@ def _texts(arguments: list[str], path: str | None) -> Iterator[str]:
 
     yield from arguments
     if path is not None:
-        yield from filter(None, map(str.strip, chain.from_iterable(blocks(path, LINES))))
+        yield from filter(None, map(str.strip, chain.from_iterable(blocks(expanded(path), LINES))))
     elif not arguments:
         yield from filter(None, map(str.strip, read_lines(sys.stdin.buffer, "stdin")))
 

@@ -15,6 +15,7 @@ from fsspec.core import get_compression
 from fsspec.utils import get_protocol
 
 from sequentia.errors import UserError
+from sequentia.files import expanded
 from sequentia.text import shorten
 
 PACKAGED = {"names": "us-first-names-2018.txt"}
@@ -41,11 +42,11 @@ def expand(path: str | Sequence[str]) -> list[str]:
         raise UserError(f"a data path must be a string or a list of strings, got {str(path)[:40]!r}")
     if not paths:
         raise UserError("the list of data files is empty: give at least one file")
-    return [file for each in paths for file in _matches(each)]
+    return [file for each in paths for file in _matches(expanded(each))]
 
 
 def _matches(path: str) -> list[str]:
-    pattern = os.path.expanduser(path.removeprefix("file://"))
+    pattern = path.removeprefix("file://")
     is_url = get_protocol(path) not in ("file", "local")
     if is_url or not glob.has_magic(pattern) or os.path.exists(pattern):
         return [path]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sequentia.errors import UserError
+from sequentia.files import expanded
 from sequentia.runs.directory import CONFIG, ROOT, read_config, runs_below
 from sequentia.runs.history import History, read_history, read_test_result
 from sequentia.text import printable, shorten
@@ -87,7 +88,7 @@ def find_runs(given: list[str]) -> list[Path]:
             raise UserError(f"no run under {ROOT}/ yet: train a model with `sequentia fit`, or give a run directory")
         return runs
     found: dict[Path, Path] = {}
-    for path in map(Path, given):
+    for path in map(Path, map(expanded, given)):
         if not path.is_dir():
             raise UserError(f"no directory {path}: give a run directory, or a directory of runs")
         if not (runs := sorted(runs_below(path))):

@@ -43,7 +43,7 @@ def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> 
         UserError: There is no such checkpoint; or the file is not a checkpoint of this package, or is damaged: see
             `read_checkpoint` and `build_model`.
     """
-    checkpoint = find_checkpoint(None if path is None else str(Path(path).expanduser()))
+    checkpoint = find_checkpoint(None if path is None else str(path))
     content = read_checkpoint(checkpoint)
     model = build_model(content, checkpoint, trusted_modules(trust))
     _origins[model] = Origin(checkpoint, content.get("CharDataModule"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sequentia.errors import UserError
+from sequentia.files import expanded
 
 _EVENTS, _NO_VALUE = "events.out.tfevents.", 200
 """What names of TensorBoard's files start with, and bytes that a file has fewer of before its first value."""
@@ -116,7 +117,7 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
     """
     if given is None:
         return None, None
-    path = root if given == "last" else Path(given)
+    path = root if given == "last" else Path(expanded(given))
     if path.is_file():
         is_last = path.name == LAST and (path.parent / CONFIG).is_file()
         return (path.parent if is_last else None), path
@@ -149,7 +150,7 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
     Raises:
         UserError: There is no such checkpoint.
     """
-    path = root if given in (None, "last") else Path(str(given))
+    path = root if given is None or given == "last" else Path(expanded(given))
     if path.is_file():
         return path
     is_run = (path / BEST).is_file() or (path / LAST).is_file()

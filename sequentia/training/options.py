@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError
+from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
 from sequentia.runs.directory import ROOT
@@ -53,7 +54,7 @@ class Given:
         except ArgumentError as error:
             raise UserError(f"{error}; see `sequentia {command} --help`") from error
         self.ckpt_path, self.trust = options.ckpt_path, trusted_modules(options.trust)
-        configs = [find_config(config) for config in options.config]
+        configs = [find_config(expanded(config)) for config in options.config]
         contents = [_mapping(config) for config in configs]
 
         def setting(given: str | None, section: str, key: str) -> Any:
@@ -74,7 +75,7 @@ class Given:
                 names.append(base.stem)
         if model:
             names.append(str(model).rpartition(".")[2].lower())
-        self.root = Path(str(root)) if root else ROOT / names[0] if names else None
+        self.root = Path(expanded(str(root))) if root else ROOT / names[0] if names else None
 
         values = [first.partition("=")[2] or second for first, second in pairwise([*others, ""]) if _CODE.match(first)]
         self.classes = list(foreign_classes([model, values, *contents]))
@@ -140,9 +141,9 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
 def _file(config: str) -> Path | None:
     """The file that a `--config` names; None if it is YAML itself, a pipe, or will be refused by the parser."""
     try:
-        path = Path(config).expanduser()
+        path = Path(config)
         return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, in the home of an unknown user
+    except (OSError, ValueError):  # too long, with a NUL
         return None
 
 
