@@ -13,6 +13,7 @@ from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
 if TYPE_CHECKING:
+    from sequentia.data.reading import Reading
     from sequentia.inference.scoring import Score
 
 
@@ -29,6 +30,8 @@ def parser() -> Parser:
     add("texts", nargs="*", metavar="TEXT", help="a text to score, used as given")
     parser.add_ckpt_path()
     add("--path", metavar="FILE", help="file with one text per line: a packaged dataset's name, a file or a URL")
+    add("--column", metavar="C", help="column of the file or stdin, if it is a table: its name, or its number from 1")
+    add("--format", metavar="F", help="lines, csv, smi, json or fasta (default: from the content of the file)")
     add(
         "--per_char",
         action="store_true",
@@ -46,11 +49,13 @@ def run(name: str, arguments: list[str]) -> int:
         raise UserError("nothing to score: give a TEXT, --path FILE, or lines on stdin")
     checkpoint = find_checkpoint(options.ckpt_path)
 
+    from sequentia.data.reading import Reading
     from sequentia.inference.scoring import score
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
-    results = score(model, _texts(options.texts, options.path))
+    reading = Reading(column=options.column, format=options.format)
+    results = score(model, _texts(options.texts, options.path, reading))
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
     print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
     scored = impossible = 0
@@ -72,14 +77,14 @@ def run(name: str, arguments: list[str]) -> int:
     return 0
 
 
-def _texts(arguments: list[str], path: str | None) -> Iterator[str]:
+def _texts(arguments: list[str], path: str | None, reading: "Reading") -> Iterator[str]:
     """The arguments, then the lines of the file; the lines of stdin if neither is given."""
-    from sequentia.data.reading import LINES, blocks
+    from sequentia.data.reading import blocks
     from sequentia.data.source import read_lines
 
     yield from arguments
     if path is not None:
-        yield from filter(None, map(str.strip, chain.from_iterable(blocks(expanded(path), LINES))))
+        yield from filter(None, map(str.strip, chain.from_iterable(blocks(expanded(path), reading))))
     elif not arguments:
         yield from filter(None, map(str.strip, read_lines(sys.stdin.buffer, "stdin")))
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.data.hashing import distinct
+from sequentia.data.layout import Format
 from sequentia.data.length import FEW, LongLines, too_few_lines
 from sequentia.data.membership import Membership
 from sequentia.data.reading import Reading
 from sequentia.data.source import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
-from sequentia.data.tables import table_format
 from sequentia.errors import UserError
 from sequentia.inference.model import batch_positions
 from sequentia.vocabulary import Vocabulary
@@ -59,10 +59,13 @@ class CharDataModule(LightningDataModule):
         val_path: File or files with the validation lines. If `val_path` or `test_path` is given, all lines of `path`
             are training lines.
         test_path: File or files with the test lines; see `val_path`.
-        column: The column of the examples, if all files are tables (.csv, .tsv, .json, .jsonl, also compressed, or
-            .parquet): the name of a column in the header line, or the number of a column, from 1, in a table without a
-            header (its first line is an example too). For JSON objects it is a key. Line breaks in a cell become
-            spaces, empty cells are blank lines. By default, tables are read as raw lines.
+        column: The column of the examples, if all files are tables (CSV with any usual delimiter, SMILES with names,
+            JSON, JSON lines, Parquet): its name in the header, the key of JSON objects, or its number, from 1. Line
+            breaks in a cell become spaces, empty cells are blank lines. By default, tables with several columns are
+            read as raw lines, with a warning.
+        format: The format of the files. By default it follows from the content of each: tables as above, FASTA and
+            FASTQ, whose records are the examples, or lines. `lines` reads any of them as raw lines, `csv` has any
+            delimiter, and `smi` is SMILES, whitespace and a name.
         batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters
             (fewer if the vocabulary has more than 3,000), but at most an eighth of the training lines.
         seed: Seed of the split and of the order of the training lines.
@@ -94,6 +97,7 @@ class CharDataModule(LightningDataModule):
         long_lines: LongLines = "drop",
         nfc: bool = False,
         column: str | int | None = None,
+        format: Format | None = None,
     ) -> None:
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("max_length", max_length, 1), ("seed", seed, 0)):
@@ -107,7 +111,7 @@ class CharDataModule(LightningDataModule):
         if long_lines not in get_args(LongLines):
             raise UserError(f"long_lines must be drop or split, got {long_lines!r}")
         self.path, self.val_path, self.test_path = path, val_path, test_path
-        self.reading = Reading(None if column is None else str(column))
+        self.reading = Reading(None if column is None else str(column), format)
         self.seed = seed
         if batch_size is not None:
             self.batch_size = batch_size
@@ -129,8 +133,6 @@ class CharDataModule(LightningDataModule):
     @cached_property
     def corpus(self) -> Corpus:
         """All lines, read on first access because the model needs the vocabulary before Lightning calls `setup`."""
-        if self.reading.column is None:
-            self._warn_of_tables()
         paths = [path for paths in self._files for path in paths]
         corpus = read_corpus(paths, self.reading, max_length=self.max_length, long_lines=self.long_lines, nfc=self.nfc)
         cut = self.long_lines == "split" and not self._ready_made and self.val_fraction + self.test_fraction > 0
@@ -214,15 +216,6 @@ class CharDataModule(LightningDataModule):
         if not self._logged:
             self._logged = True
             self._log_summary()
-
-    @rank_zero_only
-    def _warn_of_tables(self) -> None:
-        tables = [path for paths in self._files for path in paths if table_format(path) is not None]
-        if tables:
-            log.warning(
-                f"{shown(tables)}: read as raw lines; if the examples are one column of a table, give its "
-                "name or number as column"
-            )
 
     @rank_zero_only
     def _log_summary(self) -> None:

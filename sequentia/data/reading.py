@@ -1,10 +1,34 @@
 """A file -> its lines: how the files of the data are read, in one place for training and scoring."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import get_args
 
+from lightning.pytorch.utilities import rank_zero_only
+
+from sequentia.data.fasta import fasta_sequences, fastq_sequences
+from sequentia.data.layout import JSON_SUFFIXES, NUMBER_OF_ROWS, Format, decoded, is_evident, layout_of, suffix_of
 from sequentia.data.source import line_blocks, open_data
-from sequentia.data.tables import cell_blocks
+from sequentia.data.tables import (
+    Refuse,
+    cell_blocks,
+    choose_column,
+    delimited_cells,
+    is_parquet,
+    json_cells,
+    json_columns,
+    json_lines,
+    json_rows,
+    json_values,
+    parquet_cells,
+)
+from sequentia.errors import UserError
+from sequentia.text import shorten
+
+log = logging.getLogger(__name__)
+_info, _warn = rank_zero_only(log.info), rank_zero_only(log.warning)
 
 
 @dataclass(frozen=True)
@@ -13,13 +37,19 @@ class Reading:
 
     Attributes:
         column: The column of the examples, if the files are tables.
+        format: The format of the files; by default each file's follows from its content.
     """
 
     column: str | None = None
+    format: Format | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in (None, *get_args(Format)):
+            raise UserError(f"format must be one of {', '.join(get_args(Format))}, got {self.format!r}")
 
 
 LINES = Reading()
-"""The default: text with one example per line."""
+"""The default: text with one example per line, or records or a table that need no options."""
 
 
 def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
@@ -30,7 +60,104 @@ def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
         reading: How it is read.
 
     Raises:
-        UserError: The file cannot be read, is not UTF-8 text or a valid table.
+        UserError: The file cannot be read, or is not UTF-8 text or a valid table.
     """
+    rejects = _Rejects(path, skip=False)
     with open_data(path) as file:
-        yield from line_blocks(file, path) if reading.column is None else cell_blocks(file, path, reading.column)
+        if is_parquet(file):
+            yield from cell_blocks(parquet_cells(file, path, reading.column, rejects))
+        else:
+            yield from _examples(line_blocks(file, path), path, reading, rejects)
+    rejects.report()
+
+
+class _Rejects:
+    """Refuses the first invalid row of a file, or counts them all."""
+
+    def __init__(self, name: str, skip: bool) -> None:
+        self._name, self._skip, self._count, self._first = name, skip, 0, ""
+
+    def __call__(self, message: str) -> None:
+        if not self._skip:
+            raise UserError(message)
+        self._count += 1
+        self._first = self._first or message.partition(": ")[0]
+
+    def report(self) -> None:
+        """Log how many rows were left out."""
+        if self._count:
+            _warn(f"{self._name}: rows dropped: {self._count:,} invalid; the first: {self._first}")
+
+
+def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: Refuse) -> Iterator[list[str]]:
+    """The examples of a text file, whatever its layout."""
+    head: list[str] = []
+    while len(head) < NUMBER_OF_ROWS and (block := next(lines, None)) is not None:
+        head = [*head, *block] if head else block
+    lines = chain([head], lines)
+    layout, column = layout_of(head, path, reading.column, reading.format), reading.column
+    match layout.format:
+        case "lines":
+            if column is not None:
+                raise UserError("format lines has no columns: give another format, or none, if column is given")
+            return lines
+        case "fasta" | "fastq":
+            if column is not None:
+                raise UserError(f"{path} is {layout.format.upper()}, whose records are the examples: omit column")
+            return cell_blocks(_sequences(chain.from_iterable(lines), path, layout.format))
+        case "json" | "jsonl":
+            return _json_examples(lines, head, path, column, layout.format == "jsonl", refuse)
+        case "csv":
+            if column is not None:
+                return cell_blocks(delimited_cells(chain.from_iterable(lines), layout, path, column, refuse))
+            if reading.format is not None and layout.num_columns > 1:
+                raise UserError(choose_column(path, layout.rows[0]))
+            if is_evident(layout, path):
+                _warn_of_raw_lines(path, layout.rows[0])
+            return lines
+
+
+def _sequences(lines: Iterator[str], path: str, format: str) -> Iterator[str]:
+    """The sequences of FASTA or FASTQ; logs how many there are."""
+    count = 0
+    for sequence in fasta_sequences(lines) if format == "fasta" else fastq_sequences(lines, path):
+        count += 1
+        yield sequence
+    _info(f"{path}: read as {format.upper()}: {count:,} records")
+
+
+def _json_examples(
+    lines: Iterator[list[str]], head: list[str], path: str, column: str | None, by_line: bool, refuse: Refuse
+) -> Iterator[list[str]]:
+    """The examples of JSON. A column has to be given only if there are several."""
+    is_json = suffix_of(path) in JSON_SUFFIXES
+    if by_line:
+        first = decoded(next(filter(str.strip, head)))
+        if column is None and not (is_json or isinstance(first, dict)):
+            return lines  # such as [1]
+        if column is None and len(names := json_columns(first)) != 1:
+            _warn_of_raw_lines(path, names)
+            return lines
+        rows = json_lines(chain.from_iterable(lines), path, refuse)
+        return cell_blocks(json_cells(rows, path, column or names[0], "line", refuse))
+    text = list(chain.from_iterable(lines))
+    try:
+        values = json_values(text, path)
+    except UserError:
+        if column is not None or is_json:
+            raise
+        return iter([text])  # it only begins like JSON
+    if column is None:
+        names = json_columns(next((row for row in json_rows(values, path) if row is not None), None))
+        if len(names) != 1:
+            raise UserError(choose_column(path, names))
+        column = names[0]
+    return cell_blocks(json_cells(json_rows(values, path, column), path, column, "item", refuse))
+
+
+def _warn_of_raw_lines(path: str, names: list[str]) -> None:
+    columns = shorten(", ".join(names), 100)
+    _warn(
+        f"{path}: read as raw lines; if the examples are one column of a table ({columns}), give its name or number as "
+        "column"
+    )

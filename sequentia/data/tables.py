@@ -1,61 +1,36 @@
-"""Tables (CSV, TSV, JSON, JSON lines and Parquet) -> the cells of one column."""
+"""Tables (text with a delimiter, JSON and Parquet) -> the cells of one column."""
 
 import csv
 import json
+import logging
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import PurePath
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import IO, Any
 
-from fsspec.utils import infer_compression
+from lightning.pytorch.utilities import rank_zero_only
 
-from sequentia.data.source import read_lines, reason
+from sequentia.data.layout import DELIMITERS, WHITESPACE, Layout, decoder, has_header
+from sequentia.data.source import reason
 from sequentia.errors import UserError
 from sequentia.text import shorten
 
-FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
-"""Suffixes of tables."""
-
 _BLOCK = 1 << 20  # characters of the cells that are held at a time
 _LINE_BREAK = re.compile("\r\n|\r|\n")
-# A number becomes its text in the file, and NaN, which many programs write for a missing one, null.
-_decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None)
+_NO_SPACE = re.compile(r"\S")
+_PARQUET = b"PAR1"
+
+log = logging.getLogger(__name__)
+
+Refuse = Callable[[str], None]
+"""Takes the message about an invalid row: raises it as an error, or counts the row, which is then left out."""
 
 
-def table_format(path: str) -> str | None:
-    """The format of a table according to its suffix, which another suffix for the compression may follow.
-
-    Example:
-        >>> table_format("names.csv.gz"), table_format("https://a.org/names.jsonl?raw=1"), table_format("names.txt")
-        ('csv', 'jsonl', None)
-    """
-    for part in path.split("::"):  # fsspec chains URLs: "simplecache::https://..."
-        name = PurePath(part.partition("?")[0] if "://" in part else part)
-        if infer_compression(str(name)) is not None:
-            name = name.with_suffix("")
-        if (suffix := name.suffix.lower().removeprefix(".")) in FORMATS:
-            return suffix
-    return None
-
-
-def cell_blocks(file: IO[bytes], name: str, column: str) -> Iterator[list[str]]:
-    """Read the cells of one column of a table, in blocks that bound the memory.
-
-    Whitespace around a cell is removed, and a line break in it becomes a space. A cell that is missing or null is
-    empty. A blank line of a table is a row whose cells are empty.
-
-    Args:
-        file: The open file, decompressed.
-        name: Its path, which gives the format, and names the file in error messages.
-        column: A name in the header line or a key of JSON objects, or the number of a column, from 1, of a table
-            without header.
-
-    Raises:
-        UserError: The file is not a valid table, or does not have the column.
-    """
+def cell_blocks(cells: Iterable[str]) -> Iterator[list[str]]:
+    """Cells as lines, in blocks that bound the memory: a line break in a cell becomes a space."""
     block: list[str] = []
     size = 0
-    for cell in _cells(file, name, column):
+    for cell in cells:
         block.append(_LINE_BREAK.sub(" ", cell.strip()))
         size += len(cell) + 1
         if size >= _BLOCK:
@@ -64,120 +39,255 @@ def cell_blocks(file: IO[bytes], name: str, column: str) -> Iterator[list[str]]:
     yield block
 
 
-def _cells(file: IO[bytes], name: str, column: str) -> Iterator[str]:
-    match table_format(name):
-        case "csv":
-            return _csv_cells(file, name, column, ",")
-        case "tsv":
-            return _csv_cells(file, name, column, "\t")
-        case "json":
-            return _json_cells(_json_array(file, name), name, column, "item")
-        case "jsonl":
-            return _json_cells(_json_lines(file, name), name, column, "line")
-        case "parquet":
-            return _parquet_cells(file, name, column)
-        case _:
-            suffixes = ", ".join(f".{suffix}" for suffix in FORMATS)
-            raise UserError(f"column is for tables ({suffixes}), and {name} is not a table: omit column")
+def delimited_cells(lines: Iterator[str], layout: Layout, name: str, column: str, refuse: Refuse) -> Iterator[str]:
+    """The cells of one column of a text with a delimiter; a blank line is a row whose cells are empty.
 
+    A column that is given as a number may or may not have a header; which of both is found in the first rows, and
+    logged.
 
-def _csv_cells(file: IO[bytes], name: str, column: str, delimiter: str) -> Iterator[str]:
+    Args:
+        lines: The lines of the file.
+        layout: Their layout.
+        name: The name of the file, for messages.
+        column: Name or number of a column; see `_index`.
+        refuse: Called with the message about a row that has too few or too many cells.
+
+    Raises:
+        UserError: The file is not valid CSV, or does not have the column.
+    """
     width = index = 0
-    for line, row in _csv_rows(file, name, delimiter):
+    for line, row in _delimited_rows(lines, layout, name, refuse):
         if not row:
             yield ""
         elif width == 0:
-            width, index = len(row), _index([cell.strip() for cell in row], name, column)
-            if column.isdecimal():  # otherwise this row is the header
-                yield row[index]
-        elif len(row) == width:
+            width = layout.num_columns if layout.delimiter == WHITESPACE else len(row)
+            names = [cell.strip() for cell in row] + [""] * (width - len(row))
+            index, by_name = _index(names, name, column)
+            if not by_name and not _takes_header(layout, index, name):
+                yield "" if index >= len(row) else row[index]
+        elif len(row) == width or (len(row) > width and not any(row[width:])):
             yield row[index]
+        elif layout.delimiter == WHITESPACE:  # names are optional
+            yield row[index] if index < len(row) else ""
         else:
-            raise UserError(
-                f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: "
-                f'put cells that contain a {"comma" if delimiter == "," else "tab"} in double quotes ("...")'
+            refuse(
+                f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: put cells with "
+                f'{DELIMITERS.get(layout.delimiter, layout.delimiter)} in double quotes ("..."), or leave out such '
+                "lines with skip_invalid"
             )
 
 
-def _csv_rows(file: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _takes_header(layout: Layout, index: int, name: str) -> bool:
+    """Whether the first row is a header, although the column is given as a number; logs which it is."""
+    header = has_header(layout.rows)
+    cell = shorten(layout.rows[0][index].strip(), 40)
+    delimiter = DELIMITERS.get(layout.delimiter, layout.delimiter)
+    role, remedy = (
+        ("a header", "if it is an example, add a line of names above it")
+        if header
+        else ("an example", "if it is a header, give the name of the column")
+    )
+    rank_zero_only(log.info)(
+        f"column {index + 1} of {name}, separated by {delimiter}: the first row, {cell!r}, is taken as {role}; {remedy}"
+    )
+    return header
+
+
+def _delimited_rows(lines: Iterator[str], layout: Layout, name: str, refuse: Refuse) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line; a blank line is an empty row."""
-    reader = csv.reader((f"{line}\n" for line in read_lines(file, name)), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for row in reader:
+    start = 1
+    for _ in range(layout.skip):
+        next(lines)
+        start += 1
+    if layout.delimiter == WHITESPACE:
+        most = layout.num_columns - 1
+        yield from ((number, line.split(None, most)) for number, line in enumerate(lines, start))
+        return
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=layout.delimiter, strict=True)
+    line = start
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            message = (
+                f"line {line:,} of {name} is not valid CSV ({error}): a cell that contains a double quote must be in "
+                'double quotes, with each quote in it doubled ("")'
+            )
+            if "expected after" not in str(error):  # a quote that is not closed takes in lines without end
+                raise UserError(message) from error
+            refuse(message)
+        else:
             yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"line {line:,} of {name} is not valid {'CSV' if delimiter == ',' else 'TSV'} ({error}): a cell that "
-            'contains a double quote must be in double quotes, with each quote in it doubled ("")'
-        ) from error
+        line = start + reader.line_num
 
 
-def _index(names: list[str], name: str, column: str) -> int:
-    """Index of a column, given the names of all columns."""
-    if column.isdecimal():
+def _index(names: list[str], name: str, column: str) -> tuple[int, bool]:
+    """Index of a column, given the names of all columns, and whether the column is given by name.
+
+    Args:
+        names: The cells of the first row, or the keys of an object.
+        name: The name of the file, for messages.
+        column: A name, or a number from 1. A name may differ in case if there is only one such column.
+
+    Raises:
+        UserError: There is no such column, or more than one.
+    """
+    column = column.strip()
+    if column.isdecimal() and (1 <= int(column) <= len(names) or column not in names):
         if not 1 <= int(column) <= len(names):
             raise UserError(f"{name} has no column {column}: it has {len(names):,}, counted from 1")
-        return int(column) - 1
-    column = column.strip()
-    if (found := names.count(column)) == 1:
-        return names.index(column)
-    if found > 1:
-        raise UserError(f"{name} has {found:,} columns with the name {shorten(column, 40)!r}: rename all but one")
-    known = shorten(", ".join(names), 100)
-    raise UserError(f"{name} has no column {shorten(column, 40)!r}: choose one of {known}")
+        return int(column) - 1, False
+    folded = [each.casefold() for each in names]
+    for wanted, among in ((column, names), (column.casefold(), folded)):
+        if among.count(wanted) == 1:
+            return among.index(wanted), True
+        if wanted in among:
+            raise UserError(
+                f"{name} has {among.count(wanted):,} columns with the name {shorten(column, 40)!r}: give the number of "
+                "one"
+            )
+    close = get_close_matches(column.casefold(), folded, n=1)
+    meant = f"did you mean {names[folded.index(close[0])]!r}? It has" if close else "it has"
+    raise UserError(
+        f"{name} has no column {shorten(column, 40)!r}: {meant} {shorten(', '.join(names), 100)}; "
+        "a number, from 1, names a column too"
+    )
 
 
-def _json_array(file: IO[bytes], name: str) -> Iterator[Any]:
-    """The elements of a file that is one JSON array."""
-    rows = _decoded("\n".join(read_lines(file, name)), name)
-    if not isinstance(rows, list):
-        raise UserError(f"{name} is not a JSON array: give one array, or name a file with one object per line .jsonl")
-    yield from rows
+def json_values(lines: Iterable[str], name: str) -> list[Any]:
+    """The values of a file with one JSON value, or several one after the other.
 
-
-def _json_lines(file: IO[bytes], name: str) -> Iterator[Any]:
-    """The values of a file with one JSON value per line; None for a blank line."""
-    for number, line in enumerate(read_lines(file, name), start=1):
-        yield None if not line.strip() else _decoded(line, f"line {number:,} of {name}")
-
-
-def _decoded(text: str, name: str) -> Any:
+    Raises:
+        UserError: The file is not valid JSON.
+    """
+    text, values, end = "\n".join(lines), list[Any](), 0
     try:
-        return _decoder.decode(text)
+        while start := _NO_SPACE.search(text, end):
+            value, end = decoder.raw_decode(text, start.start())
+            values.append(value)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(
-            f"{name} is not valid JSON ({reason(error)}): a .json file is one array, and a .jsonl file has one object "
-            "per line"
+            f"{name} is not valid JSON ({reason(error)}): give one array, or one object per line"
         ) from error
+    return values
 
 
-def _json_cells(rows: Iterable[Any], name: str, column: str, unit: str) -> Iterator[str]:
+def json_rows(values: list[Any], name: str, column: str | None = None) -> list[Any]:
+    """The rows that JSON values hold.
+
+    They are the elements of an array, or of the only array of objects or arrays in an object. In an object whose
+    values are other arrays or objects, these are columns.
+
+    Raises:
+        UserError: There is no such column.
+    """
+    if len(values) != 1 or not isinstance(value := values[0], dict | list):
+        return values
+    if isinstance(value, list):
+        return value
+    tables = [part for part in value.values() if isinstance(part, list) and part and isinstance(part[0], dict | list)]
+    if len(tables) == 1:
+        return tables[0]
+    if column is not None and any(isinstance(part, list | dict) for part in value.values()):
+        cells = list(value.values())[_index(list(value), name, column)[0]]
+        if isinstance(cells, list | dict):
+            return [{column: cell} for cell in (cells.values() if isinstance(cells, dict) else cells)]
+    return values
+
+
+def json_columns(row: Any) -> list[str]:
+    """The columns of a row: the keys of an object, the numbers of the elements of an array, or 1."""
+    if isinstance(row, dict):
+        return list(row)
+    return [str(number + 1) for number in range(len(row))] if isinstance(row, list) else ["1"]
+
+
+def json_lines(lines: Iterator[str], name: str, refuse: Refuse) -> Iterator[Any]:
+    """The values of a file with one JSON value per line; None for a blank line.
+
+    Args:
+        lines: The lines of the file.
+        name: The name of the file, for messages.
+        refuse: Called with the message about a line that is not valid JSON.
+    """
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield decoder.decode(line) if line.strip() else None
+        except (json.JSONDecodeError, RecursionError) as error:
+            refuse(
+                f"line {number:,} of {name} is not valid JSON ({reason(error)}): correct it, or leave out such lines "
+                "with skip_invalid"
+            )
+
+
+def json_cells(rows: Iterable[Any], name: str, column: str, unit: str, refuse: Refuse) -> Iterator[str]:
     """The cells of one column of JSON values.
 
     An object has the columns that its keys name, an array is a row of columns, and any other value is the only column.
+
+    Args:
+        rows: The values.
+        name: The name of the file, for messages.
+        column: Name or number of a column; see `_index`.
+        unit: What a row is called in messages.
+        refuse: Called with the message about a value that is not text or a number.
+
+    Raises:
+        UserError: No object has the column.
     """
     keys: list[str] = []  # of the first object
-    found = False
+    key, found = column, False
     for number, row in enumerate(rows, start=1):
         where = f"{unit} {number:,} of {name}"
         if isinstance(row, dict):
-            keys = keys or list(row)
-            found = found or column in row
-            yield _text(row.get(column), where, column)
+            if not keys and row:
+                keys = list(row)
+                key = _key(keys, name, column)
+            found = found or key in row
+            cell = row.get(key)
         elif row is None:
-            yield ""
+            cell = None
         elif not column.isdecimal():
             raise UserError(f"{where} is not an object, so it has no keys: give the number of a column")
         else:
             cells = row if isinstance(row, list) else [row]
-            yield _text(cells[_index(cells, where, column)], where, column)
+            cell = cells[_index([""] * len(cells), where, column)[0]]
+        if cell is None or (isinstance(cell, str | int | float) and not isinstance(cell, bool)):
+            yield "" if cell is None else str(cell)
+        else:
+            refuse(
+                f"{where} has a value of type {type(cell).__name__} in column {shorten(column, 40)!r}, which is not a "
+                "string or a number: choose another column, or leave out such rows with skip_invalid"
+            )
     if keys and not found:
         _index(keys, name, column)  # raises the error
 
 
-def _parquet_cells(file: IO[bytes], name: str, column: str) -> Iterator[str]:
+def _key(keys: list[str], name: str, column: str) -> str:
+    """The key that a column means; the column itself if the first object does not have it, since others may."""
+    if column in keys:
+        return column
+    try:
+        return keys[_index(keys, name, column)[0]]
+    except UserError:
+        return column
+
+
+def is_parquet(file: IO[bytes]) -> bool:
+    """Whether an open file is Parquet; its position is at the start afterwards."""
+    magic = file.read(len(_PARQUET))
+    file.seek(0)
+    return magic == _PARQUET
+
+
+def parquet_cells(file: IO[bytes], name: str, column: str | None, refuse: Refuse) -> Iterator[str]:
+    """The cells of one column of a Parquet file; of the only one by default.
+
+    Raises:
+        UserError: The file is damaged, has no such column, or more than one if none is given; or pyarrow is missing.
+    """
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -186,21 +296,17 @@ def _parquet_cells(file: IO[bytes], name: str, column: str) -> Iterator[str]:
     try:
         table = ParquetFile(file)
         names = table.schema_arrow.names
-        index = _index(names, name, column)
-        for batch in table.iter_batches(columns=[names[index]]):
-            for cell in batch.column(0).to_pylist():
-                yield _text(cell, name, column)
+        if column is None and len(names) > 1:
+            raise UserError(choose_column(name, names))
+        key = names[_index(names, name, column or "1")[0]]
+        rows = ({key: cell} for batch in table.iter_batches(columns=[key]) for cell in batch.column(0).to_pylist())
+        yield from json_cells(rows, name, key, "row", refuse)
     except (ArrowException, OSError) as error:
         raise UserError(f"cannot read {name}: {reason(error)}") from error
 
 
-def _text(cell: Any, where: str, column: str) -> str:
-    """The text of a JSON or Parquet value; empty for null."""
-    if cell is None:
-        return ""
-    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
-        raise UserError(
-            f"{where} has a value of type {type(cell).__name__} in column {shorten(column, 40)!r}, "
-            "which is not a string or a number: choose another column"
-        )
-    return str(cell)
+def choose_column(name: str, names: list[str]) -> str:
+    """The message about a table whose column is not given."""
+    return (
+        f"{name} is a table with the columns {shorten(', '.join(names), 100)}: give the name or number of one as column"
+    )

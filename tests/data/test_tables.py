@@ -1,4 +1,4 @@
-"""A column of a table is read as the text file with one cell per line is, or refused with one line."""
+"""A column of a table is read like the text file with one cell per line, whatever the name of the file, or refused."""
 
 import csv
 import gzip
@@ -8,16 +8,18 @@ import logging
 import re
 import sys
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sequentia.data import CharDataModule, source, tables
 from sequentia.data.corpus import read_corpus
-from sequentia.data.reading import Reading
-from sequentia.data.tables import cell_blocks, table_format
+from sequentia.data.layout import suffix_of
+from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
@@ -35,12 +37,12 @@ def joined(cell: str) -> str:
 
 
 def read(content: bytes, suffix: str, column: str | int, block: int = 1 << 22) -> list[str]:
-    """The cells of a column, read in small blocks."""
+    """The cells of a column of `memory://table.<suffix>`, read in small blocks."""
+    MemoryFileSystem().pipe_file(f"/table.{suffix}", content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "_BLOCK", block)
         patch.setattr(tables, "_BLOCK", block)
-        blocks = list(cell_blocks(io.BytesIO(content), f"table.{suffix}", str(column)))
-    return [cell for cells in blocks for cell in cells]
+        return list(chain.from_iterable(blocks(f"memory://table.{suffix}", Reading(str(column)))))
 
 
 @FEW
@@ -63,7 +65,7 @@ def test_a_written_table_reads_back_equal(
     content = text.getvalue().encode("utf-8-sig")
     expected = [joined(row[index]) for row in rows]
     assert read(content, suffix, names[index], block) == expected
-    assert read(content, suffix, index + 1, block) == [names[index], *expected]
+    assert read(content, suffix, index + 1, block) in ([names[index], *expected], expected)
 
 
 VALUES = st.recursive(
@@ -96,9 +98,17 @@ def test_a_column_of_a_parquet_file_is_read_by_name_and_by_number() -> None:
     assert read(file.getvalue(), "parquet", "name") == ["emma", "", "a b"]
     assert read(file.getvalue(), "parquet", 1) == ["1", "2", "3"]
     for content, column, message in (
-        (file.getvalue(), "x", "table.parquet has no column 'x': choose one of id, name, list"),
-        (file.getvalue(), "list", "table.parquet has a value of type list in column 'list'"),
-        (file.getvalue()[:-10], "name", "cannot read table.parquet: "),
+        (
+            file.getvalue(),
+            "x",
+            "memory://table.parquet has no column 'x': it has id, name, list; a number, from 1, names a column too",
+        ),
+        (
+            file.getvalue(),
+            "list",
+            "row 1 of memory://table.parquet has a value of type list in column 'list', which is not a string",
+        ),
+        (file.getvalue()[:-10], "name", "cannot read memory://table.parquet: "),
     ):
         with pytest.raises(UserError, match=f"^{re.escape(message)}"):
             read(content, "parquet", column)
@@ -106,8 +116,10 @@ def test_a_column_of_a_parquet_file_is_read_by_name_and_by_number() -> None:
 
 def test_parquet_without_pyarrow_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"^table\.parquet cannot be read without pyarrow: pip install pyarrow$"):
-        read(b"", "parquet", "name")
+    with pytest.raises(
+        UserError, match=r"^memory://table\.parquet cannot be read without pyarrow: pip install pyarrow$"
+    ):
+        read(b"PAR1", "parquet", "name")
 
 
 TABLES: dict[str, bytes] = {
@@ -124,23 +136,87 @@ def test_a_column_gives_the_corpus_of_its_cells_as_a_text_file(write: Callable[.
     assert same(corpus, read_corpus([write(["emma", "", "ava"], "plain.txt")]))
 
 
-def test_the_format_is_the_suffix_before_the_compression() -> None:
+def test_the_suffix_is_the_one_before_the_compression() -> None:
     for path, expected in {
         "a.csv": "csv", "a.TSV.xz": "tsv", "s3://b/a.jsonl.bz2": "jsonl", "https://a.org/x.json?y=1.txt": "json",
-        "simplecache::https://a.org/x.csv.gz": "csv", "zip://x.csv::a.zip": "csv", "csv": None, "a.csv.txt": None,
-        ".csv/a": None, "http://[": None, "": None, "names": None,
+        "simplecache::https://a.org/x.csv.gz": "csv", "csv": "", ".csv/a": "", "http://[": "", "": "", "names": "",
     }.items():  # fmt: skip
-        assert table_format(path) == expected, path
+        assert suffix_of(path) == expected, path
+
+
+PEOPLE = "id;name;weight\n1;Zoë;1,5\n2;Ava;2,5\n"
+SMILES = "CCO ethanol\nCC(=O)O acetic acid\n[Na+].[Cl-]\nN,N 1,2-x\n"
+NESTED = [{"id": 1, "name": "Zoë"}, {"id": 2, "name": "Ava"}]
+ORIENTED = {"id": {"0": 1, "1": 2}, "name": {"0": "Zoë", "1": "Ava"}}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "txt", "dat", "json"])
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        *((PEOPLE.replace(";", delimiter), column) for delimiter in ";|\t" for column in ("name", " NAME", 2)),
+        ('id,name\r\n1,"Zoë"\r\n2,Ava\r\n', "name"),
+        (f"sep=;\n{PEOPLE}", "name"),
+        (f"\ufeff{PEOPLE}", "name"),
+        (f"\n{PEOPLE}", "name"),
+        ("name;\nZoë;\nAva;\n", "name"),
+        ("name;id\nZoë;1;\nAva;2;\n", "name"),
+        ("Zoë\t2018\nAva\t2019\n", 1),
+        ("2017;2018\nx;Zoë\ny;Ava\n", "2018"),
+        ("id  name\n1  Zoë\n2  Ava\n", "name"),
+        ("name\nZoë\nAva\n", "name"),
+        *((json.dumps(NESTED, indent=indent), column) for indent in (None, 1) for column in ("name", "Name", 2)),
+        (json.dumps({"meta": {}, "data": NESTED}), "name"),
+        (json.dumps({"about": "names", "firstNames": ["Zoë", "Ava"]}), "firstNames"),
+        (json.dumps(ORIENTED), "name"),
+        (json.dumps(ORIENTED), 2),
+        ("\n".join(json.dumps(row) for row in NESTED), "name"),
+        ("\n".join(json.dumps(row, indent=2) for row in NESTED), "name"),
+        ('[1, "Zoë"]\n[2, "Ava"]\n', 2),
+    ],
+)
+def test_the_layout_follows_from_the_content_whatever_the_suffix(content: str, column: str | int, suffix: str) -> None:
+    assert [cell for cell in read(content.encode(), suffix, column) if cell] == ["Zoë", "Ava"]
+
+
+def test_a_smi_file_has_smiles_and_names_that_may_be_missing_or_have_spaces() -> None:
+    assert read(SMILES.encode(), "smi", 1) == ["CCO", "CC(=O)O", "[Na+].[Cl-]", "N,N"]
+    assert read(SMILES.encode(), "smi", 2) == ["ethanol", "acetic acid", "", "1,2-x"]
+    assert read(b"smiles\tname\nCCO\tethyl alcohol\n", "smi", "name") == ["ethyl alcohol"]
+
+
+@pytest.mark.parametrize(
+    ("content", "role"),
+    [
+        ("name,age\nEmma,7\nAva,8\n", "a header; if it is an example, add a line of names above it"),
+        ("name,state\n" + "Emma,MA\n" * 5, "a header; "),
+        ("name,age\nEmma,\nAva,8\n", "a header; "),
+        ("name,city\nEmma,Rome\nAva,Bern\n", "an example; if it is a header, give the name of the column"),
+        ("Emma,7\nAva,8\n", "an example; "),
+        ("Emma,NA\nAva,8\n", "an example; "),
+    ],
+)
+def test_a_number_takes_the_first_row_for_a_header_by_its_content_and_says_which(
+    content: str, role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "sequentia"):
+        cells = read(content.encode(), "txt", 1)
+    first = content.partition(",")[0]
+    assert (cells[0] == first) == role.startswith("an example")
+    assert caplog.messages[0].startswith(
+        f"column 1 of memory://table.txt, separated by a comma: the first row, {first!r}, is taken as {role}"
+    )
 
 
 @pytest.mark.parametrize(
     ("suffix", "content", "column", "message"),
     [
-        ("csv", b"name,id\na,1\n", "nme", "table.csv has no column 'nme': choose one of name, id"),
+        ("csv", b"name,id\na,1\n", "nme", "table.csv has no column 'nme': did you mean 'name'? It has name, id;"),
+        ("csv", b"name,id\na,1\n", "x", "table.csv has no column 'x': it has name, id; a number, from 1, names a col"),
         ("csv", b"name,id\na,1\n", 3, "table.csv has no column 3: it has 2, counted from 1"),
         ("csv", b"name,id\na,1\n", 0, "table.csv has no column 0: it has 2, counted from 1"),
-        ("csv", b"x,x\na,1\n", "x", "table.csv has 2 columns with the name 'x': rename all but one"),
-        ("csv", b"a,b\n1,2\n1,2,3\n", "a", 'line 3 of table.csv has 3 columns, and the first has 2: put cells'),
+        ("csv", b"x,x\na,1\n", "x", "table.csv has 2 columns with the name 'x': give the number of one"),
+        ("txt", b"a;b\n1;2\n1;2;3\n1;2\n", "a", 'line 3 of table.txt has 3 columns, and the first has 2: put cells'),
         ("tsv", b"a\tb\n1\n", "a", "line 2 of table.tsv has 1 columns, and the first has 2: put cells"),
         ("csv", b'a\n"x\ny', "a", "line 2 of table.csv is not valid CSV (unexpected end of data)"),
         ("csv", b'a\n"x\ny"\n"b"c\n', "a", "line 4 of table.csv is not valid CSV (',' expected after"),
@@ -148,25 +224,23 @@ def test_the_format_is_the_suffix_before_the_compression() -> None:
         ("csv", b"a\n\xff\n", "a", "table.csv is not UTF-8 text: line 2 has an invalid byte"),
         ("json", b"[1,\xc3\xc3]", 1, "table.json is not UTF-8 text: line 1 has an invalid byte"),
         ("csv", b"a\n" + b"x" * (1 << 18), "a", "line 2 of table.csv is not valid CSV (field larger than field limit"),
-        ("csv", ",".join(f"c{i}" for i in range(100_000)).encode(), "x", "table.csv has no column 'x': choose one of"),
-        ("json", b'{"a": 1}', "a", "table.json is not a JSON array: give one array"),
+        ("csv", ",".join(f"c{i}" for i in range(100_000)).encode(), "x", "table.csv has no column 'x': it has c0, c1,"),
         ("json", b'["a",\n\n"b" "c"]', 1, "table.json is not valid JSON (Expecting ',' delimiter: line 3 column 5"),
-        ("json", b'{"a": 1}\n{"a": 2}', "a", "table.json is not valid JSON (Extra data: line 2 column 1 (char 9)): a"),
         ("json", b"[" * 100_000, 1, "table.json is not valid JSON (maximum recursion depth"),
         ("json", b'["a", [["b"]]]', 1, "item 2 of table.json has a value of type list in column '1', which is not a"),
-        ("jsonl", b"[" * 100_000, 1, "line 1 of table.jsonl is not valid JSON (maximum recursion depth"),
+        ("jsonl", b'{"a": 1}\n' + b"[" * 100_000, "a", "line 2 of table.jsonl is not valid JSON (maximum recursion"),
         ("jsonl", b'{"a": 1}\n{"a": tru}\n', "a", "line 2 of table.jsonl is not valid JSON (Expecting value: line 1"),
-        ("jsonl", b'{"a": [1]}\n', "a", "line 1 of table.jsonl has a value of type list in column 'a', which is not a"),
-        ("jsonl", b'{"a": true}\n', "a", "line 1 of table.jsonl has a value of type bool in column 'a'"),
-        ("jsonl", b'{"a": 1}\n{"b": 2}\n', "c", "table.jsonl has no column 'c': choose one of a"),
-        ("jsonl", b'"a"\n', "a", "line 1 of table.jsonl is not an object, so it has no keys: give the number"),
-        ("jsonl", b'"a"\n', 2, "line 1 of table.jsonl has no column 2: it has 1, counted from 1"),
+        ("jsonl", b'{"a": [1]}\n{}', "a", "line 1 of table.jsonl has a value of type list in column 'a', which"),
+        ("jsonl", b'{"a": true}\n{}', "a", "line 1 of table.jsonl has a value of type bool in column 'a'"),
+        ("jsonl", b'{"a": 1}\n{"b": 2}\n', "c", "table.jsonl has no column 'c': it has a;"),
+        ("jsonl", b'"a"\n"b"\n', "a", "line 1 of table.jsonl is not an object, so it has no keys: give the number"),
+        ("jsonl", b'"a"\n"b"\n', 2, "line 1 of table.jsonl has no column 2: it has 1, counted from 1"),
     ],
 )  # fmt: skip
 def test_a_bad_table_is_refused_with_its_line_in_at_most_400_characters(
     suffix: str, content: bytes, column: str | int, message: str
 ) -> None:
-    with pytest.raises(UserError, match=f"^{re.escape(message)}") as error:
+    with pytest.raises(UserError, match=f"^{re.escape(message.replace('table.', 'memory://table.'))}") as error:
         read(content, suffix, column)
     assert len(str(error.value)) <= 400
     assert "\n" not in str(error.value)
@@ -183,31 +257,73 @@ def test_blank_cells_are_counted_and_line_breaks_become_spaces(
     assert caplog.messages[1:] == ["lines dropped: 1 blank, 0 longer than max_length 256"]
 
 
-def test_a_column_is_a_name_or_a_number_and_only_of_a_table(write: Callable[..., str]) -> None:
-    content = b"a\tx,b\nc\td,e\nf\tg,h\n"
-    cases: list[tuple[str, str | int | None, list[str]]] = [
-        ("t.csv", "b", ["e", "h"]), ("t.csv", 2, ["b", "e", "h"]), ("t.csv", "2", ["b", "e", "h"]),
-        ("t.tsv", 2, ["x,b", "d,e", "g,h"]), ("t.csv", None, ["a\tx,b", "c\td,e", "f\tg,h"]),
-    ]  # fmt: skip
-    for name, column, expected in cases:
-        corpus = CharDataModule(write(content, name), column=column).corpus
-        assert [corpus.line(i) for i in range(len(corpus))] == expected
-    with pytest.raises(UserError, match=r"^column is for tables \(.*\), and .*t\.txt is not a table: omit column$"):
-        CharDataModule(write(content, "t.txt"), column="b").corpus  # noqa: B018
+def test_a_column_without_text_is_refused(write: Callable[..., str]) -> None:
     with pytest.raises(UserError, match=r"t\.csv has no text in column 'a': give another column or file"):
         CharDataModule(write(b"a,b\n,1\n ,2\n", "t.csv"), column="a").corpus  # noqa: B018
     with pytest.raises(UserError, match=r"^U\+D800 is half a surrogate pair, not a character$"):
         CharDataModule(write(b'["\\ud800"]', "t.json"), column=1).corpus  # noqa: B018
 
 
-def test_tables_without_a_column_are_read_as_raw_lines_with_one_warning(
-    write: Callable[..., str], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("name", "content", "names"),
+    [
+        ("t.csv", "name,id\nemma,1\n", "name, id"),
+        ("t.txt", "name\tid\n" + "emma\t1\n" * 9, "name, id"),
+        ("t.smi", "CCO ethanol\nC\n", "CCO, ethanol"),
+        ("t.txt", '{"a": 1, "b": 2}\n{"a": 1, "b": 2}\n', "a, b"),
+    ],
+)
+def test_a_table_without_a_column_is_read_as_raw_lines_with_a_warning_that_names_the_columns(
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture, name: str, content: str, names: str
 ) -> None:
-    paths = [write(b"name,id\nemma,1\n", "t.csv"), write(gzip.compress(b'{"a": 1}\n'), "t.jsonl.gz"), write(["ava"])]
-    data = CharDataModule(paths, val_fraction=0, test_fraction=0)
-    data.setup("fit")
-    assert [data.corpus.line(i) for i in range(4)] == ["name,id", "emma,1", '{"a": 1}', "ava"]
+    path = write(content.encode(), name)
+    assert list(chain.from_iterable(blocks(path, Reading()))) == content.splitlines()
     assert caplog.messages == [
-        f"{paths[0]}, {paths[1]}: read as raw lines; if the examples are one column of a table, give its name or "
-        "number as column"
+        f"{path}: read as raw lines; if the examples are one column of a table ({names}), give its name or number as "
+        "column"
     ]
+    caplog.clear()
+    assert list(chain.from_iterable(blocks(path, Reading(format="lines")))) == content.splitlines()
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ('["a", "b"]', "ab"), ('[\n"a",\n"b"\n]\n', "ab"), ('{"data": [{"x": "a"}, {"x": "b"}]}', "ab"),
+        ('{"x": "a"}\n{"x": "b"}\n', "ab"), ("a\nb\n", "ab"), ("[\n{\n", "[{"), ("Paris, Rome\n" * 20, None),
+        ("[Na+].[Cl-]\n[C@H]\n", None), ("[1]\n[2]\n", None), ("1 2\n" * 20, None),
+    ],
+)  # fmt: skip
+def test_one_column_needs_no_option_and_text_that_is_no_table_is_read_as_lines(
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: str, lines: str | None
+) -> None:
+    path = write(content.encode(), "t.txt")
+    assert list(chain.from_iterable(blocks(path, Reading()))) == list(lines or content.splitlines())
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("content", [json.dumps(NESTED), json.dumps(NESTED, indent=1), json.dumps(ORIENTED)])
+def test_json_whose_lines_are_no_rows_is_refused_without_a_column(write: Callable[..., str], content: str) -> None:
+    with pytest.raises(UserError, match=r"is a table with the columns id, name: give the name or number of one as col"):
+        CharDataModule(write(content.encode(), "t.txt")).corpus  # noqa: B018
+
+
+def test_the_options_of_reading_are_those_of_every_file_and_each_file_has_its_own_layout(
+    write: Callable[..., str],
+) -> None:
+    data = CharDataModule(
+        write(b"name,id\nemma,1\nava,2\n", "t.csv"),
+        write(gzip.compress(b'{"id": 1, "name": "mia"}\n{"name": "zoe"}'), "v.gz"),
+        write(b"id|name\n1|leo\n", "test"),
+        column="name",
+    )
+    assert [data.corpus.line(i) for i in range(len(data.corpus))] == ["emma", "ava", "mia", "zoe", "leo"]
+    assert data.corpus.lines_per_file == (2, 2, 1)
+    for options, message in (
+        ({"format": "xml"}, "format must be one of lines, csv, smi, json, fasta, got 'xml'"),
+        ({"format": "lines", "column": 1}, "format lines has no columns: give another format"),
+        ({"format": "csv"}, r"t\.csv is a table with the columns name, id: give the name or number of one"),
+    ):
+        with pytest.raises(UserError, match=message):
+            CharDataModule(data.path, **options).corpus  # noqa: B018

@@ -1,0 +1,58 @@
+"""FASTA and FASTQ are read as records, and other text is not."""
+
+import gzip
+import logging
+from collections.abc import Callable
+from itertools import chain
+
+import pytest
+
+from sequentia.data import CharDataModule
+from sequentia.data.reading import Reading, blocks
+from sequentia.errors import UserError
+
+FASTA = b"; comment\r\n>sp|P1 one\r\nMKV LAA\r\n\r\nGIV*\r\n>2\r\nmk-v\r\n>empty\r\n"
+
+
+def read(path: str, reading: Reading | None = None) -> list[str]:
+    return list(chain.from_iterable(blocks(path, reading or Reading())))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "expected"),
+    [
+        (FASTA.replace(b" L", b"L"), "FASTA", ["MKVLAAGIV", "mk-v", ""]),
+        (b">a\nACGTACGTAC ACGTACGTAC ACG\n", "FASTA", ["ACGTACGTACACGTACGTACACG"]),
+        (b"@1\nACGT\n+\n@+II\n\n@2\nAC\n+2\nII\n", "FASTQ", ["ACGT", "AC"]),
+    ],
+)
+def test_a_record_is_a_line_without_header_breaks_and_final_asterisk(
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: bytes, kind: str, expected: list[str]
+) -> None:
+    for path in (write(content, "a.txt"), write(gzip.compress(content), "a.gz")):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "sequentia"):
+            assert read(path) == expected
+        assert caplog.messages == [f"{path}: read as {kind}: {len(expected)} records"]
+    assert read(path, Reading(format="lines")) == content.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    "content", [">hello there\n>bye\n", "> how are you\nI am fine\n", "; a comment\nkey\n", "@me\nhi\n+1\nok then\n"]
+)
+def test_quotations_comments_and_mentions_are_lines(write: Callable[..., str], content: str) -> None:
+    assert read(write(content.encode())) == content.splitlines()
+
+
+def test_a_format_overrides_the_content(write: Callable[..., str]) -> None:
+    assert read(write(FASTA), Reading(format="fasta")) == ["MKVLAAGIV", "mk-v", ""]
+
+
+def test_what_is_wrong_with_records_is_said(write: Callable[..., str]) -> None:
+    for content, options, message in (
+        (FASTA.replace(b" L", b"L"), {"column": "1"}, "is FASTA, whose records are the examples: omit column"),
+        (b"@1\nAC\n+\nII\n@2\nAC\n+\nI\n", {}, "line 5 of .* does not begin a FASTQ record"),
+        (b">1\nACGT\n", {}, "is one line of 4 characters, 'ACGT': give at least two lines"),
+    ):
+        with pytest.raises(UserError, match=message):
+            CharDataModule(write(content), **options).corpus  # type: ignore[arg-type]  # noqa: B018
