@@ -29,9 +29,11 @@ def parser() -> Parser:
     add = parser.add_argument
     add("texts", nargs="*", metavar="TEXT", help="a text to score, used as given")
     parser.add_ckpt_path()
-    add("--path", metavar="FILE", help="file with one text per line: a packaged dataset's name, a file or a URL")
+    add("--path", metavar="FILE", help="file with one text per line: a packaged dataset's name, a file, a URL or -")
     add("--column", metavar="C", help="column of the file or stdin, if it is a table: its name, or its number from 1")
     add("--format", metavar="F", help="lines, csv, smi, json or fasta (default: from the content of the file)")
+    add("--encoding", metavar="E", default="utf-8", help="encoding of the file or stdin (default: utf-8)")
+    add("--skip_invalid", action="store_true", help="leave out lines of the file or stdin that are invalid")
     add(
         "--per_char",
         action="store_true",
@@ -54,7 +56,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
-    reading = Reading(column=options.column, format=options.format)
+    reading = Reading(options.column, options.format, options.encoding, options.skip_invalid)
     results = score(model, _texts(options.texts, options.path, reading))
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
     print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
@@ -80,13 +82,12 @@ def run(name: str, arguments: list[str]) -> int:
 def _texts(arguments: list[str], path: str | None, reading: "Reading") -> Iterator[str]:
     """The arguments, then the lines of the file; the lines of stdin if neither is given."""
     from sequentia.data.reading import blocks
-    from sequentia.data.source import read_lines
+    from sequentia.data.source import STDIN
 
     yield from arguments
-    if path is not None:
-        yield from filter(None, map(str.strip, chain.from_iterable(blocks(expanded(path), reading))))
-    elif not arguments:
-        yield from filter(None, map(str.strip, read_lines(sys.stdin.buffer, "stdin")))
+    if path is not None or not arguments:
+        path = STDIN if path is None else expanded(path)
+        yield from filter(None, map(str.strip, chain.from_iterable(blocks(path, reading))))
 
 
 def _per_char(result: "Score", raw: bool) -> Iterator[str]:

@@ -88,8 +88,7 @@ def read_corpus(
     table's column are lines in which spaces have replaced line breaks.
 
     Args:
-        paths: Each a packaged dataset's name, a file, or a URL that fsspec can open, decompressed according to its
-            extension.
+        paths: Each as `blocks` takes it.
         reading: How the files are read.
         max_length: Maximum number of characters per line. By default the `default_max_length` of the first block of
             lines.
@@ -97,7 +96,7 @@ def read_corpus(
         nfc: Whether to normalize the text to Unicode NFC, which makes "e" + combining acute equal to "é".
 
     Raises:
-        UserError: A file cannot be read, is not UTF-8 text or a valid table, or has no line to keep.
+        UserError: A file cannot be read, is not text or a valid table, or has no line to keep.
     """
     builder = _CorpusBuilder(max_length, long_lines)
     lines_per_file = []

@@ -53,9 +53,9 @@ class CharDataModule(LightningDataModule):
     """Batches of context and target from a text file with one example per line.
 
     Args:
-        path: Text file with one example per line: a packaged dataset's name (`names`), a file, or a URL that fsspec can
-            open; decompressed according to its extension (.gz, .bz2, .xz, .zip). Or several files: a list, or a pattern
-            (`names/*.txt`), whose matches are sorted.
+        path: Text file with one example per line: a packaged dataset's name (`names`), a file, a URL that fsspec can
+            open, or `-` for stdin; decompressed if it is compressed (gzip, bzip2, xz, zip). Or several files: a list,
+            or a pattern (`names/*.txt`), whose matches are sorted.
         val_path: File or files with the validation lines. If `val_path` or `test_path` is given, all lines of `path`
             are training lines.
         test_path: File or files with the test lines; see `val_path`.
@@ -66,6 +66,10 @@ class CharDataModule(LightningDataModule):
         format: The format of the files. By default it follows from the content of each: tables as above, FASTA and
             FASTQ, whose records are the examples, or lines. `lines` reads any of them as raw lines, `csv` has any
             delimiter, and `smi` is SMILES, whitespace and a name.
+        encoding: Encoding of the files: one of Python's, such as `latin-1` or `gb18030`. A byte order mark in a file
+            overrides it.
+        skip_invalid: Whether to leave out lines with invalid bytes or NUL characters and invalid rows of tables, and
+            log how many. By default they are an error.
         batch_size: Training lines per step and process. By default a power of two that makes about 2,000 characters
             (fewer if the vocabulary has more than 3,000), but at most an eighth of the training lines.
         seed: Seed of the split and of the order of the training lines.
@@ -98,6 +102,8 @@ class CharDataModule(LightningDataModule):
         nfc: bool = False,
         column: str | int | None = None,
         format: Format | None = None,
+        encoding: str = "utf-8",
+        skip_invalid: bool = False,
     ) -> None:
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("max_length", max_length, 1), ("seed", seed, 0)):
@@ -111,7 +117,7 @@ class CharDataModule(LightningDataModule):
         if long_lines not in get_args(LongLines):
             raise UserError(f"long_lines must be drop or split, got {long_lines!r}")
         self.path, self.val_path, self.test_path = path, val_path, test_path
-        self.reading = Reading(None if column is None else str(column), format)
+        self.reading = Reading(None if column is None else str(column), format, encoding, skip_invalid)
         self.seed = seed
         if batch_size is not None:
             self.batch_size = batch_size

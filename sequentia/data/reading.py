@@ -8,9 +8,10 @@ from typing import get_args
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from sequentia.data.decoding import check_encoding, line_blocks
 from sequentia.data.fasta import fasta_sequences, fastq_sequences
 from sequentia.data.layout import JSON_SUFFIXES, NUMBER_OF_ROWS, Format, decoded, is_evident, layout_of, suffix_of
-from sequentia.data.source import line_blocks, open_data
+from sequentia.data.source import open_data, shown
 from sequentia.data.tables import (
     Refuse,
     cell_blocks,
@@ -38,12 +39,20 @@ class Reading:
     Attributes:
         column: The column of the examples, if the files are tables.
         format: The format of the files; by default each file's follows from its content.
+        encoding: One of Python's text encodings; a byte order mark overrides it.
+        skip_invalid: Whether to leave out invalid lines and rows, and log how many.
+
+    Raises:
+        UserError: There is no such format or text encoding.
     """
 
     column: str | None = None
     format: Format | None = None
+    encoding: str = "utf-8"
+    skip_invalid: bool = False
 
     def __post_init__(self) -> None:
+        check_encoding(self.encoding)
         if self.format not in (None, *get_args(Format)):
             raise UserError(f"format must be one of {', '.join(get_args(Format))}, got {self.format!r}")
 
@@ -56,18 +65,21 @@ def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
     """Read the lines of a file, or the cells of its column, in blocks that bound the memory.
 
     Args:
-        path: A packaged dataset's name, a file, or a URL that fsspec can open, decompressed according to its extension.
+        path: A packaged dataset's name, a file, a URL that fsspec can open, or `-` for stdin, decompressed according to
+            its content.
         reading: How it is read.
 
     Raises:
-        UserError: The file cannot be read, or is not UTF-8 text or a valid table.
+        UserError: The file cannot be read, or is not text or a valid table.
     """
-    rejects = _Rejects(path, skip=False)
+    name = shown(path)
+    rejects = _Rejects(name, reading.skip_invalid)
     with open_data(path) as file:
         if is_parquet(file):
-            yield from cell_blocks(parquet_cells(file, path, reading.column, rejects))
+            yield from cell_blocks(parquet_cells(file, name, reading.column, rejects))
         else:
-            yield from _examples(line_blocks(file, path), path, reading, rejects)
+            lines = line_blocks(file, name, reading.encoding, reading.skip_invalid)
+            yield from _examples(lines, name, reading, rejects)
     rejects.report()
 
 

@@ -1,19 +1,23 @@
-"""The source of the lines: the files that a path means, and their text, whatever the compression."""
+"""The source of the lines: the files that a path means, and their bytes, whatever the compression."""
 
-import codecs
 import glob
-import io
+import logging
 import os
+import re
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import resources
-from itertools import chain
-from typing import IO, Any
-from zipfile import ZipFile
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
+from zipfile import BadZipFile, ZipFile
 
 import fsspec
-from fsspec.core import get_compression
+from fsspec.compression import compr
 from fsspec.utils import get_protocol
 
+from sequentia.data.signatures import kind_of_archive
 from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.text import shorten
@@ -21,7 +25,30 @@ from sequentia.text import shorten
 PACKAGED = {"names": "us-first-names-2018.txt"}
 """Datasets that come with the package: name -> file in sequentia/datasets."""
 
-_BLOCK = 1 << 22  # bytes per read, which bounds the memory of the temporary arrays
+STDIN = "-"
+"""The path of standard input."""
+
+_MAGIC = {
+    "gzip": re.compile(rb"\x1f\x8b\x08"),
+    "bz2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+    "xz": re.compile(rb"\xfd7zXZ\0"),
+    "lzma": re.compile(rb"\x5d\0\0"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
+    "zip": re.compile(rb"PK\x03\x04|PK\x05\x06"),
+}
+"""Compression -> the first bytes of a file."""
+
+log = logging.getLogger(__name__)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is for another filesystem of fsspec's than the local one."""
+    return get_protocol(path) not in ("file", "local")
+
+
+def is_packaged(path: str) -> bool:
+    """Whether a path means a packaged dataset: a file of that name wins."""
+    return path in PACKAGED and not os.path.isfile(path)
 
 
 def expand(path: str | Sequence[str]) -> list[str]:
@@ -47,8 +74,7 @@ def expand(path: str | Sequence[str]) -> list[str]:
 
 def _matches(path: str) -> list[str]:
     pattern = path.removeprefix("file://")
-    is_url = get_protocol(path) not in ("file", "local")
-    if is_url or not glob.has_magic(pattern) or os.path.exists(pattern):
+    if is_url(path) or not glob.has_magic(pattern) or os.path.exists(pattern):
         return [path]
     files = sorted(file for file in glob.glob(pattern, recursive=True) if not os.path.isdir(file))
     if not files:
@@ -57,102 +83,108 @@ def _matches(path: str) -> list[str]:
 
 
 def shown(path: str | Sequence[str]) -> str:
-    """One or several paths as given, for a message; a long list is shortened.
+    """One or several paths for a message: as given, but a long list is shortened.
 
     Example:
         >>> shown(["a.txt", "b.txt"])
         'a.txt, b.txt'
     """
-    return path if isinstance(path, str) else shorten(", ".join(path), 300)
+    if not isinstance(path, str):
+        return shorten(", ".join(map(shown, path)), 300)
+    if path == STDIN:
+        return "stdin"
+    return f"./{path}" if path in PACKAGED and not is_packaged(path) else path
 
 
-def open_data(path: str) -> Any:
-    """Open a packaged dataset, a file or a URL for reading bytes, decompressed according to its extension.
+@contextmanager
+def open_data(path: str) -> Iterator[IO[bytes]]:
+    """Open a packaged dataset, a file, a URL or stdin for reading bytes, decompressed according to its content.
+
+    Yields:
+        The open file, which can seek.
 
     Raises:
-        UserError: The file does not exist or cannot be opened.
+        UserError: The file does not exist, cannot be opened, or is an archive of several files.
     """
-    if path in PACKAGED:
+    with ExitStack() as held:
+        try:
+            file = _seekable(held.enter_context(_open(path)), held)
+        except Exception as error:  # fsspec's filesystems raise errors of their own libraries
+            raise UserError(_why(path, error)) from error
+        try:
+            content = _decompressed(file, path, held)
+        except (OSError, EOFError, BadZipFile, RuntimeError) as error:  # damaged, or encrypted
+            raise UserError(f"cannot read {path}: {reason(error)}") from error
+        yield content
+
+
+def _open(path: str) -> Any:
+    """A file as a context manager; it may be unable to seek."""
+    if path == STDIN:
+        return nullcontext(sys.stdin.buffer)
+    if is_packaged(path):
         return resources.files("sequentia.datasets").joinpath(PACKAGED[path]).open("rb")
+    if is_url(path):
+        return fsspec.open(path, "rb").open()
+    return open(path.removeprefix("file://").removeprefix("local://"), "rb")  # fsspec would refuse a pipe
+
+
+def _seekable(file: Any, held: ExitStack) -> IO[bytes]:
+    """The file, or a temporary copy of a pipe, terminal or stream, which can be read only once."""
+    if file.isatty():
+        log.warning("reading lines from the terminal: press Ctrl-D after the last one")
     try:
-        if get_compression(path, "infer") == "zip":
-            return _only_member(ZipFile(fsspec.open(path, "rb").open()), path)
-        return fsspec.open(path, "rb", compression="infer").open()
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        known = ", ".join(PACKAGED)
-        raise UserError(f"no data file {path!r}: give a file, a URL, or a packaged dataset ({known})") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path} is a directory: give a file with one example per line") from error
-    except Exception as error:  # fsspec's filesystems raise errors of their own libraries
-        raise UserError(f"cannot open {path}: {reason(error)}") from error
+        file.seek(0, os.SEEK_END)
+        file.seek(0)
+    except (OSError, ValueError):
+        copy = held.enter_context(TemporaryFile())  # noqa: SIM115
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
+        return copy
+    return cast(IO[bytes], file)
 
 
-def _only_member(archive: ZipFile, path: str) -> IO[bytes]:
-    """Open the only file in a zip archive."""
-    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-    names = [name for name in names if not name.startswith("__MACOSX/")]
-    if len(names) != 1:
-        raise UserError(f"{path} contains {len(names)} files: give an archive with one file, or the file itself")
-    return archive.open(names[0])
+def _decompressed(file: IO[bytes], path: str, held: ExitStack) -> IO[bytes]:
+    """The file, or the content of a compressed file."""
+    head = file.read(16)
+    file.seek(0)
+    kind = next((kind for kind, magic in _MAGIC.items() if magic.match(head)), None)
+    if kind is None:
+        return file
+    if kind == "zip":
+        archive = held.enter_context(ZipFile(file))
+        members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+        members = [name for name in members if not name.startswith("__MACOSX/")]
+        if len(members) != 1:
+            raise UserError(f"{path} is {kind_of_archive(members)}: give an archive with one text file, or the file")
+        return _decompressed(held.enter_context(archive.open(members[0])), path, held)
+    if kind not in compr:
+        raise UserError(f"{path} cannot be decompressed without zstandard: pip install zstandard")
+    return _decompressed(held.enter_context(compr[kind](file, mode="rb")), path, held)
 
 
-def reason(error: Exception) -> str:
+def _why(path: str, error: Exception) -> str:
+    """The message about a file that cannot be opened."""
+    if path == STDIN:
+        return "stdin is closed: pipe lines into the command, or give a file"
+    if isinstance(error, IsADirectoryError):
+        return f"{path} is a directory: give a file with one example per line"
+    # fsspec says "not found" whatever the server answers; the cause is what happened.
+    if isinstance(error, FileNotFoundError) and error.__cause__ is None:
+        if os.path.islink(path):
+            return f"{path} is a link to {os.readlink(path)}, which does not exist: restore it, or give another file"
+        return f"no data file {path!r}: give a file, a URL, or a packaged dataset ({', '.join(PACKAGED)})"
+    cause = error.__cause__ or error if isinstance(error, FileNotFoundError) else error
+    answer, remedy = reason(cause), "check the address, or download the file yourself"
+    if not is_url(path):
+        return f"cannot open {path}: {answer}"
+    if isinstance(cause, TimeoutError):
+        answer = "the server does not answer in time"
+    elif status := getattr(cause, "status", None):
+        answer = f"the server answers {status} ({getattr(cause, 'message', '')})"
+    return f"cannot open {path}: {type(cause).__name__}: {answer}; {remedy}"
+
+
+def reason(error: BaseException) -> str:
     """The message of another library's error, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def line_blocks(file: IO[bytes], name: str) -> Iterator[list[str]]:
-    r"""Read the lines of an open UTF-8 file, without their ends, in blocks that bound the memory.
-
-    Lines end in `\n`, `\r\n` or `\r`, and the last line may have no end. A byte order mark is dropped.
-
-    Args:
-        file: The open file.
-        name: Its name in error messages.
-
-    Raises:
-        UserError: The file cannot be read, or is not UTF-8 text.
-    """
-    # An invalid byte becomes a lone surrogate, so that `_check_text` knows in which line it is.
-    utf8 = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
-    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
-    rest, number = "", 1
-    while True:
-        try:
-            data = file.read(_BLOCK)
-        except Exception as error:  # a damaged archive, a broken connection
-            raise UserError(f"cannot read {name}: {reason(error)}") from error
-        text = rest + decoder.decode(data, final=not data)
-        if not data:
-            _check_text(text, name, number)
-            if text:
-                yield text.removesuffix("\n").split("\n")
-            return
-        text, end, rest = text.rpartition("\n")
-        if end:
-            _check_text(text, name, number)
-            lines = text.split("\n")
-            yield lines
-            number += len(lines)
-
-
-def _check_text(text: str, name: str, line: int) -> None:
-    """Refuse invalid bytes and NUL characters; `line` is the number of the first line of `text`."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        hint = " (it looks like gzip: name it .gz)" if line == 1 and text.startswith("\x1f\udc8b") else ""
-        line += text.count("\n", 0, error.start)
-        raise UserError(f"{name} is not UTF-8 text: line {line:,} has an invalid byte{hint}") from error
-    if "\0" in text:
-        line += text.count("\n", 0, text.index("\0"))
-        raise UserError(
-            f"{name} is not a text file: line {line:,} has a NUL (binary data, or UTF-16: save it as UTF-8)"
-        )
-
-
-def read_lines(file: IO[bytes], name: str) -> Iterator[str]:
-    """The lines of an open text file; see `line_blocks`."""
-    return chain.from_iterable(line_blocks(file, name))

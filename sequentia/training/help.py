@@ -6,6 +6,7 @@ OPTIONS = {
         "--data.path FILE": "one example per line: a packaged dataset (names), a file or a URL",
         "--data.val_path FILE": "ready-made validation lines; also --data.test_path",
         "--data.column NAME_OR_NUMBER": "the column of the lines, if the file is a table",
+        "--data.encoding NAME": "encoding of the files (default: utf-8)",
         "--data.batch_size N": "lines per step (default: from the size of the data)",
         "--data.max_length N": "leave out longer lines (default: 256, 512 or 1024)",
         "--data.long_lines split": "cut longer lines into pieces instead",

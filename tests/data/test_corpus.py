@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sequentia.data import source
+from sequentia.data import decoding
 from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.decoding import line_blocks
 from sequentia.data.hashing import hash_texts
 from sequentia.data.length import default_max_length, windows
-from sequentia.data.source import read_lines
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
@@ -63,7 +63,8 @@ def check(content: bytes, max_length: int, block: int) -> None:
     with tempfile.NamedTemporaryFile(suffix=".txt") as file, pytest.MonkeyPatch.context() as patch:
         file.write(content)
         file.flush()
-        patch.setattr(source, "_BLOCK", block)
+        patch.setattr(decoding, "_BLOCK", block)
+        patch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
         if expected is None:
             with pytest.raises(UserError):
                 read_corpus([file.name], max_length=max_length)
@@ -74,7 +75,7 @@ def check(content: bytes, max_length: int, block: int) -> None:
             file.flush()
             assert same(read_corpus([file.name], max_length=max_length), corpus)
     kept, blank, long = expected
-    stripped = [line.strip() for line in read_lines(io.BytesIO(content), "file")]
+    stripped = [line.strip() for block in line_blocks(io.BytesIO(content), "file") for line in block]
     assert [line for line in stripped if 0 < len(line) <= max_length] == kept
     assert stripped.count("") == blank
     assert lines(corpus) == kept
@@ -119,7 +120,7 @@ def test_temporary_memory_does_not_grow_with_the_number_of_lines(
     write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, end: bytes
 ) -> None:
     """Only the arrays grow, which are in memory twice when their blocks are joined."""
-    monkeypatch.setattr(source, "_BLOCK", 1 << 16)
+    monkeypatch.setattr(decoding, "_BLOCK", 1 << 16)
     temporary = []
     for repeats in (1_000, 1_000, 400_000):  # the first call also fills caches
         path = write((b"emma" + end + b"ava" + end) * repeats)

@@ -6,8 +6,10 @@ import io
 import logging
 import lzma
 import os
+import pickle
 import random
 import re
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +18,13 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from sequentia.data import CharDataModule, source
+from sequentia.data import CharDataModule, decoding, source
 from sequentia.data.corpus import read_corpus
 from sequentia.data.source import expand, shown
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
+NUL = "is not a text file: line 1, column {} has a NUL (binary data, or UTF-16 without a byte order mark)"
 CONTENT = "zoë\nemma\n\nava\n".encode()
 WORDS = [a + b + c for a in "bcdfghjklm" for b in "aeiou" for c in ("n", "la", "rin", "tte", "")]
 
@@ -39,8 +42,33 @@ ARCHIVES: dict[str, bytes] = {
     "data.gz": gzip.compress(CONTENT),
     "data.txt.bz2": bz2.compress(CONTENT),
     "data.xz": lzma.compress(CONTENT),
+    "packed.txt": gzip.compress(CONTENT),
+    "twice": bz2.compress(gzip.compress(CONTENT)),
+    "plain.gz": CONTENT,
     "data.zip": zipped({"names/": b"", "names/names.txt": CONTENT, "__MACOSX/names/._names.txt": b"x"}),
 }
+
+
+SIGNATURES: dict[str, bytes] = {
+    "an HTML": b"\xef\xbb\xbf\n<!-- list\n-->\n<!DOCTYPE HTML>\n<html><p>emma",
+    "an HTML or": "<html lang=en>\nemma".encode("utf-16"),
+    "an HTML or XML": b'<?xml version="1.0"?>\n<html>',
+    "a PDF": b"%PDF-1.7\n",
+    "an RTF": b"{\\rtf1\\ansi emma}",
+    "an image": b"\x89PNG\r\n\x1a\n",
+    "a Python pickle": pickle.dumps(["emma", "ava"]),
+    "a tar archive": tarfile.TarInfo("emma").tobuf(),
+    "a pointer of Git LFS, and `git lfs pull`": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12\n",
+    "a pointer of git-annex, and `git annex get`": b"/annex/objects/SHA256E-s12--ab.txt\n",
+    "a pointer of DVC, and `dvc pull`": b"md5: 0a\nouts:\n- md5: a304afb96060aad90176268345e10355\n  size: 1\n",
+}
+
+
+class AnswerError(Exception):
+    """A server's error, as aiohttp raises it."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status, self.message = status, message
 
 
 @pytest.fixture
@@ -74,22 +102,32 @@ def test_a_compressed_file_and_a_url_that_is_read_once_give_the_corpus_of_the_pl
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("junk.txt", b"ab\n\xff\n", "memory://junk.txt is not UTF-8 text: line 2 has an invalid byte"),
-        ("zeros.txt", b"a\0b\n", "memory://zeros.txt is not a text file: line 1 has a NUL"),
+        (
+            "junk.txt",
+            "ab\nRené\n".encode("latin-1"),
+            "memory://junk.txt is not UTF-8 text: line 2, column 4 has an invalid byte, 'Ren\\xe9': "
+            "give its encoding (cp1252 reads 'René'), or leave out such lines with skip_invalid",
+        ),
+        ("zeros.txt", b"a\0b\n", "memory://zeros.txt is not a text file: line 1, column 2 has a NUL"),
         (
             "empty.txt",
             b"",
             "memory://empty.txt has no text: give another file",
         ),
         ("broken.gz", gzip.compress(CONTENT, mtime=0)[:-9], "cannot read memory://broken.gz: "),
-        ("two.zip", zipped({"a": CONTENT, "b": CONTENT}), "memory://two.zip contains 2 files: give an archive with"),
+        ("two.zip", zipped({"a": CONTENT, "b": CONTENT}), "memory://two.zip is an archive of 2 files: give an archive"),
+        ("list.docx", zipped({"[Content_Types].xml": b"", "a": b""}), "memory://list.docx is an Office document: give"),
+        ("last.ckpt", zipped({"last/data.pkl": b"", "last/data/0": b""}), "memory://last.ckpt is a PyTorch checkpoint"),
         (
-            "data.txt",
-            gzip.compress(CONTENT, mtime=0),
-            "memory://data.txt is not UTF-8 text: line 1 has an invalid byte (it looks like gzip: name it .gz)",
+            "utf-16-le",
+            "emma\n".encode("utf-16-le"),
+            f"memory://utf-16-le {NUL.format(2)}: give its encoding, such as utf-16-le",
         ),
-        ("utf-16", "emma\n".encode("utf-16"), "memory://utf-16 is not UTF-8 text: line 1"),
-        ("utf-16-le", "emma\n".encode("utf-16-le"), "memory://utf-16-le is not a text file: line 1 has a NUL"),
+        (
+            "utf-16-be",
+            "emma\n".encode("utf-16-be"),
+            f"memory://utf-16-be {NUL.format(1)}: give its encoding, such as utf-16-be",
+        ),
     ],
 )
 @pytest.mark.usefixtures("opened")
@@ -97,6 +135,41 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_name(name: str, content: b
     MemoryFileSystem().pipe_file(f"/{name}", content)
     with pytest.raises(UserError, match=f"^{re.escape(message)}"):
         CharDataModule(f"memory://{name}").corpus  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+@pytest.mark.usefixtures("opened")
+def test_a_file_that_is_not_lines_of_text_is_named(kind: str) -> None:
+    for content in (SIGNATURES[kind], gzip.compress(SIGNATURES[kind])):
+        MemoryFileSystem().pipe_file("/file", content)
+        with pytest.raises(UserError, match=f"^memory://file is not lines of text: it is {kind}"):
+            read_corpus(["memory://file"])
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            AnswerError(403, "Forbidden"),
+            "cannot open https://a.org/x: AnswerError: the server answers 403 (Forbidden)",
+        ),
+        (
+            AnswerError(500, "Oops"),
+            "cannot open https://a.org/x: AnswerError: the server answers 500 (Oops); check",
+        ),
+        (TimeoutError(), "cannot open https://a.org/x: TimeoutError: the server does not answer in time; check the"),
+        (ConnectionRefusedError(111, "refused"), "cannot open https://a.org/x: ConnectionRefusedError: [Errno 111]"),
+    ],
+)
+def test_a_failed_download_says_what_happened(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
+    """A file that is not found is all that fsspec says of any failure."""
+
+    def fail(*arguments: object) -> None:
+        raise FileNotFoundError("https://a.org/x") from error
+
+    monkeypatch.setattr(source.fsspec, "open", fail)
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+        read_corpus(["https://a.org/x"])
 
 
 @pytest.mark.usefixtures("opened")
@@ -116,11 +189,12 @@ def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
 def test_the_error_names_the_line_of_the_bad_byte_across_blocks(
     write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(source, "_BLOCK", block)
+    monkeypatch.setattr(decoding, "_BLOCK", block)
+    monkeypatch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
     for content, message in (
-        (b"emma\r\nava\r\rli\xff\nmia\n", "line 4 has an invalid byte"),
-        ("zoë\nava\nx\0mia".encode(), "line 3 has a NUL"),
-        ("zoë\nava".encode()[:-4] + b"\xc3", "line 1 has an invalid byte"),
+        (b"emma\r\nava\r\rli\xff\nmia\n", "line 4, column 3 has an invalid byte"),
+        ("zoë\nava\nx\0mia".encode(), "line 3, column 2 has a NUL"),
+        ("zoë\nava".encode()[:-4] + b"\xc3", "line 1, column 4 has an invalid byte"),
     ):
         with pytest.raises(UserError, match=message):
             read_corpus([write(content)])
@@ -169,6 +243,17 @@ def test_an_existing_file_a_url_and_a_packaged_name_are_not_patterns(write: Call
     corpus = CharDataModule([literal, "names"]).corpus
     assert corpus.lines_per_file == (1, 32_257)
     assert corpus.line(0) == "emma"
+
+
+def test_a_file_of_the_users_own_wins_over_a_packaged_name_and_a_directory_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names").mkdir()
+    assert (len(CharDataModule("names").corpus), CharDataModule("names").shown_path) == (32_257, "names")
+    Path("names").rmdir()
+    Path("names").write_text("emma\nava\n")
+    assert (len(CharDataModule("names").corpus), CharDataModule("names").shown_path) == (2, "./names")
 
 
 def test_patterns_without_match_and_empty_lists_are_refused() -> None:
