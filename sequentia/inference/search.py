@@ -1,0 +1,183 @@
+"""Model -> its most probable lines, exactly and in order. Needs neither a data module nor a Trainer."""
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sequentia.errors import UserError
+from sequentia.inference.conditions import Conditions
+from sequentia.inference.model import Model, check_probabilities, evaluating
+from sequentia.inference.options import SamplingOptions, takes_sampling_options
+from sequentia.inference.sampling import Sample
+from sequentia.vocabulary import BOUNDARY
+
+_ROWS = 512
+"""Beginnings computed at a time. One such batch for each character of a line is in memory."""
+
+_BUDGET = 3_000_000
+"""Give up after this many beginnings."""
+
+
+@dataclass
+class _Batch:
+    """Beginnings of equal length that are as probable as a line must be.
+
+    Attributes:
+        ids: `(B, P)`.
+        log_prob: Of each beginning, `(B,)` double.
+        token: Last token of each beginning, `(B,)`; the boundary if it is empty.
+        parent: Row of the state that precedes each token, `(B,)`.
+        state: The state of the model after the beginnings that are one token shorter; None if these are empty.
+    """
+
+    ids: Tensor
+    log_prob: Tensor
+    token: Tensor
+    parent: Tensor
+    state: tuple[Tensor, ...] | None
+
+    def split(self) -> list["_Batch"]:
+        """The same in batches of at most 512 rows."""
+        parts = zip(*(part.split(_ROWS) for part in (self.ids, self.log_prob, self.token, self.parent)), strict=True)
+        return [_Batch(*part, self.state) for part in parts]
+
+
+class Search:
+    """The most probable lines that meet the conditions.
+
+    A beginning is at least as probable as every line that it begins. So all lines of a probability of at least p are
+    found by following all such beginnings, depth first in batches, which bounds the memory. p starts at 1/N, since N
+    lines cannot all be more probable, and is lowered until N lines are found.
+
+    Args:
+        model: Any architecture.
+        num_lines: Number of lines, N.
+        options: The conditions; options of drawing have no effect.
+
+    Attributes:
+        beginnings: Number of beginnings computed so far.
+        found: The best lines found so far, as a heap of pairs of log probability and text.
+        after_batch: Called after each batch, to show the progress.
+
+    Raises:
+        UserError: `num_lines` is below 1, a condition is invalid, or no line can meet them.
+    """
+
+    def __init__(self, model: Model, num_lines: int, options: SamplingOptions) -> None:
+        if num_lines < 1:
+            raise UserError(f"num_lines must be at least 1, got {num_lines}")
+        options.check(model)
+        self.beginnings, self.found = 0, list[tuple[float, str]]()
+        self.after_batch: Callable[[], object] = lambda: None
+        self._model, self._num_lines = model, num_lines
+        self._max_length, _ = options.limits(model)
+        self._conditions = Conditions(model, options)
+
+    def run(self) -> list[Sample]:
+        """The lines, the most probable first; fewer than N if the model has no more.
+
+        Raises:
+            UserError: N lines are not among those that 3,000,000 beginnings lead to, or the probabilities are NaN.
+        """
+        least = -math.log(self._num_lines)
+        with torch.inference_mode(), evaluating(self._model):
+            while not self._find_all(least) and len(self.found) < self._num_lines:
+                least -= max(0.5, math.log(self._num_lines / max(1, len(self.found))))
+        return [Sample(text, -log_prob) for log_prob, text in sorted(self.found, key=lambda line: (-line[0], line[1]))]
+
+    def _find_all(self, least: float) -> bool:
+        """Find all lines with at least this log probability, or the best N of them.
+
+        Returns:
+            Whether there are no others at all.
+        """
+        self.found = []
+        everything = True
+        batches = [self._start()]
+        while batches:
+            batch = batches.pop()
+            self.beginnings += len(batch.token)
+            if self.beginnings > _BUDGET:
+                raise UserError(
+                    f"found {len(self.found):,} of {self._num_lines:,} lines after {_BUDGET:,} beginnings: "
+                    "ask for fewer lines, or loosen the conditions"
+                )
+            state = None if batch.state is None else tuple(tensor[batch.parent] for tensor in batch.state)
+            logits, state = self._model.step(batch.token, state)
+            # (B, V), of each beginning with one more token
+            log_prob = check_probabilities(logits.float().log_softmax(1)).double() + batch.log_prob[:, None]
+            end = log_prob[:, BOUNDARY]
+            everything &= not bool(((end < least) & (end > -torch.inf)).any())
+            self._add_lines(batch, end, least)
+            if len(self.found) == self._num_lines:
+                least = max(least, self.found[0][0])
+            log_prob[:, BOUNDARY] = -torch.inf
+            if batch.ids.shape[1] < self._max_length:
+                follows = log_prob >= least
+                everything &= not bool((log_prob[~follows] > -torch.inf).any())
+                batches += self._longer(batch, log_prob, follows, state)
+            self.after_batch()
+        return everything
+
+    def _start(self) -> _Batch:
+        """The prompt."""
+        device = self._model.device
+        token, log_prob, state = torch.full((1,), BOUNDARY, device=device), torch.zeros(1, device=device).double(), None
+        ids = torch.from_numpy(self._model.vocabulary.encode(self._conditions.prompt)).to(device)[None]
+        for following in ids[0]:
+            logits, state = self._model.step(token, state)
+            log_prob += check_probabilities(logits.float().log_softmax(1))[:, following].double()
+            token = following[None]
+        return _Batch(ids, log_prob, token, torch.zeros(1, dtype=torch.long, device=device), state)
+
+    def _add_lines(self, batch: _Batch, log_prob: Tensor, least: float) -> None:
+        """Add the beginnings that are lines of at least this log probability, end included, and meet the conditions."""
+        for row in (log_prob >= least).nonzero()[:, 0].tolist():
+            text = self._model.vocabulary.decode(batch.ids[row].cpu().numpy())
+            if self._conditions.meets(text, ended=True):
+                (heapq.heappush if len(self.found) < self._num_lines else heapq.heappushpop)(
+                    self.found, (float(log_prob[row]), text)
+                )
+
+    def _longer(self, batch: _Batch, log_prob: Tensor, follows: Tensor, state: tuple[Tensor, ...]) -> list[_Batch]:
+        """The beginnings with one more token where `follows` `(B, V)` is true; the last is to be continued first."""
+        row, token = follows.nonzero(as_tuple=True)
+        ids = torch.cat([batch.ids[row], token[:, None]], 1)
+        if self._conditions.prunes and len(ids):
+            length = ids.shape[1]
+            text = self._model.vocabulary.decode(ids.flatten().cpu().numpy())
+            texts = [text[start : start + length] for start in range(0, len(text), length)]
+            kept = torch.tensor(self._conditions.can_begin(texts), device=ids.device)
+            ids, row, token = ids[kept], row[kept], token[kept]
+        order = log_prob[row, token].argsort()  # the most probable last, so that `least` rises early
+        ids, row, token = ids[order], row[order], token[order]
+        return _Batch(ids, log_prob[row, token], token, row, state).split() if len(ids) else []
+
+
+@takes_sampling_options
+def top(model: Model, num_lines: int, **options: Any) -> list[Sample]:
+    """The most probable lines of a model that meet the conditions, exactly and in order.
+
+    Args:
+        model: Any architecture.
+        num_lines: Number of lines.
+        options: The conditions among the fields of `SamplingOptions`: `prompt`, `match`, `novel`, ...
+
+    Returns:
+        The lines, the most probable first; fewer than `num_lines` if the model has no more.
+
+    Raises:
+        UserError: See `Search`.
+
+    Example:
+        >>> from sequentia import BigramCounts
+        >>> model = BigramCounts.from_lines(["ab", "abab"], smoothing=0)
+        >>> [(line.text, round(line.nll, 4)) for line in top(model, 2)]
+        [('ab', 0.4055), ('abab', 1.5041)]
+    """
+    return Search(model, num_lines, SamplingOptions(**options)).run()
