@@ -8,6 +8,7 @@ from sequentia.inference.sampling import Sample as Sample
 from sequentia.inference.sampling import generate as generate
 from sequentia.inference.scoring import Score as Score
 from sequentia.inference.scoring import score as score
+from sequentia.inference.search import top as top
 from sequentia.models import *  # noqa: F403
 from sequentia.runs.checkpoint import load as load
 from sequentia.version import __version__ as __version__

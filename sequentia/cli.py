@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": ("evaluate a checkpoint on the validation lines", "sequentia.commands.fit"),
     "test": ("evaluate a checkpoint on the test lines", "sequentia.commands.fit"),
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
+    "top": ("print the most probable lines of a trained model", "sequentia.commands.top"),
     "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
     "report": ("compare runs", "sequentia.commands.report"),
     "export": ("convert a trained model for Hugging Face, ONNX or the browser", "sequentia.commands.export"),

@@ -1,12 +1,10 @@
 """`sequentia sample`: print new lines from a trained model."""
 
 import sys
-from dataclasses import fields
-from typing import Any, get_args, get_type_hints
 
+from sequentia.commands.conditions import add_conditions, conditions
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
-from sequentia.inference.options import SamplingOptions
 from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
@@ -17,18 +15,7 @@ def parser() -> Parser:
     parser.add_ckpt_path()
     add = parser.add_argument
     add("--num_samples", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
-    hints = get_type_hints(SamplingOptions)
-    for field in fields(SamplingOptions):
-        kind = (get_args(hints[field.name]) or (hints[field.name],))[0]  # int | None -> int
-        text, metavar = field.metadata["help"], field.metadata["metavar"]
-        if kind is bool:
-            add(f"--{field.name}", action="store_true", help=text)
-            continue
-        default = f"; default: {field.default}" if field.default else ""
-        if metavar in ("FILE", "MODULE:FUNCTION"):
-            add(f"--{field.name}", metavar=metavar, help=text)
-        else:
-            add(f"--{field.name}", type=kind, default=field.default, metavar=metavar, help=text + default)
+    add_conditions(parser, drawing=True)
     add("--nll", action="store_true", help="append a tab and the line's negative log-likelihood in nats")
     add("--raw", action="store_true", help="do not escape control characters")
     return parser
@@ -48,8 +35,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.inference.sampling import generate
     from sequentia.runs.checkpoint import load
 
-    chosen = {field.name: getattr(options, field.name) for field in fields(SamplingOptions)}
-    draws = generate(load(checkpoint, trust=options.trust), options.num_samples, **chosen | _from_files(options))
+    draws = generate(load(checkpoint, trust=options.trust), options.num_samples, **conditions(options, drawing=True))
     bar = tqdm(total=options.num_samples, unit=" lines", delay=2, disable=None, leave=False)  # on a terminal only
 
     def show_progress() -> None:
@@ -68,14 +54,3 @@ def run(name: str, arguments: list[str]) -> int:
     if draws.fitting < draws.drawn:
         print(draws.frequency(), file=sys.stderr)
     return 0
-
-
-def _from_files(options: Any) -> dict[str, Any]:
-    """The values of the options that are given as a file or a function's name."""
-    from sequentia.data.reading import LINES, blocks
-    from sequentia.evaluation.validity import load_valid
-
-    values: dict[str, Any] = {"valid": options.valid and load_valid(options.valid), "avoid": ()}
-    if options.avoid is not None:
-        values["avoid"] = {line.strip() for block in blocks(options.avoid, LINES) for line in block}
-    return values

@@ -39,8 +39,9 @@ def default_batch_size(model: "Model") -> int:
     return max(1, min(_BATCH_LINES, _BATCH_POSITIONS // model.max_positions))
 
 
-def _option(default: Any, help: str, metavar: str | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "metavar": metavar})
+def _option(default: Any, help: str, metavar: str | None = None, drawing: bool = False) -> Any:
+    """A field; `drawing` marks those that are no condition, which only drawing at random needs."""
+    return field(default=default, metadata={"help": help, "metavar": metavar, "drawing": drawing})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,11 @@ class SamplingOptions:
         1.0,
         "below 1, more probable lines; above 1, more diverse lines; 0, only the most probable character each time",
         "T",
+        drawing=True,
     )
-    top_k: int | None = _option(None, "sample only from the K most probable characters", "K")
+    top_k: int | None = _option(None, "sample only from the K most probable characters", "K", drawing=True)
     top_p: float | None = _option(
-        None, "sample only from the most probable characters with a total probability of P", "P"
+        None, "sample only from the most probable characters with a total probability of P", "P", drawing=True
     )
     match: str | None = _option(None, "regular expression that the whole line matches, as `k.*n`", "REGEX")
     min_length: int = _option(0, "minimum number of characters, prompt included", "N")
@@ -70,13 +72,15 @@ class SamplingOptions:
     )
     avoid: Collection[str] = _option((), "lines that are not wanted", "FILE")
     novel: bool = _option(False, "only lines that are not in the training data")
-    unique: bool = _option(False, "no line twice")
+    unique: bool = _option(False, "no line twice", drawing=True)
     valid: Callable[[str], object] | None = _option(  # noqa: RUF009 (it is a field)
         None, "function of a text that returns whether the line is wanted", "MODULE:FUNCTION"
     )
-    seed: int | None = _option(None, "the same seed and options give the same lines; default: random", "S")
+    seed: int | None = _option(
+        None, "the same seed and options give the same lines; default: random", "S", drawing=True
+    )
     batch_size: int | None = _option(
-        None, "lines sampled at a time; default: 5000, or fewer if the model has a long context", "B"
+        None, "lines sampled at a time; default: 5000, or fewer if the model has a long context", "B", drawing=True
     )
 
     def limits(self, model: "Model") -> tuple[int, int]:

@@ -22,6 +22,7 @@ from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexi
 from sequentia.inference.options import takes_sampling_options
 from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
+from sequentia.inference.search import top
 from sequentia.models.parts.options import check_sizes
 from sequentia.models.parts.saving import architecture_name, mark
 from sequentia.models.parts.shipped import recipe
@@ -294,6 +295,11 @@ class LanguageModel(LightningModule, ABC):
         if shortage := draws.shortage():
             log.warning(shortage)
         return texts
+
+    @takes_sampling_options
+    def top(self, num_lines: int = 20, **options: Any) -> list[str]:
+        """The most probable lines, exactly and in order: see `sequentia.top`."""
+        return [line.text for line in top(self, num_lines, **options)]
 
     def score(self, texts: Iterable[str]) -> list[Score]:
         """The likelihood of each text: see `sequentia.score`.

@@ -2,10 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import product
 
 import torch
 
-from sequentia.models import LanguageModel
+from sequentia.models import LanguageModel, Transformer
+
+LINES = ["".join(letters) for length in range(5) for letters in product("abc", repeat=length)]
+"""Every line of the model that `uneven` returns."""
+
+
+def uneven() -> Transformer:
+    """A model of lines of up to 4 characters, some of which are much likelier than others."""
+    model = Transformer("abc", 5, n_layer=1, n_head=1, n_embd=8).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(generator=generator, std=0.3)
+    return model
 
 
 @torch.no_grad()

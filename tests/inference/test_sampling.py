@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from itertools import product
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from sequentia.inference.options import SamplingOptions, default_batch_size, max
 from sequentia.inference.sampling import choose, generate
 from sequentia.models import Bigram, Transformer
 from tests.conftest import bigram
-from tests.inference.enumeration import chi_square_test, probabilities
+from tests.inference.enumeration import LINES, chi_square_test, probabilities, uneven
 
 PROBS = [0.1, 0.4, 0.2, 0.3]
 
@@ -69,18 +68,7 @@ def test_the_nll_is_that_of_the_unmodified_model() -> None:
     assert sample.nll == pytest.approx(-math.log(0.25 * 0.75 * 1.0))
 
 
-def uneven() -> Transformer:
-    """A model of lines of up to 4 characters, some of which are much likelier than others."""
-    model = Transformer("abc", 5, n_layer=1, n_head=1, n_embd=8).eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(generator=generator, std=0.3)
-    return model
-
-
 SMALL = uneven()
-LINES = ["".join(letters) for length in range(5) for letters in product("abc", repeat=length)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""`sequentia top`: print the most probable lines of a trained model."""
+
+import sys
+
+from sequentia.commands.conditions import add_conditions, conditions
+from sequentia.commands.parser import Parser
+from sequentia.errors import UserError
+from sequentia.runs.directory import find_checkpoint
+from sequentia.text import printable
+
+
+def parser() -> Parser:
+    """The command's argument parser."""
+    parser = Parser(
+        prog="sequentia top",
+        description="Print the most probable lines of a trained model, exactly and in order, the most probable first.",
+    )
+    parser.add_ckpt_path()
+    add = parser.add_argument
+    add("--num_lines", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
+    add_conditions(parser, drawing=False)
+    add("--nll", action="store_true", help="append a tab and the line's negative log-likelihood in nats")
+    add("--raw", action="store_true", help="do not escape control characters")
+    return parser
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        UserError: The model has fewer lines. Those that there are have been printed.
+    """
+    options = parser().parse_args(arguments)
+    checkpoint = find_checkpoint(options.ckpt_path)
+
+    from tqdm import tqdm
+
+    from sequentia.inference.options import SamplingOptions
+    from sequentia.inference.search import Search
+    from sequentia.runs.checkpoint import load
+
+    model = load(checkpoint, trust=options.trust)
+    search = Search(model, options.num_lines, SamplingOptions(**conditions(options, drawing=False)))
+    with tqdm(unit=" beginnings", delay=2, disable=None, leave=False) as bar:  # on a terminal only
+        search.after_batch = lambda: bar.update(search.beginnings - bar.n)
+        lines = search.run()
+    for line in lines:
+        text = line.text if options.raw else printable(line.text)
+        print(f"{text}\t{line.nll:.4f}" if options.nll else text)
+    sys.stdout.flush()
+    if len(lines) < options.num_lines:
+        raise UserError(f"only {len(lines):,} lines of the model meet the conditions: ask for no more with --num_lines")
+    return 0
