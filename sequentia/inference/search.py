@@ -44,7 +44,7 @@ class _Batch:
     def split(self) -> list["_Batch"]:
         """The same in batches of at most 512 rows."""
         parts = zip(*(part.split(_ROWS) for part in (self.ids, self.log_prob, self.token, self.parent)), strict=True)
-        return [_Batch(*part, self.state) for part in parts]
+        return [_Batch(ids, log_prob, token, parent, self.state) for ids, log_prob, token, parent in parts]
 
 
 class Search:
