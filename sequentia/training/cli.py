@@ -36,7 +36,7 @@ from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
 from sequentia.training.loop.length import LogLength, choose_length
-from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
+from sequentia.training.loop.processes import check_launcher, slurm_without_requeue, warn_if_waiting
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
@@ -171,6 +171,7 @@ class SequentiaCLI(LightningCLI):
         try:
             check_launcher(self.options.trainer)
             super().instantiate_classes()
+            warn_if_waiting(self.trainer.world_size)
         except (ValueError, TypeError, OverflowError, RuntimeError, ImportError) as error:
             # jsonargparse tries every type that an option may have, and wraps what the class itself raised.
             cause = cause_of(error)

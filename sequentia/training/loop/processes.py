@@ -1,16 +1,24 @@
 """Several processes: their launcher, and the decisions that they make together."""
 
+import logging
 import os
+from threading import Timer
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
 
 from sequentia.errors import UserError
 
 _LAUNCHERS = (TorchElasticEnvironment, SLURMEnvironment)
 """Environments of torchrun and srun, in Lightning's order: torchrun can run inside SLURM."""
+
+_PATIENCE = 30.0  # seconds
+
+log = logging.getLogger("sequentia")
 
 
 def check_launcher(trainer: Namespace) -> None:
@@ -22,13 +30,20 @@ def check_launcher(trainer: Namespace) -> None:
         trainer: Options of the Trainer, changed in place.
 
     Raises:
-        UserError: `trainer.devices` contradicts the launcher, or the strategy cannot start processes.
+        UserError: `trainer.devices` contradicts the launcher or the environment, or the strategy cannot start
+            processes.
     """
     strategy = str(trainer.strategy)
     if any(word in strategy for word in ("spawn", "fork", "notebook")):
         raise UserError(f"trainer.strategy {strategy} is for notebooks, not for a command: set --trainer.strategy ddp")
     environment = _launcher()
     if environment is None:
+        one_of_several = rank_zero_only.rank > 0 or os.environ.get("WORLD_SIZE", "1") != "1"
+        if one_of_several and processes(trainer) == 1:
+            raise UserError(
+                "RANK, LOCAL_RANK, WORLD_SIZE or SLURM_PROCID say that this is one of several processes, but "
+                "trainer.devices asks for one: unset these variables, or start all processes with torchrun"
+            )
         return
     started = environment().world_size()
     if environment == SLURMEnvironment and started > 1 and "SLURM_STEP_ID" not in os.environ:
@@ -43,6 +58,24 @@ def check_launcher(trainer: Namespace) -> None:
             f"the launcher started {started} processes, but trainer.devices {trainer.devices} and trainer.num_nodes "
             f"{trainer.num_nodes} ask for {processes(trainer)}: omit --trainer.devices, and give --trainer.num_nodes"
         )
+
+
+def warn_if_waiting(processes: int) -> None:
+    """Warn in half a minute if the processes have not found each other by then.
+
+    Args:
+        processes: Number of all processes.
+    """
+
+    def warn() -> None:
+        if not torch.distributed.is_initialized():
+            address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+            log.warning(f"process {rank_zero_only.rank} still waits for the others of {processes} at {address}")
+
+    if processes > 1:
+        timer = Timer(_PATIENCE, warn)
+        timer.daemon = True
+        timer.start()
 
 
 def slurm_without_requeue() -> list[SLURMEnvironment]:

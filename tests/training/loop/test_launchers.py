@@ -5,14 +5,16 @@ SLURM is simulated by its environment variables.
 
 import signal
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from jsonargparse import Namespace
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from sequentia.cli import main
 from sequentia.errors import UserError
 from sequentia.training.logs.progress import RunProgress
-from sequentia.training.loop.processes import check_launcher
+from sequentia.training.loop.processes import check_launcher, warn_if_waiting
 from tests.training.runs import LINES, same_runs
 
 
@@ -46,6 +48,29 @@ def test_another_number_of_devices_than_processes_is_refused(torchrun: None) -> 
 def test_strategies_that_start_processes_from_python_are_refused() -> None:
     with pytest.raises(UserError, match=r"trainer.strategy ddp_spawn .* set --trainer.strategy ddp"):
         check_launcher(options(strategy="ddp_spawn"))
+
+
+def test_a_process_that_no_launcher_started_does_not_train_as_one_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would save its checkpoints to the directory of runs itself, or train the same run as all others."""
+    with monkeypatch.context() as patch:
+        patch.setenv("WORLD_SIZE", "2")
+        with pytest.raises(UserError, match=r"one of several processes, but trainer.devices asks for one: unset"):
+            check_launcher(options(devices=1))
+        check_launcher(options(devices=2))  # started by Lightning
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    with pytest.raises(UserError, match="one of several processes"):
+        check_launcher(options())
+
+
+def test_a_process_that_waits_in_vain_says_so(
+    torchrun: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Timer, "start", Timer.run)
+    monkeypatch.setattr("sequentia.training.loop.processes._PATIENCE", 0)
+    warn_if_waiting(1)
+    assert not caplog.messages
+    warn_if_waiting(4)
+    assert caplog.messages == ["process 0 still waits for the others of 4 at localhost:29500"]
 
 
 @pytest.fixture
