@@ -1,6 +1,7 @@
 """`sequentia fit`, `validate` and `test`: training and evaluation on LightningCLI."""
 
 import errno
+import os
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from sequentia.training.help import short_help
 if TYPE_CHECKING:
     from sequentia.training.cli import SequentiaCLI
 
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run(name: str, arguments: list[str]) -> int:
@@ -65,6 +66,7 @@ def run_training(
             raise KeyboardInterrupt from error
         raise
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
+        if name != "fit" or error.errno not in _CANNOT_WRITE:  # the other commands write to stdout
             raise
-        raise UserError(f"cannot write {error.filename or 'the run'}: {error.strerror}; free some space") from error
+        path = os.fsdecode(error.filename or "the run")
+        raise UserError(f"cannot write {path}: {error.strerror}; free some space, or start a new run") from error

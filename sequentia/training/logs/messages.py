@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,10 +34,12 @@ def plain_messages() -> Iterator[None]:
     handler.setFormatter(_Plain("%(message)s"))
     loggers = [logging.getLogger(name) for name in ("py.warnings", "lightning.pytorch", "lightning.fabric")]
     before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in (log, *loggers)]
+    hook = threading.excepthook
     captured = getattr(warnings.showwarning, "__module__", None) == "logging"
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # caused by Lightning
     with warnings.catch_warnings():
         logging.captureWarnings(True)
+        threading.excepthook = lambda failure: None if _is_tensorboard(failure.thread) else hook(failure)
         for logger in (log, loggers[0]):
             if not logger.handlers:
                 logger.handlers, logger.propagate = [handler], False
@@ -53,10 +56,16 @@ def plain_messages() -> Iterator[None]:
         try:
             yield
         finally:
+            threading.excepthook = hook
             logging.captureWarnings(captured)
             for logger, level, propagate, handlers in before:
                 logger.setLevel(level)
                 logger.propagate, logger.handlers = propagate, handlers
+
+
+def _is_tensorboard(thread: threading.Thread | None) -> bool:
+    """Whether a thread writes TensorBoard's files. If it fails, the next write raises the same error in its caller."""
+    return type(thread).__module__.startswith("tensorboard.")
 
 
 class _AboveBar(logging.Handler):

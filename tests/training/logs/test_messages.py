@@ -1,13 +1,17 @@
 """The messages at the end of a run: its result, the reason why it stopped, and commands that work."""
 
+import errno
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from sequentia.cli import main
 from sequentia.runs.checkpoint import read_checkpoint
+from sequentia.training.logs.messages import plain_messages
+from sequentia.training.logs.tensorboard import RunTensorBoard
 from tests.training.runs import CONFIGS, LINES, curves
 
 Fit = Callable[..., list[str]]
@@ -30,6 +34,18 @@ def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return capsys.readouterr().err.splitlines()
 
     return fit
+
+
+def test_an_error_of_tensorboards_thread_is_raised_and_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(self: RecordWriter, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(RecordWriter, "write", write)
+    with plain_messages(), pytest.raises(OSError, match="no space"):
+        RunTensorBoard(tmp_path, 0).save()
+    assert capsys.readouterr() == ("", "")
 
 
 def resume(lines: list[str]) -> int:
