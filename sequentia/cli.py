@@ -72,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(message: str) -> None:
     """Print the one line about a mistake."""
-    print(f"sequentia: {printable(' '.join(message.split()))}", file=sys.stderr)
+    with suppress(OSError):  # stderr is full, too
+        print(f"sequentia: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _command(arguments: list[str]) -> Callable[[list[str]], int]:

@@ -2,11 +2,12 @@
 
 import codecs
 import io
+import os
 import re
 import reprlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sequentia.errors import UserError
 
@@ -38,16 +39,18 @@ def escaping() -> Iterator[None]:
         return codecs.backslashreplace_errors(error)
 
     codecs.register_error("sequentia.escape", escape)
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        # A process can be started without them; the next file that it opens would receive what libraries print.
+        stream = getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        setattr(sys, name, stream)
         if isinstance(stream, io.TextIOWrapper) and stream.errors not in ("ignore", "replace", "xmlcharrefreplace"):
             stream.reconfigure(errors="sequentia.escape")
     try:
         yield
     finally:
-        if escaped and not sys.stderr.closed:
-            print(
-                "characters that the output's encoding lacks are escaped: set PYTHONIOENCODING=utf-8", file=sys.stderr
-            )
+        if escaped:
+            with suppress(OSError, ValueError):  # stderr is full or closed
+                print("characters that the encoding lacks are escaped: set PYTHONIOENCODING=utf-8", file=sys.stderr)
 
 
 def shorten(text: str, length: int = 60) -> str:

@@ -71,7 +71,7 @@ def test_a_character_that_the_encoding_of_the_output_lacks_is_escaped_with_one_w
     lines = out.buffer.getvalue().decode(encoding).splitlines()
     assert [line.split("\t")[0] for line in lines] == ["text", shown, "emma", shown]
     err.seek(0)
-    warnings = ["characters that the output's encoding lacks are escaped: set PYTHONIOENCODING=utf-8"]
+    warnings = ["characters that the encoding lacks are escaped: set PYTHONIOENCODING=utf-8"]
     assert err.read().splitlines()[1:] == warnings * (encoding != "utf-8")
 
 
