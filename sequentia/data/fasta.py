@@ -8,17 +8,20 @@ from sequentia.errors import UserError
 _SEQUENCE = re.compile(r"[A-Za-z*.?~-]+")
 
 
-def is_fasta(head: list[str]) -> bool:
+def is_fasta(head: list[str], expected: bool = False) -> bool:
     """Whether lines are FASTA: headers, each `>` and a name, and between them lines of a sequence.
 
     Quotations and lists that begin with `>` are not: no sequence follows, or other text does.
 
     Args:
         head: The first lines of a file. Those that begin with `;` are comments.
+        expected: Whether the file says so itself: then a header is enough.
     """
     lines = [line for line in head if line.strip() and not line.startswith(";")]
+    if not lines or not lines[0].startswith(">"):
+        return False
     sequences = [line for line in lines if not line.startswith(">")]
-    return bool(sequences) and lines[0].startswith(">") and all(map(_is_sequence, sequences))
+    return expected or (bool(sequences) and all(map(_is_sequence, sequences)))
 
 
 def is_fastq(head: list[str]) -> bool:

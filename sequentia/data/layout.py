@@ -25,9 +25,11 @@ NUMBER_OF_ROWS = 100
 """Rows that decide on the layout."""
 
 _SUFFIXES = {"tsv": "\t", "tab": "\t", "csv": ",", "psv": "|", "smi": WHITESPACE, "smiles": WHITESPACE}
+_FASTA_SUFFIXES = ("fasta", "fa", "faa", "fna", "ffn", "frn", "fas")
 JSON_SUFFIXES = ("json", "jsonl", "ndjson")
 _JSON = re.compile(r'\{\s*("|\}|$)|\[\s*([\[{"\]]|$)')  # not the SMILES [Na+], for example
 _SEP = re.compile(r"sep=(.)", re.IGNORECASE)  # the first line of a table that Excel has written
+_HEADERS = frozenset(["id", "name", "smiles", "sequence"])
 _MISSING = ("", "na", "n/a", "nan", "null", "none", "-", "?")
 
 # A number becomes its text in the file, and NaN, which many programs write for a missing one, null.
@@ -68,25 +70,26 @@ def layout_of(head: list[str], path: str, column: str | None, given: Format | No
     if given == "lines":
         return Layout("lines")
     suffix = suffix_of(path)
-    if given == "fasta" or (given is None and is_fasta(head)):
-        return Layout("fasta")
-    if given is None and is_fastq(head):
+    if given in (None, "fasta") and is_fastq(head):
         return Layout("fastq")
+    if given == "fasta" or (given is None and is_fasta(head, suffix in _FASTA_SUFFIXES)):
+        return Layout("fasta")
     if given == "json" or (given is None and _is_json(head, suffix)):
         values = [line for line in head[:NUMBER_OF_ROWS] if line.strip()]
         return Layout("jsonl" if len(values) > 1 and decoded(values[0]) is not None else "json")
     return _table(head, suffix, column, given)
 
 
-def is_evident(layout: Layout, path: str) -> bool:
-    """Whether a file is a table even if the user says nothing of it: by its suffix, or by many rows of equal length.
+def is_evident(layout: Layout, head: list[str], path: str) -> bool:
+    """Whether a file is a table even if the user says nothing of it: by its suffix, or by rows of equal length.
 
-    Commas with a space after them are those of a sentence or a name.
+    Whitespace, and a space after the delimiter, are those of a sentence or a name.
     """
     if layout.num_columns < 2 or suffix_of(path) in _SUFFIXES:
         return layout.num_columns > 1
-    of_text = layout.delimiter == WHITESPACE or any(cell.startswith(" ") for row in layout.rows for cell in row[1:])
-    return len({*map(len, layout.rows)}) == 1 and len(layout.rows) >= 10 and not of_text
+    of_text = layout.delimiter == WHITESPACE or any(f"{layout.delimiter} " in line for line in head[:NUMBER_OF_ROWS])
+    enough = 2 if layout.delimiter == "\t" else 10
+    return len({*map(len, layout.rows)}) == 1 and len(layout.rows) >= enough and not of_text
 
 
 def suffix_of(path: str) -> str:
@@ -127,11 +130,13 @@ def _table(head: list[str], suffix: str, column: str | None, given: Format | Non
     all rows have it, and otherwise the table has one column.
     """
     skip = next((i for i, line in enumerate(head) if line.strip()), 0)
-    if head and (match := _SEP.fullmatch(head[skip].strip())):
+    if head and (match := _SEP.fullmatch(head[skip])):
         return Layout("csv", match[1], _rows(head[skip + 1 :], match[1])[0], skip + 1)
     of_suffix = WHITESPACE if given == "smi" else _SUFFIXES.get(suffix)
+    lines = [line.strip() for line in head if line.strip()][:NUMBER_OF_ROWS]
+    spaced = of_suffix == WHITESPACE and any(len(line.split()) > 1 for line in lines)
     candidates = []
-    for delimiter in ("\t",) if of_suffix == WHITESPACE else filter(None, DELIMITERS):
+    for delimiter in ("\t",) if spaced else filter(None, DELIMITERS):
         rows, is_valid = _rows(head, delimiter)
         width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
         if width > 1:
@@ -140,9 +145,8 @@ def _table(head: list[str], suffix: str, column: str | None, given: Format | Non
             candidates.append((key, Layout("csv", delimiter, rows)))
     best = max(candidates, key=lambda candidate: candidate[0], default=None)  # the first of equal ones
     share = best[0][2] if best else 0.0
-    lines = [line.strip() for line in head if line.strip()][:NUMBER_OF_ROWS]
     of_words = all(len(line.split()) > 1 and '"' not in line for line in lines) and bool(lines)
-    if share < 1 and (of_suffix == WHITESPACE or (share < 0.5 and of_words and _has_column(lines[0].split(), column))):
+    if share < 1 and (spaced or (share < 0.5 and of_words and _has_column(lines[0].split(), column))):
         # With rows of different lengths, only the second cell, a name, can contain whitespace.
         most = -1 if len({len(line.split()) for line in lines}) == 1 else 1
         return Layout("csv", WHITESPACE, tuple(line.split(None, most) for line in lines))
@@ -150,9 +154,9 @@ def _table(head: list[str], suffix: str, column: str | None, given: Format | Non
 
 
 def _has_column(row: list[str], column: str | None) -> bool:
-    if column is not None and column.isdecimal() and int(column) <= len(row):
+    if column is None or (column.isdecimal() and int(column) <= len(row)):
         return True
-    return (column or "").strip().casefold() in (cell.strip().casefold() for cell in row)
+    return column.strip().casefold() in (cell.strip().casefold() for cell in row)
 
 
 def _has_decimals_only(head: list[str]) -> bool:
@@ -163,16 +167,22 @@ def _has_decimals_only(head: list[str]) -> bool:
 def _rows(lines: list[str], delimiter: str) -> tuple[tuple[list[str], ...], bool]:
     """The first rows that are not blank, and whether they are valid CSV."""
     for strict in (True, False):
-        reader = csv.reader((f"{line}\n" for line in lines[: 10 * NUMBER_OF_ROWS]), delimiter=delimiter, strict=strict)
         with suppress(csv.Error):
-            return tuple(islice(filter(None, reader), NUMBER_OF_ROWS)), strict
+            return tuple(
+                islice(filter(None, csv_reader(lines[: 10 * NUMBER_OF_ROWS], delimiter, strict)), NUMBER_OF_ROWS)
+            ), strict
     return (), False
+
+
+def csv_reader(lines: Iterable[str], delimiter: str, strict: bool = True) -> Any:
+    """The rows of lines without their ends; a space between a delimiter and a quote is allowed."""
+    return csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=strict, skipinitialspace=True)
 
 
 def has_header(rows: Iterable[list[str]]) -> bool:
     """Whether the first row is a header: in some column it has no number and all others do, or another length.
 
-    Lengths count if at least five rows have the same. A header has no number.
+    Lengths count if at least five rows have the same. A header has no number, and a few names are those of columns.
 
     Example:
         >>> has_header([["name", "age"], ["emma", "7"]]), has_header([["emma", "7"], ["ava", "8"]])
@@ -181,6 +191,8 @@ def has_header(rows: Iterable[list[str]]) -> bool:
     first, *others = ([cell.strip() for cell in row] for row in rows)
     if any(map(_is_number, first)):
         return False
+    if not _HEADERS.isdisjoint(map(str.casefold, first)):
+        return True
     for index, cell in enumerate(first):
         below = [row[index] for row in others if index < len(row) and row[index].lower() not in _MISSING]
         lengths = {len(other) for other in below}

@@ -2,10 +2,10 @@
 
 import os
 import shlex
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from fsspec.utils import infer_compression
 from numpy.typing import NDArray
 
 from sequentia.text import shorten
@@ -82,7 +82,8 @@ def too_few_lines(path: str, line: str, long: str, num_long: int, max_length: in
 
 def _how_to_break(path: str, text: str, max_length: int) -> str:
     """The command that puts each sentence, item or word of a text on a line of its own; empty if there is none."""
-    if not os.path.isfile(path) or infer_compression(path) is not None:
+    # Otherwise the text is a cell, a record, or decompressed or decoded.
+    if not os.path.isfile(path) or Path(path).read_bytes().strip() != text.encode():
         return ""
     for separator, argument in _SEPARATORS.items():
         if (count := text.count(separator)) and len(text) <= max_length * (count + 1):

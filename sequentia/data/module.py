@@ -236,7 +236,7 @@ class CharDataModule(LightningDataModule):
             f"batches of {self.batch_size:,} lines"
         )
         long = f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
-        if self.long_lines == "split":
+        if self.long_lines == "split" and corpus.num_long:
             num_windows = int((corpus.hashes != corpus.whole_hashes).sum())
             log.info(f"lines dropped: {corpus.num_blank:,} blank; {long} are cut into {num_windows:,} lines")
         elif (lost := corpus.num_long / (len(corpus) + corpus.num_long)) > FEW:

@@ -124,7 +124,7 @@ def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: R
                 return cell_blocks(delimited_cells(chain.from_iterable(lines), layout, path, column, refuse))
             if reading.format is not None and layout.num_columns > 1:
                 raise UserError(choose_column(path, layout.rows[0]))
-            if is_evident(layout, path):
+            if is_evident(layout, head, path):
                 _warn_of_raw_lines(path, layout.rows[0])
             return lines
 

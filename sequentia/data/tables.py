@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from sequentia.data.layout import DELIMITERS, WHITESPACE, Layout, decoder, has_header
+from sequentia.data.layout import DELIMITERS, WHITESPACE, Layout, csv_reader, decoder, has_header
 from sequentia.data.source import reason
 from sequentia.errors import UserError
 from sequentia.text import shorten
@@ -63,8 +63,8 @@ def delimited_cells(lines: Iterator[str], layout: Layout, name: str, column: str
             width = layout.num_columns if layout.delimiter == WHITESPACE else len(row)
             names = [cell.strip() for cell in row] + [""] * (width - len(row))
             index, by_name = _index(names, name, column)
-            if not by_name and not _takes_header(layout, index, name):
-                yield "" if index >= len(row) else row[index]
+            if not by_name and not _takes_header(layout, index, names[index], name):
+                yield names[index]
         elif len(row) == width or (len(row) > width and not any(row[width:])):
             yield row[index]
         elif layout.delimiter == WHITESPACE:  # names are optional
@@ -77,18 +77,17 @@ def delimited_cells(lines: Iterator[str], layout: Layout, name: str, column: str
             )
 
 
-def _takes_header(layout: Layout, index: int, name: str) -> bool:
+def _takes_header(layout: Layout, index: int, cell: str, name: str) -> bool:
     """Whether the first row is a header, although the column is given as a number; logs which it is."""
     header = has_header(layout.rows)
-    cell = shorten(layout.rows[0][index].strip(), 40)
-    delimiter = DELIMITERS.get(layout.delimiter, layout.delimiter)
+    separated = f", separated by {DELIMITERS.get(layout.delimiter, layout.delimiter)}" if layout.num_columns > 1 else ""
     role, remedy = (
         ("a header", "if it is an example, add a line of names above it")
         if header
         else ("an example", "if it is a header, give the name of the column")
     )
     rank_zero_only(log.info)(
-        f"column {index + 1} of {name}, separated by {delimiter}: the first row, {cell!r}, is taken as {role}; {remedy}"
+        f"column {index + 1} of {name}{separated}: the first row, {shorten(cell, 40)!r}, is taken as {role}; {remedy}"
     )
     return header
 
@@ -103,7 +102,7 @@ def _delimited_rows(lines: Iterator[str], layout: Layout, name: str, refuse: Ref
         most = layout.num_columns - 1
         yield from ((number, line.split(None, most)) for number, line in enumerate(lines, start))
         return
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=layout.delimiter, strict=True)
+    reader = csv_reader(lines, layout.delimiter)
     line = start
     while True:
         try:

@@ -44,8 +44,10 @@ def test_quotations_comments_and_mentions_are_lines(write: Callable[..., str], c
     assert read(write(content.encode())) == content.splitlines()
 
 
-def test_a_format_overrides_the_content(write: Callable[..., str]) -> None:
-    assert read(write(FASTA), Reading(format="fasta")) == ["MKVLAAGIV", "mk-v", ""]
+def test_a_suffix_or_format_says_that_sequences_have_other_characters(write: Callable[..., str]) -> None:
+    content = b">1\nMKV LA1\n>2\nGI\n"
+    assert read(write(content, "a.txt")) == content.decode().splitlines()
+    assert read(write(content, "a.faa")) == read(write(content), Reading(format="fasta")) == ["MKVLA1", "GI"]
 
 
 def test_what_is_wrong_with_records_is_said(write: Callable[..., str]) -> None:

@@ -157,6 +157,7 @@ ORIENTED = {"id": {"0": 1, "1": 2}, "name": {"0": "Zoë", "1": "Ava"}}
     [
         *((PEOPLE.replace(";", delimiter), column) for delimiter in ";|\t" for column in ("name", " NAME", 2)),
         ('id,name\r\n1,"Zoë"\r\n2,Ava\r\n', "name"),
+        ('"id", "name"\n"1,2", "Zoë"\n"2,1", "Ava"\n', "name"),
         (f"sep=;\n{PEOPLE}", "name"),
         (f"\ufeff{PEOPLE}", "name"),
         (f"\n{PEOPLE}", "name"),
@@ -192,7 +193,8 @@ def test_a_smi_file_has_smiles_and_names_that_may_be_missing_or_have_spaces() ->
         ("name,age\nEmma,7\nAva,8\n", "a header; if it is an example, add a line of names above it"),
         ("name,state\n" + "Emma,MA\n" * 5, "a header; "),
         ("name,age\nEmma,\nAva,8\n", "a header; "),
-        ("name,city\nEmma,Rome\nAva,Bern\n", "an example; if it is a header, give the name of the column"),
+        ("who,city\nEmma,Rome\nAva,Bern\n", "an example; if it is a header, give the name of the column"),
+        ("name,city\nEmma,Rome\nAva,Bern\n", "a header; "),
         ("Emma,7\nAva,8\n", "an example; "),
         ("Emma,NA\nAva,8\n", "an example; "),
     ],
@@ -245,6 +247,32 @@ def test_a_bad_table_is_refused_with_its_line_in_at_most_400_characters(
         read(content, suffix, column)
     assert len(str(error.value)) <= 400
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "cells", "message"),
+    [
+        (
+            b"a;b\nx;1\ny;1;2\nz\nw;2\n",
+            "a",
+            "xw",
+            "2 invalid; the first: line 3 of {} has 3 columns, and the first has 2",
+        ),
+        (
+            b'a,b\nx,1\n"y"y,1\nw,2\n',
+            1,
+            "xw",
+            "1 invalid; the first: line 3 of {} is not valid CSV (',' expected after",
+        ),
+        (b'{"a": "x"}\n{"a": \n{"a": []}\n{"a": "w"}\n', "a", "xw", "2 invalid; the first: line 2 of {} is not valid"),
+    ],
+)
+def test_invalid_rows_are_left_out_on_request_and_counted(
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: bytes, column: str, cells: str, message: str
+) -> None:
+    path = write(content, "t.txt")
+    assert list(chain.from_iterable(blocks(path, Reading(str(column), skip_invalid=True)))) == list(cells)
+    assert caplog.messages[-1].startswith(f"{path}: rows dropped: {message.format(path)}")
 
 
 def test_blank_cells_are_counted_and_line_breaks_become_spaces(
