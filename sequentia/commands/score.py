@@ -1,9 +1,10 @@
 """`sequentia score`: print the negative log-likelihood of texts under a trained model."""
 
 import math
+import os
 import sys
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
@@ -40,6 +41,15 @@ def parser() -> Parser:
         help="print a row per predicted character instead: text, pair (the previous character and the predicted one; a "
         "dot is the boundary), prob and logprob",
     )
+    add("--top", type=int, default=0, metavar="K", help="with --per_char, also the K most probable characters there")
+    add(
+        "--rank",
+        action="store_true",
+        help="add the columns rank (how many lines are more probable: the number of guesses before this one, in the "
+        "order of probability, estimated) and error (its standard error)",
+    )
+    add("--sort", action="store_true", help="the most probable text first")
+    add("--color", action="store_true", help="on a terminal, shade each character by its probability")
     add("--raw", action="store_true", help="do not escape control characters (a tab in a text then adds a column)")
     return parser
 
@@ -47,27 +57,42 @@ def parser() -> Parser:
 def run(name: str, arguments: list[str]) -> int:
     """Run the command; returns the exit code."""
     options = parser().parse_intermixed_args(arguments)
+    if options.top and not options.per_char:
+        raise UserError("--top is for --per_char: give both")
     if not options.texts and options.path is None and sys.stdin.isatty():
         raise UserError("nothing to score: give a TEXT, --path FILE, or lines on stdin")
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.data.reading import Reading
-    from sequentia.inference.scoring import score
+    from sequentia.inference.ranks import Ranks
+    from sequentia.inference.scoring import most_probable, score
+    from sequentia.reporting.shading import ansi, legend
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
     reading = Reading(options.column, options.format, options.encoding, options.skip_invalid)
     results = score(model, _texts(options.texts, options.path, reading))
+    if options.sort:
+        results = iter(sorted(results, key=lambda result: result.nll))
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
-    print("text\tpair\tprob\tlogprob" if options.per_char else "text\tchars\tnll")
+    ranks = Ranks(model) if options.rank else None
+    color = options.color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    columns = ["pair", "prob", "logprob"] if options.per_char else ["chars", "nll"]
+    more = (["most_probable"] if options.per_char and options.top else []) + (["rank", "error"] if ranks else [])
+    if color:
+        print(legend(), file=sys.stderr)
+    print("\t".join(["text", *columns, *more]))
     scored = impossible = 0
     for result in chain(first, results):
-        shown = result.text if options.raw else printable(result.text)
+        shown = ansi(result) if color else result.text if options.raw else printable(result.text)
+        rank = "".join(f"\t{value:.4g}" for value in ranks.rank(result.nll)) if ranks else ""
         if options.per_char:
-            for row in _per_char(result, options.raw):
-                print(f"{shown}\t{row}")
+            instead = most_probable(model, result.text, options.top) if options.top else []
+            for row, tokens in zip_longest(_per_char(result, options.raw), instead, fillvalue=()):
+                others = " ".join(f"{printable(token)} {probability:.4f}" for token, probability in tokens)
+                print(f"{shown}\t{row}" + (f"\t{others}" if options.top else "") + rank)
         else:
-            print(f"{shown}\t{len(result.log_probs)}\t{result.nll:z.4f}")
+            print(f"{shown}\t{len(result.log_probs)}\t{result.nll:z.4f}{rank}")
         scored += 1
         impossible += math.isinf(result.nll)
     sys.stdout.flush()

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sequentia.inference.model import Model
 from sequentia.inference.sampling import generate
@@ -48,12 +47,12 @@ class Ranks:
         weights = np.exp(self._nlls)  # 1/p
         self._sums, self._squares = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (weights, weights**2))
 
-    def rank(self, nlls: NDArray[np.float64]) -> list[Rank]:
-        """The ranks of lines with these NLLs in nats, shape `(N,)`; infinite for lines of probability 0."""
+    def rank(self, nll: float) -> Rank:
+        """The rank of a line with this NLL in nats; infinite for a line of probability 0."""
+        if np.isinf(nll):
+            return Rank(np.inf, np.nan)
         # Not the line itself, whose NLL was rounded otherwise when it was drawn.
-        before = self._nlls.searchsorted(nlls * (1 - _ROUNDING))
+        before = self._nlls.searchsorted(nll * (1 - _ROUNDING))
         mean = self._sums[before] / self._draws
-        error = np.sqrt((self._squares[before] / self._draws - mean**2).clip(0) / self._draws)
-        unknown = np.isinf(nlls)
-        mean[unknown], error[unknown] = np.inf, np.nan
-        return [Rank(*pair) for pair in zip(mean.tolist(), error.tolist(), strict=True)]
+        variance = max(0.0, self._squares[before] / self._draws - mean**2)
+        return Rank(float(mean), float(np.sqrt(variance / self._draws)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sequentia.inference.batch import IGNORE, Batch, encode
 from sequentia.inference.model import Model, batch_positions, check_probabilities, evaluating
 from sequentia.text import strings
-from sequentia.vocabulary import BOUNDARY
+from sequentia.vocabulary import BOUNDARY, code_points
 
 _CHUNK = 10_000  # texts in memory at a time: enough to find many of similar length
 
@@ -68,6 +68,32 @@ def score(model: Model, texts: Iterable[str]) -> Iterator[Score]:
             log_probs, starts = _log_probs(model, chunk)
         for text, start in zip(chunk, starts.tolist(), strict=True):
             yield Score(text, log_probs[start : start + len(text) + 1])
+
+
+@torch.inference_mode()
+def most_probable(model: Model, text: str, number: int) -> list[list[tuple[str, float]]]:
+    """The most probable tokens in place of each predicted character, and their probabilities.
+
+    Args:
+        model: Any architecture.
+        text: A line; what follows a character that the model cannot read is left out.
+        number: Number of tokens for each character.
+
+    Returns:
+        For each character of the text and for its end: tokens, the boundary as ".", the most probable first.
+    """
+    known = [".", *model.vocabulary.characters]
+    ids = model.vocabulary.lookup(code_points(text))
+    length = int(np.argmax([*(ids < 0), True])) + 1  # predictions before the first unknown character, and its own
+    found: list[list[tuple[str, float]]] = []
+    state = None
+    with evaluating(model):
+        for token in [BOUNDARY, *ids.tolist()][: min(length, model.max_positions or length)]:
+            logits, state = model.step(torch.tensor([token], device=model.device), state)
+            probabilities, tokens = check_probabilities(logits[0].float().softmax(0)).topk(min(number, len(known)))
+            names = [known[index] for index in tokens.tolist()]
+            found.append(list(zip(names, probabilities.tolist(), strict=True)))
+    return found
 
 
 @torch.inference_mode()

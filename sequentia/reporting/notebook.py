@@ -1,4 +1,4 @@
-"""How a notebook shows a model: IPython's own registry of formatters calls `model_html`."""
+"""How a notebook shows models and scores: IPython's own registry of formatters calls the functions."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from sequentia.text import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from sequentia.inference.scoring import Score
     from sequentia.models import LanguageModel
 
 
@@ -22,6 +23,14 @@ def show_models() -> None:
     if shell is not None:
         html = shell.display_formatter.formatters["text/html"]
         html.for_type_by_name("sequentia.models.base", "LanguageModel", model_html)
+        html.for_type_by_name("sequentia.inference.scoring", "Score", score_html)
+
+
+def score_html(score: "Score") -> str:
+    """A scored text as HTML, with each character shaded by its probability."""
+    from sequentia.reporting.shading import html
+
+    return html(score)
 
 
 def model_html(model: "LanguageModel") -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from sequentia.models import Transformer
+from sequentia.reporting.shading import ansi, html
+from sequentia.runs.checkpoint import load
 from tests.conftest import bigram
 
 Command = Callable[..., Any]
@@ -40,6 +42,34 @@ def test_per_char_prints_each_pair_with_its_probability(command: Command, run: P
         "ab\tb.\t1.0000\t0.0000",
         "\t..\t0.5000\t-0.6931",
     ]
+
+
+def test_top_adds_the_most_probable_characters(command: Command, run: Path) -> None:
+    rows = command("score", "--ckpt_path", run, "--per_char", "--top", 2, "aé").out.splitlines()
+    assert rows == [
+        "text\tpair\tprob\tlogprob\tmost_probable",
+        "aé\t.a\t0.2500\t-1.3863\t. 0.5000 a 0.2500",
+        "aé\taé\t0.0000\t-inf\tb 0.8750 . 0.1250",
+        "aé\té.\t0.0000\t-inf\t",
+    ]
+
+
+def test_rank_counts_the_more_probable_lines_and_sort_puts_the_most_probable_first(command: Command, run: Path) -> None:
+    rows = command("score", "--ckpt_path", run, "--rank", "--sort", "a", "aa", "b", "ab", "").out.splitlines()
+    assert rows[0] == "text\tchars\tnll\trank\terror"
+    table = [row.split("\t") for row in rows[1:]]  # of probability 1/2, 1/4, 7/32, 1/32 and 0
+    assert [row[0] for row in table] == ["", "b", "ab", "a", "aa"]
+    assert [round(float(row[3])) for row in table[:4]] == [0, 1, 2, 3]
+    assert table[4][3:] == ["inf", "nan"]
+
+
+def test_color_shades_improbable_characters_on_a_terminal_only(
+    command: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (score,) = load(run).score(["a<é"])
+    assert ansi(score) == "a\x1b[38;5;16;48;5;203m<\x1b[0m\x1b[38;5;16;48;5;203mé\x1b[0m"
+    assert '<span title="0.00%" style="color:#000;background:#ff5f5f">&lt;</span>' in html(score)
+    assert command("score", "--ckpt_path", run, "--color", "ab").out == command("score", "--ckpt_path", run, "ab").out
 
 
 def test_per_char_reproduces_the_numbers_of_the_makemore_tutorial(

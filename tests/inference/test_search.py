@@ -2,14 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 
 from sequentia.errors import UserError
 from sequentia.inference import search
 from sequentia.inference.ranks import Ranks
 from sequentia.inference.search import top
-from sequentia.models import LanguageModel
 from tests.conftest import bigram
 from tests.inference.enumeration import LINES, probabilities, uneven
 
@@ -43,14 +41,13 @@ def test_a_search_that_leads_nowhere_ends_with_the_reason(monkeypatch: pytest.Mo
 
 
 def test_the_rank_is_the_number_of_more_probable_lines_within_its_error() -> None:
-    model: LanguageModel = uneven()
-    found = top(model, len(LINES))
+    model = uneven()
+    found, ranks = top(model, len(LINES)), Ranks(model, draws=20_000)
     for index in (0, 5, 40, 120):
-        (rank,) = Ranks(model, draws=20_000).rank(np.array([found[index].nll]))
+        rank = ranks.rank(found[index].nll)
         assert abs(rank.guesses - index) <= 4 * rank.error + 1e-9
         assert rank.error <= 3
 
 
 def test_a_line_that_the_model_cannot_produce_has_no_rank() -> None:
-    (rank,) = Ranks(uneven(), draws=100).rank(np.array([np.inf]))
-    assert rank.guesses == math.inf
+    assert Ranks(uneven(), draws=100).rank(math.inf).guesses == math.inf
