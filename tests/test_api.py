@@ -77,7 +77,7 @@ def test_lines_are_saved_once_and_the_command_resumes_their_run(command: Callabl
     (saved,) = Path("checkpoints/lines").iterdir()
     assert saved.read_text().splitlines() == LINES
     run = "checkpoints/bigram/version_1"
-    assert recorded(run)["data"]["path"] == str(saved)
+    assert recorded(run)["data"]["path"] == str(saved.absolute())
     result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "6")
     assert result.code == 0
     assert f"resuming {run}/last.ckpt at step 4" in result.err
@@ -88,7 +88,7 @@ def test_lines_are_saved_once_and_the_command_resumes_their_run(command: Callabl
 def test_a_new_run_starts_from_another_model() -> None:
     sequentia.fit(LINES, **TINY)
     sequentia.fit([*LINES, "yx"], **TINY, init_from="checkpoints/bigram")
-    assert recorded("checkpoints/bigram/version_1")["init_from"] == "checkpoints/bigram"
+    assert recorded("checkpoints/bigram/version_1")["init_from"] == str(Path.cwd() / "checkpoints/bigram")
 
 
 def host() -> list[Any]:

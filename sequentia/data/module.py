@@ -17,6 +17,7 @@ from sequentia.data.hashing import distinct
 from sequentia.data.layout import Format
 from sequentia.data.length import FEW, LongLines, too_few_lines
 from sequentia.data.membership import Membership
+from sequentia.data.paths import Paths, plain
 from sequentia.data.reading import Reading
 from sequentia.data.source import expand, shown
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
@@ -89,9 +90,9 @@ class CharDataModule(LightningDataModule):
 
     def __init__(
         self,
-        path: str | list[str] = "names",
-        val_path: str | list[str] | None = None,
-        test_path: str | list[str] | None = None,
+        path: Paths = "names",
+        val_path: Paths | None = None,
+        test_path: Paths | None = None,
         batch_size: int | None = None,
         seed: int = 0,
         val_fraction: float = 0.1,
@@ -116,7 +117,7 @@ class CharDataModule(LightningDataModule):
             )
         if long_lines not in get_args(LongLines):
             raise UserError(f"long_lines must be drop or split, got {long_lines!r}")
-        self.path, self.val_path, self.test_path = path, val_path, test_path
+        self.path, self.val_path, self.test_path = plain(path), plain(val_path), plain(test_path)
         self.reading = Reading(None if column is None else str(column), format, encoding, skip_invalid)
         self.seed = seed
         if batch_size is not None:

@@ -19,7 +19,6 @@ from fsspec.utils import get_protocol
 
 from sequentia.data.signatures import kind_of_archive
 from sequentia.errors import UserError
-from sequentia.files import expanded
 from sequentia.text import shorten
 
 PACKAGED = {"names": "us-first-names-2018.txt"}
@@ -69,7 +68,7 @@ def expand(path: str | Sequence[str]) -> list[str]:
         raise UserError(f"a data path must be a string or a list of strings, got {str(path)[:40]!r}")
     if not paths:
         raise UserError("the list of data files is empty: give at least one file")
-    return [file for each in paths for file in _matches(expanded(each))]
+    return [file for each in paths for file in _matches(each)]
 
 
 def _matches(path: str) -> list[str]:
@@ -83,7 +82,7 @@ def _matches(path: str) -> list[str]:
 
 
 def shown(path: str | Sequence[str]) -> str:
-    """One or several paths for a message: as given, but a long list is shortened.
+    """One or several paths for a message: relative to the working directory below it; a long list is shortened.
 
     Example:
         >>> shown(["a.txt", "b.txt"])
@@ -93,7 +92,8 @@ def shown(path: str | Sequence[str]) -> str:
         return shorten(", ".join(map(shown, path)), 300)
     if path == STDIN:
         return "stdin"
-    return f"./{path}" if path in PACKAGED and not is_packaged(path) else path
+    relative = path.removeprefix(os.getcwd() + os.sep)
+    return f"./{relative}" if relative in PACKAGED and not is_packaged(path) else relative
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def _why(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError) and error.__cause__ is None:
         if os.path.islink(path):
             return f"{path} is a link to {os.readlink(path)}, which does not exist: restore it, or give another file"
-        return f"no data file {path!r}: give a file, a URL, or a packaged dataset ({', '.join(PACKAGED)})"
+        return f"no data file {shown(path)!r}: give a file, a URL, or a packaged dataset ({', '.join(PACKAGED)})"
     cause = error.__cause__ or error if isinstance(error, FileNotFoundError) else error
     answer, remedy = reason(cause), "check the address, or download the file yourself"
     if not is_url(path):

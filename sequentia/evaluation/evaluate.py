@@ -45,7 +45,7 @@ def evaluate(
         UserError: The data is missing or has changed, the split is empty, the vocabulary is not the model's, a line is
             too long for the model, the model's probabilities are NaN, or `valid` fails on a sample.
     """
-    data = training_data(model, "evaluate") if data is None else data
+    data = training_data(model, "evaluate", "give the data as CharDataModule(...)") if data is None else data
     if not isinstance(data, CharDataModule):
         raise UserError(
             f"data must be a CharDataModule, got a {type(data).__name__}: evaluate(model, CharDataModule(...))"

@@ -17,6 +17,8 @@ from zipfile import ZipFile
 import torch
 
 from sequentia.data import CharDataModule
+from sequentia.data.paths import missing
+from sequentia.data.source import shown
 from sequentia.errors import UserError, out_of_memory
 from sequentia.inference.conditions import remember_training_lines
 from sequentia.models import ARCHITECTURES, LanguageModel
@@ -46,13 +48,13 @@ def load(path: str | Path | None = None, *, trust: str | Sequence[str] = ()) -> 
     checkpoint = find_checkpoint(None if path is None else str(path))
     content = read_checkpoint(checkpoint)
     model = build_model(content, checkpoint, trusted_modules(trust))
-    _origins[model] = Origin(checkpoint, content.get("CharDataModule"))
+    _origins[model] = Origin(checkpoint.absolute(), content.get("CharDataModule"))
     remember_training_lines(model, _training_lines)
     return model
 
 
 def _training_lines(model: LanguageModel) -> Callable[[str], bool]:
-    data = training_data(model, "novel", may_differ=True)
+    data = training_data(model, "novel", "correct its path there", may_differ=True)
     return lambda text: data.splits_of([text]) == ["train"]
 
 
@@ -72,12 +74,13 @@ def origin(model: LanguageModel) -> Origin | None:
     return _origins.get(model)
 
 
-def training_data(model: LanguageModel, needed_by: str, may_differ: bool = False) -> CharDataModule:
+def training_data(model: LanguageModel, needed_by: str, remedy: str, may_differ: bool = False) -> CharDataModule:
     """The data that a model was trained on, according to the config.yaml of the run that it was loaded from.
 
     Args:
         model: The model.
         needed_by: The option or function that needs it, for a message.
+        remedy: What to do, rather than restore a file that does not exist.
         may_differ: Whether other lines of the same characters are used, with a warning, rather than refused.
 
     Raises:
@@ -86,9 +89,11 @@ def training_data(model: LanguageModel, needed_by: str, may_differ: bool = False
     found = origin(model)
     if found is None:
         raise UserError(f"{needed_by} needs the training data, but this model was not loaded from a run: give the data")
-    run = found.checkpoint.parent
+    run = Path(shown(str(found.checkpoint.parent)))
     try:
         data = CharDataModule(**read_config(run)["data"])
+        for path in filter(None, map(missing, (data.path, data.val_path, data.test_path))):
+            raise UserError(f"no data file {path}: restore it, or {remedy}")
         if found.data_state not in (None, data.state_dict()):
             changed = f"{data.shown_path} has changed since {run} was started"
             if not may_differ or data.vocabulary != model.vocabulary:

@@ -16,11 +16,12 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.data import CharDataModule
+from sequentia.data.source import shown
 from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
 from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
-from sequentia.files import remove_leftovers
+from sequentia.files import expanded, remove_leftovers
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.checkpoint import build_model, load
@@ -40,7 +41,7 @@ from sequentia.training.loop.processes import check_launcher, slurm_without_requ
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
 from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
-from sequentia.training.options import Given, add_options, as_list
+from sequentia.training.options import Given, add_options, as_list, locate
 from sequentia.training.results import as_text, record
 from sequentia.training.source import Source, find_source
 
@@ -126,9 +127,10 @@ class SequentiaCLI(LightningCLI):
             raise UserError(f"a --config cannot be read: {error}; give a YAML file in UTF-8") from error
         if self.options.ckpt_path is not None:
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
+        check_options(self.options)
+        locate(self.options)
         if self.source.checkpoint is not None and self.options.init_from != base.get("init_from"):
             raise UserError("--init_from starts a new run, but a checkpoint is resumed or evaluated: omit --init_from")
-        check_options(self.options)
 
     @property
     def options(self) -> Namespace:
@@ -153,10 +155,13 @@ class SequentiaCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Complete the options and lock the run before anything slow is done."""
         options = self.options
-        if options.trainer.default_root_dir is None:
-            options.trainer.default_root_dir = str(
-                self.given.root or ROOT / options.model.class_path.rpartition(".")[2].lower()
-            )
+        root = (
+            options.trainer.default_root_dir
+            or self.given.root
+            or ROOT / options.model.class_path.rpartition(".")[2].lower()
+        )
+        options.trainer.default_root_dir = expanded(root)
+        self.source.check_files(options.data)
         if options.trainer.accelerator == "auto" and torch.backends.mps.is_available():
             options.trainer.accelerator = "cpu"  # Apple's GPU has no float64, which metrics need
         if self.run is not None:
@@ -260,7 +265,7 @@ class SequentiaCLI(LightningCLI):
                 log.warning(f"{changed}: the metrics are of its current lines")
             check_evaluates(self.model, self.datamodule, self.split)
         elif self.options.init_from is not None:  # in a resumed run it only records where the run came from
-            path = find_checkpoint(self.options.init_from)
+            path = Path(shown(str(find_checkpoint(self.options.init_from))))
             self.initialized = initialize(self.model, load(path, trust=self.given.trust), path)
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights

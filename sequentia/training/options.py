@@ -1,5 +1,6 @@
 """The options of `fit`, `validate` and `test`, and the run that they mean, which is found before they are parsed."""
 
+import os
 import re
 from argparse import ArgumentError, ArgumentParser
 from itertools import pairwise
@@ -11,6 +12,7 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
+from sequentia.data.paths import OPTIONS, located, plain
 from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
@@ -136,6 +138,15 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
             help="Measure the fraction of valid samples: module:function, a function of a text that returns whether it "
             "is valid. The module is in the current directory or installed.",
         )
+
+
+def locate(options: Any) -> None:
+    """Make the paths in the options of a command, or of its run, find the same files from any directory."""
+    data, init_from = options.get("data"), options.get("init_from")
+    for name in OPTIONS if hasattr(data, "get") else ():
+        data[name] = located(plain(data.get(name)))
+    if isinstance(init_from, str) and init_from != "last":
+        options["init_from"] = os.path.abspath(expanded(init_from))
 
 
 def _file(config: str) -> Path | None:

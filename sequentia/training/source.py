@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from sequentia.data import CharDataModule
+from sequentia.data.paths import OPTIONS, missing
 from sequentia.data.split import SPLIT_OPTIONS
 from sequentia.errors import UserError
 from sequentia.files import sha256
 from sequentia.runs.checkpoint import architecture_of, read_checkpoint
 from sequentia.runs.directory import CONFIG, ROOT, find_checkpoint, read_config, run_to_fit
-from sequentia.training.options import Given
+from sequentia.training.options import Given, locate
 
 log = logging.getLogger("sequentia")
 
@@ -56,6 +57,20 @@ class Source:
             return ""
         return f"{data.shown_path} has changed since {self.checkpoint.parent} was started"
 
+    def check_files(self, options: Any) -> None:
+        """Refuse data of the run that is not where the run recorded it.
+
+        Args:
+            options: The options of the data.
+
+        Raises:
+            UserError: A file that the run recorded does not exist.
+        """
+        recorded = self.recorded.get("data", {})
+        for name in OPTIONS:
+            if options[name] == recorded.get(name) and (path := missing(options[name])):
+                raise UserError(f"no data file {path}, which the run recorded: restore it, or give --data.{name}")
+
     def log_changes(self, options: dict[str, Any]) -> None:
         """Log each of these options that overrides one of the run."""
         for change in changes(self.base, options):
@@ -91,6 +106,7 @@ def find_source(command: str, given: Given) -> Source:
     run = source.run if source.checkpoint is None else source.checkpoint.parent
     if run is not None and (run / CONFIG).is_file():
         source.recorded = read_config(run)
+        locate(source.recorded)  # earlier versions recorded relative paths
     elif source.checkpoint is not None and not given.sets_data:
         raise UserError(f"no {CONFIG} beside {source.checkpoint}, which would name its data: give --data.path")
     source.base = {name: value for name, value in source.recorded.items() if name != "ckpt_path"}

@@ -37,7 +37,9 @@ def brands(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of a copy of that run, in the working directory."""
     shutil.copytree(home, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return Path("checkpoints/gru/version_0")
+    run = Path("checkpoints/gru/version_0")
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace(str(home), str(tmp_path)))
+    return run
 
 
 def recorded(run: Path) -> dict:
