@@ -1,6 +1,7 @@
 """Text from elsewhere: safe to print on a terminal, and checked to be text."""
 
 import codecs
+import difflib
 import io
 import os
 import re
@@ -61,6 +62,21 @@ def shorten(text: str, length: int = 60) -> str:
 def brief(value: object) -> str:
     """An untrusted value as text of limited length."""
     return reprlib.repr(value)[:80]
+
+
+def similar(word: str, names: Iterable[str], number: int = 1) -> list[str]:
+    """The names most similar to a misspelt one; only the equal ones if case and dashes are all that differs.
+
+    Example:
+        >>> similar("lstm", ["LSTM", "RNN"]), similar("transfomer", ["gru", "transformer"]), similar("x", ["gru"])
+        (['LSTM'], ['transformer'], [])
+    """
+    plain: dict[str, list[str]] = {}
+    for name in names:
+        plain.setdefault(name.lower().replace("-", "_"), []).append(name)
+    word = word.lower().replace("-", "_")
+    found = [word] if word in plain else difflib.get_close_matches(word, plain, n=number)
+    return [name for one in found for name in plain[one]]
 
 
 def strings(items: Iterable[str], name: str) -> Iterator[str]:

@@ -1,16 +1,22 @@
 """The argument parser of the command and its subcommands. It imports nothing slow."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import NoReturn
 
 from sequentia.errors import UserError
 from sequentia.files import expanded
+from sequentia.text import similar
 
 
 def out_path(text: str) -> Path:
     """The type of an argument that names a file or directory to write."""
     return Path(expanded(text))
+
+
+_SYNONYMS = {"train": "fit", "generate": "sample", "file": "path"}
+"""Names of commands and options in other programs that resemble those of this one too little."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +28,19 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: Always.
         """
-        raise UserError(f"{message}; see `{self.prog} --help`")
+        raise UserError(f"{message}{self._suggestion(message)}; see `{self.prog} --help`")
+
+    def _suggestion(self, message: str) -> str:
+        """What is probably meant by an unknown option, command or other choice; empty if it could be anything."""
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        unknown = re.match("unrecognized arguments: (--)?([^ =]*)", message)
+        if choice:
+            close = similar(_SYNONYMS.get(choice[1], choice[1]), re.findall(r"[\w-]+", choice[2]))
+        elif unknown and unknown[1]:
+            close = similar(_SYNONYMS.get(unknown[2], unknown[2]), re.findall(r"--(\w+)", self.format_usage()))
+        else:
+            close = [f"ckpt_path {unknown[2]}"] if unknown and Path(unknown[2]).exists() else []
+        return f": did you mean {'' if choice else '--'}{close[0]}?" if close else ""
 
     def add_ckpt_path(self) -> None:
         """Add `--ckpt_path`, which `find_checkpoint` resolves, and `--trust`, for `sequentia.load`."""

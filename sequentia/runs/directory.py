@@ -86,20 +86,15 @@ def read_config(run: Path) -> dict[str, Any]:
     Raises:
         UserError: The file is missing, or not a plain YAML mapping.
     """
-    import yaml
+    from sequentia.runs.config import parse_config  # imports yaml, which not every command needs
 
     path = run / CONFIG
     if not path.is_file():  # opening a pipe would wait for its writer
         raise UserError(f"no {CONFIG} in {run}: restore the file")
     try:
-        config = yaml.safe_load(path.read_bytes())
+        return parse_config(path.read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not plain YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is not the configuration of a run")
-    return config
 
 
 def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]:

@@ -122,7 +122,7 @@ class SequentiaCLI(LightningCLI):
             # Lightning's own method warns if args are not sys.argv's.
             self.config = parser.parse_args([self.subcommand, *arguments, *given.arguments])
         except ArgumentError as error:
-            raise parser_error(error, given.classes) from error
+            raise parser_error(error, given) from error
         except (UnicodeDecodeError, RecursionError, ImportError) as error:
             raise UserError(f"a --config cannot be read: {error}; give a YAML file in UTF-8") from error
         if self.options.ckpt_path is not None:

@@ -1,24 +1,31 @@
 """Mistakes in the options of `fit`, `validate` and `test`, each as one line."""
 
-import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.data import CharDataModule
+from sequentia.data.source import is_packaged
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES
-from sequentia.models.parts.shipped import shipped_configs
+from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models.parts.shipped import find_config
 from sequentia.optim import Muon
 from sequentia.runs.trust import import_trusted, refusal
 from sequentia.schedule import WarmupDecay
+from sequentia.text import similar
+from sequentia.training.help import OPTIONS
 from sequentia.training.loop.budget import parse_time
 from sequentia.training.loop.checkpointing import BestCheckpoint
+from sequentia.training.options import Given
 
 _CLASSES: dict[str, Iterable[type]] = {
     "trainer": (Trainer,),
@@ -29,6 +36,26 @@ _CLASSES: dict[str, Iterable[type]] = {
     "lr_scheduler": (WarmupDecay,),
 }
 """Section of the options -> the classes that take them, for the suggestion of a similar name."""
+
+_BASES: dict[str, type] = {
+    "model": LanguageModel,
+    "optimizer": Optimizer,
+    "lr_scheduler": LRScheduler,
+    "trainer.logger": Logger,
+}
+"""Option -> the base of the classes that it takes; the others take callbacks."""
+
+_SYNONYMS = {
+    "epochs": "max_epochs",
+    "steps": "max_steps",
+    "seed": "seed_everything",
+    "learning_rate": "lr",
+    "file": "path",
+    "gpus": "devices",
+    "resume": "ckpt_path",
+    "output_dir": "default_root_dir",
+}
+"""Names of options in other programs that resemble those of this one too little."""
 
 
 def check_options(options: Namespace) -> None:
@@ -51,40 +78,66 @@ def check_options(options: Namespace) -> None:
         raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
 
 
-def parser_error(error: Exception, classes: Iterable[str]) -> UserError:
+def parser_error(error: Exception, given: Given) -> UserError:
     """The one line about an error of jsonargparse.
 
     Args:
         error: The error.
-        classes: Import paths of the user's own classes that the options name.
+        given: The arguments that are parsed.
 
     Raises:
-        UserError: One of the classes cannot be imported, which is the cause.
+        UserError: A class of the user's cannot be imported, which is the cause.
     """
     if (refused := refusal(error)) is not None:
         return refused
-    for name in classes:
+    for name in given.classes:
         import_trusted(name)  # says what is wrong with the user's code, which the parser does not
-    return UserError(_parser_message(error))
+    return UserError(_parser_message(str(error), given))
 
 
-def _parser_message(error: Exception) -> str:
-    """The cause of a jsonargparse error as one line that names the option."""
-    text, see = str(error), "; see `sequentia fit --help`"
+def _parser_message(text: str, given: Given) -> str:
+    """The cause of a jsonargparse error as one line that names the option, and the config that has it."""
+    see = f"; see `sequentia {given.command} --help`"
     # The content of a file that is not a config is not shown: it may be the wrong file, and secret.
-    if text.startswith("Unexpected config: "):
+    if text.startswith(("Unexpected config: ", "Problems parsing config: ")):
         return f"the config is not a YAML mapping of options{see}"
-    if text.startswith("Problems parsing config: "):
-        position = re.search(r"line \d+, column \d+", text)
-        return f"the config is not plain YAML{f': {position[0]}' if position else ''}{see}"
     if missing := re.search(r"(?:fit|validate|test)\.(\w+)$", text):
         return f"--{missing[1]} is required, or a --config that has {missing[1]}{see}"
-    keys = dict.fromkeys(re.findall(r'Parser key "([^"]+)":', text))
-    message = _innermost(text)
-    if "config" in keys and message.startswith(("File", "Path")):
-        message += f": give an existing YAML file, or the name of a shipped config ({', '.join(shipped_configs())})"
-    unknown = re.search(r"unrecognized arguments: --([\w.]+)|[Oo]ption '([^']+)'", message)
-    return (f"--{'.'.join(keys)}: " if keys else "") + message + (_suggestion(*unknown.groups("")) if unknown else see)
+    if single := re.search("Unable to load config '(.*)'", text):
+        meant = f": did you mean --data.path {single[1]}?" if text.startswith('Parser key "data"') else see
+        return f"a section of options takes a YAML file of them, but {single[1]!r} is none{meant}"
+    if words := re.match(r"unrecognized arguments: ([^-].*)", text):
+        return f"unrecognized arguments: {words[1]}{_misplaced(words[1].split()[0]) or see}"
+    key = ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)":', text)))
+    cls = re.search(r"Problem with given class_path '([\w.]+)':\n\s*(.*)", text)
+    if unknown := re.search(r"unrecognized arguments: --?([\w.-]+)|option '([^']+)'|Option '([^']+)' is not", text):
+        option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
+        own = signature(import_trusted(cls[1])).parameters if cls else ()
+        meant = _suggestion(option, [f"{key}.{name}" for name in own], given.command)
+        return f"{_origin(given, option)}no option --{option}{meant}"
+    if cls and (required := re.match(r"the following arguments are required: (.*)", cls[2])):
+        first, file = required[1].split(",")[0], given.file_of(key)
+        how = f"init_args: {{{first}: VALUE}} below its class_path" if file else f"--{key}.{first} VALUE"
+        return f"{_origin(given, key)}--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: give {how}"
+    if nothing := re.search(r"Expected a dot import path string: (\S+)|module \S+ has no attribute '(\w+)'", text):
+        word = nothing[1] or nothing[2]
+        close = similar(word.rpartition(".")[2], _subclasses(_BASES.get(key, Callback)))
+        known = f": give one of {', '.join(n for n in ARCHITECTURES if '.' not in n)}" if key == "model" else see
+        return f"{_origin(given, key)}--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
+    return f"{_origin(given, key)}{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
+
+
+def _origin(given: Given, option: str) -> str:
+    """The config that sets an option, as the beginning of a message."""
+    file = given.file_of(option)
+    return f"{file}: " if file else ""
+
+
+def _subclasses(base: type[Any]) -> Iterator[str]:
+    """The names of all subclasses of a class, but for those that every run has."""
+    for cls in base.__subclasses__():
+        yield from () if cls.__module__.startswith("sequentia.training") else (cls.__name__,)
+        yield from _subclasses(cls)
 
 
 def instantiation_message(error: Exception) -> str:
@@ -125,19 +178,41 @@ def _innermost(text: str) -> str:
     """
     lines = [re.sub(r'^(- )?(Parser key "[^"]+": )?', "", line.strip()) for line in text.splitlines() if line.strip()]
     message = next((line for line in lines if not (line.endswith(":") or line.startswith(_FRAME))), text)
-    expected = re.match(r"Expected a (?:<class '(?:\w+\.)*(\w+)'>|typing\.Literal(\[.*\]))", message)
+    choices = ", ".join(re.findall(r"Expected a typing\.Literal\[(.*)\]", text))
+    expected = re.match(r"Expected a <class '(?:\w+\.)*(\w+)'>", message)
     given = re.search(r"(?:Given|Got) value: (.*)", text)
-    if expected and given:
-        return f"expected {expected[1] or f'one of {expected[2]}'}, got {given[1]!r}"
-    return message.replace("Expected a dot import path string:", "no class")
+    if given and (choices or expected):
+        return f"expected {f'one of {choices}' if choices else expected and expected[1]}, got {given[1]!r}"
+    return message
 
 
-def _suggestion(argument: str, option: str) -> str:
-    """The options most similar to an unknown one, from any section."""
-    by_name: dict[str, dict[str, None]] = {}
+def _suggestion(unknown: str, own: list[str], command: str) -> str:
+    """The options most similar to an unknown one.
+
+    Args:
+        unknown: Its dotted name.
+        own: The options of the class that does not have it, if it is one of a class.
+        command: The subcommand.
+    """
+    others = [option.split()[0].removeprefix("--") for option in OPTIONS[command]]
     for section, classes in _CLASSES.items():
-        for name in (name for cls in classes for name in signature(cls).parameters):
-            by_name.setdefault(name, {})[f"--{section}.{name}"] = None
-    close = difflib.get_close_matches((argument or option).rpartition(".")[2], by_name, n=2)
-    options = [full for name in close for full in by_name[name]][:3]
-    return f": did you mean {' or '.join(options)}?" if options else "; see `sequentia fit --help_all`"
+        others += [f"{section}.{name}" for cls in classes for name in signature(cls).parameters]
+    section, dot, word = unknown.replace("-", "_").rpartition(".")
+    word = _SYNONYMS.get(word, word)
+    for options in (own, [option for option in others if dot and option.startswith(f"{section}.")], others):
+        by_name: dict[str, dict[str, None]] = {}
+        for option in options:
+            by_name.setdefault(option.rpartition(".")[2], {})[f"--{option}"] = None
+        if close := [option for name in similar(word, by_name, 2) for option in by_name[name]][:3]:
+            return f": did you mean {' or '.join(close)}?"
+    return f"; see `sequentia {command} --help_all`"
+
+
+def _misplaced(word: str) -> str:
+    """The option that an argument without one is probably for; empty if it could be anything."""
+    path = Path(word)
+    if find_config(word.lower()) != word.lower() or path.suffix in (".yaml", ".yml"):
+        return f": did you mean --config {word.lower() if not path.suffix else word}?"
+    if path.suffix == ".ckpt" or path.is_dir():
+        return f": did you mean --ckpt_path {word}?"
+    return f": did you mean --data.path {word}?" if path.suffix or is_packaged(word) or path.exists() else ""

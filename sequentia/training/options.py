@@ -17,8 +17,10 @@ from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
+from sequentia.runs.config import parse_config
 from sequentia.runs.directory import ROOT
 from sequentia.runs.trust import foreign_classes, search_working_directory, trusted_modules
+from sequentia.text import similar
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.results import Format
 
@@ -33,7 +35,11 @@ class Given:
         command: The subcommand.
         arguments: The arguments after it.
 
+    Raises:
+        UserError: A config is missing or not a mapping of options, or an argument has no value.
+
     Attributes:
+        command: The subcommand.
         ckpt_path: The value of `--ckpt_path`; None if it is not given.
         trust: Modules that a checkpoint and a run's config.yaml may name.
         classes: Import paths of the user's own classes that the options name.
@@ -44,6 +50,7 @@ class Given:
     """
 
     def __init__(self, command: str, arguments: list[str]) -> None:
+        self.command = command
         parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
         parser.add_argument("--ckpt_path")
@@ -57,7 +64,8 @@ class Given:
             raise UserError(f"{error}; see `sequentia {command} --help`") from error
         self.ckpt_path, self.trust = options.ckpt_path, trusted_modules(options.trust)
         configs = [find_config(expanded(config)) for config in options.config]
-        contents = [_mapping(config) for config in configs]
+        contents = [_content(config) for config in configs]
+        self._files = list(zip(configs, contents, strict=True))
 
         def setting(given: str | None, section: str, key: str) -> Any:
             """The value of an option: as an argument, or in the last config that has it."""
@@ -86,6 +94,12 @@ class Given:
         first = {"model": options.model, "trainer.default_root_dir": options.root, "data.path": options.data}
         given = [f"--{name}={value}" for name, value in first.items() if value is not None]
         self.arguments = [*(f"--config={config}" for config in configs), *given, *others]
+
+    def file_of(self, option: str) -> str:
+        """The config that sets an option, for a message; empty if it is an argument, or none does."""
+        if any(argument.partition("=")[0] == f"--{option}" for argument in self.arguments):
+            return ""
+        return next((name for name, content in reversed(self._files) if _sets(content, option.split("."))), "")
 
 
 def add_options(parser: LightningArgumentParser, command: str) -> None:
@@ -165,14 +179,46 @@ def _shipped_config(model: str) -> Path | None:
     return config_of(ARCHITECTURES[name]) if known else None
 
 
-def _mapping(config: str) -> dict[str, Any]:
-    """The mapping in a YAML file or text; empty if there is none, which the parser reports."""
+def _content(config: str) -> dict[str, Any]:
+    """The options in a `--config`: a file, or YAML itself. Empty for a pipe, which only the parser reads.
+
+    Raises:
+        UserError: There is no such file, or its content is not a mapping of options.
+    """
     path = _file(config)
+    if path is not None:
+        try:
+            return parse_config(path.read_bytes(), config)
+        except OSError as error:
+            raise UserError(f"cannot read {config}: {error.strerror}; check its permissions") from error
+    if re.search(r"[{\[\n]|:\s", config):
+        return parse_config(config, "the YAML of --config")
+    if re.match("/(dev|proc)/", config):
+        return {}
+    names = shipped_configs()
+    meant = "".join(f"did you mean {name}? " for name in similar(Path(config).stem, names))
+    raise UserError(
+        f"no config file {config[:80]!r}: {meant}give an existing YAML file, or the name of a shipped config "
+        f"({', '.join(names)})"
+    )
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """The mapping that an argument is; empty if it is something else."""
     try:
-        content = yaml.safe_load(config if path is None else path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        content = yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _sets(value: Any, names: list[str]) -> bool:
+    """Whether the options in a config set the one with these names, perhaps below `init_args` or in a list."""
+    if isinstance(value, list):
+        return any(_sets(item, names) for item in value)
+    if not names or not isinstance(value, dict):
+        return not names
+    return _sets(value[names[0]], names[1:]) if names[0] in value else _sets(value.get("init_args"), names)
 
 
 def as_list(value: Any) -> list[Any]:

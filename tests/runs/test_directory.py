@@ -124,7 +124,8 @@ def test_a_run_that_has_begun_is_never_started_over(tmp_path: Path, kept: str) -
         (b"data: {path: 2001-99-99}\n", "is not plain YAML"),
         (b"[" * 100_000, "is not plain YAML"),
         (b"\xff\xfe\x00", "is not plain YAML"),
-        (b"- data\n", "is not the configuration of a run"),
+        (b"- data\n", "is a list, not a YAML mapping"),
+        (b"data: {path: a, path: b}\n", "gives path twice, again in line 1"),
     ],
 )
 def test_a_configuration_that_is_no_plain_mapping_is_refused(
