@@ -42,12 +42,19 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
     if ngram and characters <= _NGRAM_CHARACTERS:
         architectures["ngram"] = NGram
     for name, architecture in architectures.items():
-        model = architecture.for_data(data).eval()
-        for batch in data.eval_batches(data.split.train, *_rank_and_processes()):
-            model.count(batch)  # with those of all other processes
+        model = counted(architecture, data)
         nll_sum = sum(float(model.nll_sum(batch)) for batch in data.eval_batches(lines))
         found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
     return found
+
+
+@torch.no_grad()
+def counted(architecture: type[Counting], data: CharDataModule) -> Counting:
+    """A model that has counted the training lines; collective in a distributed run."""
+    model = architecture.for_data(data).eval()
+    for batch in data.eval_batches(data.split.train, *_rank_and_processes()):
+        model.count(batch)  # with those of all other processes
+    return model
 
 
 def _rank_and_processes() -> tuple[int, int]:

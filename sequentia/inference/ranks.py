@@ -36,6 +36,9 @@ class Ranks:
         draws: Number of lines drawn that have an end.
         seed: Seed of the draws.
 
+    Attributes:
+        largest: NLL of the least probable draw; the ranks of lines beyond it are estimated too low.
+
     Raises:
         UserError: The model's probabilities are NaN.
     """
@@ -44,6 +47,7 @@ class Ranks:
         drawing = generate(model, draws, seed=seed)
         self._nlls = np.sort([sample.nll for sample in drawing])
         self._draws = drawing.drawn  # those that reached the limit without an end included
+        self.largest = float(self._nlls[-1])
         weights = np.exp(self._nlls)  # 1/p
         self._sums, self._squares = (np.concatenate([[0.0], np.cumsum(terms)]) for terms in (weights, weights**2))
 
