@@ -73,8 +73,10 @@ def draw(model: LanguageModel, small: bool = False) -> "Figure":
             for before, row in zip(names, values.tolist(), strict=True)
         ]
     figure = draw_table(values, names, names, f"{type(model).__name__}: {title}", labels)
-    figure.axes[0].set_xlabel("next character", fontfamily=FONT)
-    figure.axes[0].set_ylabel("character", fontfamily=FONT)
+    size = figure.axes[0].title.get_fontsize()
+    figure.axes[0].set_xlabel("next character", fontfamily=FONT, fontsize=size)
+    rows = "first character of a line" if counts is None else "character"
+    figure.axes[0].set_ylabel(rows, fontfamily=FONT, fontsize=size)
     return figure
 
 
@@ -88,7 +90,7 @@ def draw_table(
     """A heat map of any table: the darker a cell, the larger its value.
 
     Args:
-        values: `(R, K)`. Cells are white at 0 if no value is negative, otherwise at the smallest value.
+        values: `(R, K)`. Cells are white at 0, and red below.
         rows: The R names of the rows.
         columns: The K names of the columns.
         title: The title.
@@ -100,21 +102,26 @@ def draw_table(
     cell_size = max(6 / len(columns), _BARE_CELL if labels is None else _LABELED_CELL)  # inches
     width, height = (cell_size * n + 2 * _MARGIN for n in (len(columns), len(rows)))
     figure = Figure(figsize=(width, height))
-    figure.add_axes((_MARGIN / width, _MARGIN / height, 1 - 2 * _MARGIN / width, 1 - 2 * _MARGIN / height))
-    (axes,) = figure.axes
-    smallest, largest = min(0.0, float(cells.min())), float(cells.max())
-    axes.imshow(cells, cmap="Blues", vmin=smallest, vmax=largest if largest > smallest else smallest + 1)
+    bottom, inner = _MARGIN / height, 1 - 2 * _MARGIN / height
+    axes = figure.add_axes((_MARGIN / width, bottom, 1 - 2 * _MARGIN / width, inner))
+    largest = float(abs(cells).max()) or 1.0
+    signed = bool((cells < 0).any())
+    image = axes.imshow(cells, cmap="RdBu" if signed else "Blues", vmin=-largest if signed else 0, vmax=largest)
+    figure.colorbar(image, cax=figure.add_axes((1 - 0.7 * _MARGIN / width, bottom, 0.15 / width, inner)))
     points = 72 * cell_size
+    size = (
+        min(10.0, 0.7 * points) if labels is None else 0.5 * points
+    )  # legible when the whole figure is 700 pixels wide
     style: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}  # dollar signs are not math
-    tick_style = style | {"fontsize": min(10.0, 0.7 * points)}
+    tick_style = style | {"fontsize": size}
     axes.set_xticks(range(len(columns)), columns, rotation=0 if len(columns) <= _LARGEST_LABELED else 90, **tick_style)
     axes.set_yticks(range(len(rows)), rows, **tick_style)
     axes.tick_params(length=0, labeltop=True)
-    axes.set_title(title, fontfamily=FONT)
+    axes.set_title(title, fontfamily=FONT, fontsize=max(10.0, size))
     for i, row in enumerate(labels or ()):
         for j, text in enumerate(row):
             fontsize = points / max(5.0, 0.7 * max(map(len, text.split("\n"))))  # fits the longer line into the cell
-            color = "white" if cells[i, j] > (smallest + largest) / 2 else "0.25"
+            color = "white" if abs(cells[i, j]) > largest / 2 else "0.25"
             axes.text(j, i, text, ha="center", va="center", color=color, fontsize=fontsize, **style)
     return figure
 
