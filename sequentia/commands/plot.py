@@ -78,7 +78,7 @@ def _draw_guessing(model: "LanguageModel", path: str | None) -> "Figure":
     from sequentia.reporting.guessing import draw_guessing
     from sequentia.runs.checkpoint import training_data
 
-    data = training_data(model, "the guessing curve")
+    data = training_data(model, "the guessing curve", "correct its path there")
     if path is None:
         texts = [data.corpus.line(index) for index in data.split.test]
     else:
