@@ -51,6 +51,10 @@ class Given:
 
     def __init__(self, command: str, arguments: list[str]) -> None:
         self.command = command
+        try:
+            "".join([*arguments, os.getcwd()]).encode()
+        except UnicodeEncodeError as error:  # which config.yaml and TensorBoard cannot record
+            raise UserError("the name of a file or directory is not valid UTF-8: rename it") from error
         parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
         parser.add_argument("--ckpt_path")

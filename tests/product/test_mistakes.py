@@ -29,6 +29,7 @@ FILES: dict[str, bytes] = {
 }
 MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "no such file": ([*FIT, "--data.path", "nowhere.txt"], ["nowhere.txt", "give a file"]),
+    "a name in another encoding": ([*FIT, "--data.path", "donn\udce9es.txt"], ["not valid UTF-8: rename it"]),
     "an empty file": ([*FIT, "--data.path", "empty.txt"], ["empty.txt has no text", "give another file"]),
     "only long lines": (
         [*FIT, "--data.path", "long.txt"],
