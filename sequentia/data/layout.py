@@ -69,6 +69,7 @@ def layout_of(head: list[str], path: str, column: str | None, given: Format | No
     """
     if given == "lines":
         return Layout("lines")
+    head = head[: 10 * NUMBER_OF_ROWS]  # a row can have several lines
     suffix = suffix_of(path)
     if given in (None, "fasta") and is_fastq(head):
         return Layout("fastq")
@@ -168,9 +169,7 @@ def _rows(lines: list[str], delimiter: str) -> tuple[tuple[list[str], ...], bool
     """The first rows that are not blank, and whether they are valid CSV."""
     for strict in (True, False):
         with suppress(csv.Error):
-            return tuple(
-                islice(filter(None, csv_reader(lines[: 10 * NUMBER_OF_ROWS], delimiter, strict)), NUMBER_OF_ROWS)
-            ), strict
+            return tuple(islice(filter(None, csv_reader(lines, delimiter, strict)), NUMBER_OF_ROWS)), strict
     return (), False
 
 
