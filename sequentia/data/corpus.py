@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sequentia.data.hashing import hash_lines, hash_texts
 from sequentia.data.length import LongLines, default_max_length, too_few_lines, windows
 from sequentia.data.reading import LINES, Reading, blocks
+from sequentia.data.source import shown
 from sequentia.errors import UserError
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
@@ -106,13 +107,12 @@ def read_corpus(
             builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
         lines_per_file.append(builder.num_kept - kept)
         if lines_per_file[-1] == 0:
-            column = reading.column
+            name, column = shown(path), reading.column
             if builder.first_long:
-                raise UserError(
-                    too_few_lines(path, "", builder.first_long, builder.num_long - long, builder.max_length)
-                )
+                num_long = builder.num_long - long
+                raise UserError(too_few_lines(name, "", builder.first_long, num_long, builder.max_length))
             where, choice = ("", "file") if column is None else (f" in column {column!r}", "column or file")
-            raise UserError(f"{path} has no text{where}: give another {choice}")
+            raise UserError(f"{name} has no text{where}: give another {choice}")
     return builder.build(tuple(lines_per_file))
 
 

@@ -146,7 +146,7 @@ class CharDataModule(LightningDataModule):
         one_cut = cut and corpus.num_long == 1 and len(distinct(corpus.whole_hashes)) == 1
         if len(corpus) == 1 or one_cut:
             line, long = "" if one_cut else corpus.line(0), corpus.first_long
-            raise UserError(too_few_lines(paths[0], line, long, corpus.num_long, corpus.max_length))
+            raise UserError(too_few_lines(shown(paths[0]), line, long, corpus.num_long, corpus.max_length))
         return corpus
 
     @property

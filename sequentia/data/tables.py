@@ -82,7 +82,7 @@ def _takes_header(layout: Layout, index: int, cell: str, name: str) -> bool:
     header = has_header(layout.rows)
     separated = f", separated by {DELIMITERS.get(layout.delimiter, layout.delimiter)}" if layout.num_columns > 1 else ""
     role, remedy = (
-        ("a header", "if it is an example, add a line of names above it")
+        ("a header", "if it is an example, put a header above it and give a name in it")
         if header
         else ("an example", "if it is a header, give the name of the column")
     )

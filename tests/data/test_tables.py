@@ -190,7 +190,7 @@ def test_a_smi_file_has_smiles_and_names_that_may_be_missing_or_have_spaces() ->
 @pytest.mark.parametrize(
     ("content", "role"),
     [
-        ("name,age\nEmma,7\nAva,8\n", "a header; if it is an example, add a line of names above it"),
+        ("name,age\nEmma,7\nAva,8\n", "a header; if it is an example, put a header above it and give a name in it"),
         ("name,state\n" + "Emma,MA\n" * 5, "a header; "),
         ("name,age\nEmma,\nAva,8\n", "a header; "),
         ("who,city\nEmma,Rome\nAva,Bern\n", "an example; if it is a header, give the name of the column"),

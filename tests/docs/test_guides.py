@@ -26,6 +26,10 @@ DATA = {
     "more/brands.txt": BRANDS,
     "brands.csv": ["name,country", *(f"{brand},JP" for brand in BRANDS)],
     "smiles.txt": ["CCO", "CC(=O)O", "c1ccccc1", "CCN", "CC(C)O", "C1CCCCC1", "CC#N", "OCCO", "CCCl", "CNC"] * 3,
+    "proteins.fasta": [
+        f">{i}\n{start}{end}" for i, start in enumerate(("MKV", "MAL", "MST")) for end in ("AGIV", "LLP")
+    ]
+    * 5,
     "passwords.txt": ["123456", "password", "qwerty", "letmein", "dragon", "abc123", "monkey", "sunshine"] * 4,
     "candidates.txt": ["monkey1", "pass123", "drag", "emma"],
     "words.txt": ["წყალი", "მთა", "სახლი", "წიგნი", "პური", "მზე", "ცა", "ხე", "წელი", "თოვლი"] * 3,
