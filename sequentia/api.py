@@ -1,10 +1,10 @@
 """`sequentia.fit`: the command `fit` as a function."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence, Set
 from inspect import signature
+from io import BytesIO
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,10 +14,11 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from sequentia.commands.fit import run_training
 from sequentia.errors import UserError
-from sequentia.files import expanded, replacing
+from sequentia.files import expanded
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
+from sequentia.runs.kept import keep
 from sequentia.text import strings
 from sequentia.training.cli import SequentiaCLI
 from sequentia.training.loop.stopping import Interrupted
@@ -137,12 +138,7 @@ def save_lines(lines: Iterable[str], root: Path) -> Path:
         if broken := {"\n", "\r", "\0"}.intersection(line):
             raise UserError(f"item {index:,} of the data has the character {min(broken)!r}: each item must be one line")
     content = "".join(f"{line}\n" for line in items).encode()
-    path = root / "lines" / f"{hashlib.blake2b(content, digest_size=8).hexdigest()}.txt"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    return path
+    return keep(BytesIO(content), root)
 
 
 def _best(cli: SequentiaCLI) -> LanguageModel:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import resources
+from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 from zipfile import BadZipFile, ZipFile
@@ -43,6 +44,13 @@ log = logging.getLogger(__name__)
 def is_url(path: str) -> bool:
     """Whether a path is for another filesystem of fsspec's than the local one."""
     return get_protocol(path) not in ("file", "local")
+
+
+def is_stream(path: str) -> bool:
+    """Whether a path is stdin, a pipe or another file that can be read only once."""
+    if path == STDIN or path.startswith(("/dev/stdin", "/dev/fd/", "/proc/")):
+        return True
+    return not is_url(path) and os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def is_packaged(path: str) -> bool:
@@ -106,16 +114,27 @@ def open_data(path: str) -> Iterator[IO[bytes]]:
     Raises:
         UserError: The file does not exist, cannot be opened, or is an archive of several files.
     """
-    with ExitStack() as held:
-        try:
-            file = _seekable(held.enter_context(_open(path)), held)
-        except Exception as error:  # fsspec's filesystems raise errors of their own libraries
-            raise UserError(_why(path, error)) from error
+    with open_raw(path) as file, ExitStack() as held:
         try:
             content = _decompressed(file, path, held)
         except (OSError, EOFError, BadZipFile, RuntimeError) as error:  # damaged, or encrypted
             raise UserError(f"cannot read {path}: {reason(error)}") from error
         yield content
+
+
+@contextmanager
+def open_raw(path: str) -> Iterator[IO[bytes]]:
+    """Open whatever `open_data` takes for reading its bytes as they are; the file can seek.
+
+    Raises:
+        UserError: The file does not exist or cannot be opened.
+    """
+    with ExitStack() as held:
+        try:
+            file = _seekable(held.enter_context(_open(path)), held)
+        except Exception as error:  # fsspec's filesystems raise errors of their own libraries
+            raise UserError(_why(path, error)) from error
+        yield file
 
 
 def _open(path: str) -> Any:
@@ -133,6 +152,7 @@ def _seekable(file: Any, held: ExitStack) -> IO[bytes]:
     """The file, or a temporary copy of a pipe, terminal or stream, which can be read only once."""
     if file.isatty():
         log.warning("reading lines from the terminal: press Ctrl-D after the last one")
+        return BytesIO(file.read())  # copied in parts, it would wait for a second Ctrl-D
     try:
         file.seek(0, os.SEEK_END)
         file.seek(0)

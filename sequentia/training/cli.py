@@ -44,6 +44,7 @@ from sequentia.training.mistakes import check_options, instantiation_message, pa
 from sequentia.training.options import Given, add_options, as_list, locate
 from sequentia.training.results import as_text, record
 from sequentia.training.source import Source, find_source
+from sequentia.training.streams import keep_streams
 
 log = logging.getLogger("sequentia")
 
@@ -164,6 +165,8 @@ class SequentiaCLI(LightningCLI):
         self.source.check_files(options.data)
         if options.trainer.accelerator == "auto" and torch.backends.mps.is_available():
             options.trainer.accelerator = "cpu"  # Apple's GPU has no float64, which metrics need
+        if self.subcommand == "fit":
+            keep_streams(options.data, Path(options.trainer.default_root_dir), self.held)
         if self.run is not None:
             self._lock(self.run)
 

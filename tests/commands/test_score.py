@@ -134,6 +134,9 @@ def test_the_lines_of_a_file_are_read_like_training_data(
 
 def test_stdin_is_read_if_neither_texts_nor_a_file_are_given(command: Command, run: Path) -> None:
     assert command("score", "--ckpt_path", run, stdin=b"b\nab\n") == command("score", "--ckpt_path", run, "b", "ab")
+    assert command("score", "--path", "-", "--ckpt_path", run, stdin=b"b\n") == command(
+        "score", "b", "--ckpt_path", run
+    )
     assert command("score", "--ckpt_path", run, stdin=b"") == (0, "text\tchars\tnll\n", "")
 
 

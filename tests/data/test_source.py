@@ -256,6 +256,15 @@ def test_a_file_of_the_users_own_wins_over_a_packaged_name_and_a_directory_does_
     assert (len(CharDataModule("names").corpus), CharDataModule("names").shown_path) == (2, "./names")
 
 
+def test_a_terminal_is_read_to_its_end_and_says_what_it_waits_for(caplog: pytest.LogCaptureFixture) -> None:
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"emma\nava\n\x04")
+    assert read_corpus([os.ttyname(terminal)]).lines_per_file == (2,)
+    assert caplog.messages == ["reading lines from the terminal: press Ctrl-D after the last one"]
+    os.close(keyboard)
+    os.close(terminal)
+
+
 def test_patterns_without_match_and_empty_lists_are_refused() -> None:
     with pytest.raises(UserError, match=r"^no data file matches 'x\*\.txt': give a pattern of existing files"):
         CharDataModule(["names", "x*.txt"]).corpus  # noqa: B018

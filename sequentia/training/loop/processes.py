@@ -86,6 +86,12 @@ def slurm_without_requeue() -> list[SLURMEnvironment]:
     return [SLURMEnvironment(auto_requeue=False)] if _launcher() == SLURMEnvironment else []
 
 
+def launched() -> int:
+    """Number of processes that torchrun or srun started; 1 if neither did."""
+    environment = _launcher()
+    return 1 if environment is None else environment().world_size()
+
+
 def _launcher() -> type[TorchElasticEnvironment | SLURMEnvironment] | None:
     return next((environment for environment in _LAUNCHERS if environment.detect()), None)
 
