@@ -45,7 +45,8 @@ def escaping() -> Iterator[None]:
         stream = getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         setattr(sys, name, stream)
         if isinstance(stream, io.TextIOWrapper) and stream.errors not in ("ignore", "replace", "xmlcharrefreplace"):
-            stream.reconfigure(errors="sequentia.escape")
+            with suppress(OSError):  # the program has replaced a file by a terminal
+                stream.reconfigure(errors="sequentia.escape")
     try:
         yield
     finally:
