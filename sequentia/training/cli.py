@@ -39,7 +39,7 @@ from sequentia.training.loop.finetuning import initialize, set_optimizer
 from sequentia.training.loop.length import LogLength, choose_length
 from sequentia.training.loop.processes import check_launcher, slurm_without_requeue, warn_if_waiting
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
-from sequentia.training.loop.stopping import Interrupted, StopOnSignal, StopWhenDiverged
+from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
 from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
 from sequentia.training.options import Given, add_options, as_list, locate
 from sequentia.training.results import as_text, record
@@ -191,8 +191,9 @@ class SequentiaCLI(LightningCLI):
         """The trainer, with the callbacks and the logger of the command."""
         config = self.instances["trainer"]
         config.update(Namespace(self.objects))
-        if config["max_time"] is not None:
-            config["max_time"] = parse_time(str(config["max_time"]))
+        for name in ("max_time", "val_check_interval"):
+            if isinstance(config[name], str):
+                config[name] = parse_time(config[name], name)
         curves, samples = Curves(vitals=self.instances["extra_metrics"]), Samples()
         given = as_list(config["callbacks"])
         show = config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given)
@@ -226,7 +227,7 @@ class SequentiaCLI(LightningCLI):
         self.saver.dirpath = str(self.run.resolve())
         self.save_config_kwargs["run"] = self.run
         self.resume = ExactResume(int(self.instances["seed_everything"]))
-        callbacks = [length, StopWhenDiverged(last), self.resume, StopOnSignal(last)]
+        callbacks = [length, CheckMonitors(extra), StopWhenDiverged(last), self.resume, StopOnSignal(last)]
         if extra:
             callbacks += [samples, TensorBoardSummary(self.run)]
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
@@ -288,7 +289,8 @@ class SequentiaCLI(LightningCLI):
         """Train. LightningCLI calls this in place of `Trainer.fit`.
 
         Raises:
-            UserError: The training state of the checkpoint is damaged or does not fit the options.
+            UserError: The training state of the checkpoint is damaged or does not fit the options, or a callback, a
+                logger or the schedule failed.
             Interrupted: A signal stopped the run.
         """
         kwargs |= {"ckpt_path": self.source.checkpoint, "weights_only": True}
@@ -297,14 +299,19 @@ class SequentiaCLI(LightningCLI):
         except Interrupted:
             self._log_closing()
             raise
-        except (UserError, OSError, MisconfigurationException, torch.OutOfMemoryError):
+        except (UserError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            if self.resume.under_way:
+            under_way, resumed = self.resume.under_way, self.source.checkpoint
+            own = is_class_path(architecture_name(type(self.model)))  # whose author needs the traceback
+            failed = failure(error, self.trainer.global_step) if under_way or resumed is None else None
+            if under_way and (failed is not None or not isinstance(error, OSError)):
+                self._log_closing()
+            if failed is not None:
+                raise failed from error
+            if under_way or isinstance(error, OSError | MisconfigurationException) or (own and resumed is None):
                 raise
-            if self.source.checkpoint is None and is_class_path(architecture_name(type(self.model))):
-                raise  # with the traceback, which the author of an architecture needs
-            raise start_error(error, self.source.checkpoint) from error
+            raise start_error(error, resumed) from error
         self._log_closing()
 
     def _log_closing(self) -> None:

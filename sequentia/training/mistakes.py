@@ -70,8 +70,9 @@ def check_options(options: Namespace) -> None:
             raise UserError(f"the section {section} of the config must hold options, not a single value")
     if not 0 <= options.seed_everything < 2**32:  # NumPy's range
         raise UserError(f"seed_everything must be in [0, {2**32 - 1}], got {options.seed_everything}")
-    if options.trainer.max_time is not None:
-        parse_time(str(options.trainer.max_time))
+    for name in ("max_time", "val_check_interval"):
+        if isinstance(options.trainer[name], str | dict):
+            parse_time(str(options.trainer[name]), name)
     if options.checkpoint.dirpath is not None:
         raise UserError("checkpoint.dirpath is always the run directory: set --trainer.default_root_dir instead")
     if "://" in str(options.trainer.default_root_dir):

@@ -102,6 +102,22 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         [*FIT, "--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitr=a"],
         ["no option --trainer.callbacks.monitr: did you mean --trainer.callbacks.monitor?"],
     ),
+    "a monitor that no metric has": (
+        [*FIT, "--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=val_loss"],
+        ["the monitor of EarlyStopping is val_loss", "did you mean val/loss?", "train/loss", "val/samples_novel"],
+    ),
+    "a monitor without held-out lines": (
+        [*FIT, "--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=val/loss", "--data.val_fraction=0"],
+        ["is val/loss, which is not measured, because no lines are held out"],
+    ),
+    "a monitor that is logged too late": (
+        [*FIT, "--checkpoint.monitor=train/loss", "--trainer.log_every_n_steps=9", "--trainer.val_check_interval=4"],
+        ["checkpoint.monitor needs train/loss after 4 steps", "set --trainer.log_every_n_steps 4"],
+    ),
+    "an interval that is no time": (
+        [*FIT, "--trainer.val_check_interval", "1 hour"],
+        ["trainer.val_check_interval '1 hour' is not a time", "00:10:00"],
+    ),
     "another program's option": ([*FIT, "--learning-rate=1"], ["--learning-rate: did you mean --optimizer.lr?"]),
     "an option without its section": ([*FIT, "--max_steps=3"], ["did you mean --trainer.max_steps?"]),
     "data without its option": (["fit", "empty.txt"], ["did you mean --data.path empty.txt?"]),

@@ -59,6 +59,14 @@ def test_a_resumed_run_keeps_its_own_data_and_options(command: Run, brands: Path
     assert [path.name for path in brands.parent.iterdir()] == ["version_0"]
 
 
+def test_an_interval_of_time_is_recorded_as_it_was_given(command: Run, brands: Path) -> None:
+    assert (
+        command("fit", "--ckpt_path", "last", "--trainer.max_steps=7", "--trainer.val_check_interval=01:00:00").code
+        == 0
+    )
+    assert recorded(brands)["trainer"]["val_check_interval"] == "01:00:00"
+
+
 def test_every_way_to_name_the_run_means_the_same(command: Run, brands: Path) -> None:
     for steps, path in enumerate(["checkpoints", "checkpoints/gru", brands, "last"], start=7):
         assert command("fit", "--ckpt_path", path, "--trainer.max_steps", steps).code == 0

@@ -95,6 +95,7 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes:
     step = trainer.global_step
     if trainer.fast_dev_run:
         return f"trial run complete at step {step}: nothing was saved"
+    step = min(step, saver.last.step)  # less if the run failed where it could not be saved
     lines = [f"run {run}: step {step}{_result(trainer, saver)}"]
     if not trainer.interrupted and step < planned_steps(trainer):
         reason = ": the time limit is reached; to resume, give a longer one" if _time_is_over(trainer) else ""

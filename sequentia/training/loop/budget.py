@@ -27,8 +27,8 @@ _KEY = "max_time"  # in a checkpoint
 log = logging.getLogger("sequentia")
 
 
-def parse_time(time: str) -> timedelta:
-    """A time limit as the Trainer takes it, `DD:HH:MM:SS`, or without the days.
+def parse_time(time: str, option: str = "max_time") -> timedelta:
+    """A time as options of the Trainer take it, `DD:HH:MM:SS`, or without the days.
 
     Raises:
         UserError: The text is not a time.
@@ -39,7 +39,7 @@ def parse_time(time: str) -> timedelta:
     """
     match = re.fullmatch(r"(?:(\d{1,5}):)?(\d{1,2}):(\d\d):(\d\d)", time.strip())
     if match is None:
-        raise UserError(f"trainer.max_time {time[:40]!r} is not a time: give HH:MM:SS, such as 00:10:00 (ten minutes)")
+        raise UserError(f"trainer.{option} {time[:40]!r} is not a time: give HH:MM:SS, such as 00:10:00 (ten minutes)")
     days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
     return timedelta(days, seconds, minutes=minutes, hours=hours)
 

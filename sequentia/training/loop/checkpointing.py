@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import read_checkpoint
@@ -151,11 +153,14 @@ class LastCheckpoint(Checkpoint):
         best: Writes the best checkpoint, in the same directory.
         steps: Interval in steps.
         time: Interval in time.
+
+    Attributes:
+        step: The step in last.ckpt.
     """
 
     def __init__(self, best: BestCheckpoint, steps: int | None, time: timedelta | None) -> None:
         self._best, self._steps, self._time = best, steps, time
-        self._written = (-1, 0.0)  # step and time
+        self.step, self._written = -1, 0.0
         self._validated = False  # since then
 
     @property
@@ -165,7 +170,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write last.ckpt before the first step, so that a run killed at any moment has one."""
-        self._written, self._end = (-1, monotonic()), planned_steps(trainer)
+        self.step, self._written, self._end = trainer.global_step, monotonic(), planned_steps(trainer)
         if trainer.ckpt_path is None or Path(trainer.ckpt_path).resolve() != self.path:
             self.write(trainer)
 
@@ -187,8 +192,21 @@ class LastCheckpoint(Checkpoint):
         """Write last.ckpt."""
         self.write(trainer)
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write last.ckpt if something failed, so that nothing is lost, unless it has those weights already.
+
+        It is not written where it would be wrong or wait forever: after a mistake such as a loss that is NaN, with
+        accumulated gradients, and if there are other processes, which may not have failed.
+        """
+        mistake = isinstance(exception, UserError) or not isinstance(exception, Exception)
+        batch = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        accumulated = batch % trainer.accumulate_grad_batches and batch != trainer.num_training_batches
+        if not (mistake or accumulated or trainer.world_size > 1) and trainer.global_step > self.step >= 0:
+            with suppress(Exception):  # the previous file is intact, and the first error is reported
+                self.write(trainer)
+
     def _due(self, trainer: Trainer) -> bool:
-        (step, time), now = self._written, monotonic()
+        step, time, now = self.step, self._written, monotonic()
         if self._validated or trainer.global_step == step:
             return self._validated
         if self._steps and trainer.global_step % self._steps == 0:
@@ -209,4 +227,4 @@ class LastCheckpoint(Checkpoint):
         if resumable and self._best.save_top_k and not self._best.best_model_path and not validates(trainer):
             trainer.save_checkpoint(self.path.with_name(BEST), self._best.save_weights_only)
         trainer.save_checkpoint(self.path, self._best.save_weights_only)
-        self._written, self._validated = (trainer.global_step, monotonic()), False
+        self.step, self._written, self._validated = trainer.global_step, monotonic(), False

@@ -3,6 +3,7 @@
 import logging
 import math
 import sys
+from datetime import timedelta
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -93,7 +94,9 @@ def choose_length(trainer: Namespace, recorded: Namespace, data: CharDataModule,
     if timed:
         trainer.max_time = None
     else:
-        recorded.max_steps, recorded.val_check_interval = trainer.max_steps, trainer.val_check_interval
+        recorded.max_steps = trainer.max_steps
+        if not isinstance(trainer.val_check_interval, timedelta):  # recorded as it was given
+            recorded.val_check_interval = trainer.val_check_interval
     return timed
 
 

@@ -1,19 +1,28 @@
-"""Stopping a run early: on a signal, with nothing lost, or on a NaN or infinite loss, with advice."""
+"""Stopping a run early: on a signal or an error, with nothing lost, or on a NaN or infinite loss, with advice."""
 
 import logging
 import math
 import signal
 import threading
+from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError
-from sequentia.training.loop.checkpointing import LastCheckpoint
+from sequentia.evaluation.metrics import METRICS
+from sequentia.text import shorten, similar
+from sequentia.training.loop.checkpointing import BestCheckpoint, LastCheckpoint, validates
 from sequentia.training.loop.processes import any_process
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}  # the last is SLURM's before a time limit
+
+_KNOWN = ("sequentia.", "lightning.")
+"""Packages whose classes log no other metrics than those below."""
 
 log = logging.getLogger("sequentia")
 
@@ -116,6 +125,68 @@ class StopWhenDiverged(Callback):
             f"{what} at step {trainer.global_step} with learning rate {float(lr):g}: lower the optimizer's lr, or set "
             f"--trainer.gradient_clip_val 1.0{good}"
         )
+
+
+class CheckMonitors(Callback):
+    """Refuses a callback or schedule that waits for a metric which the run does not measure, before the first step.
+
+    An architecture or a callback of the user's may log other metrics. Then nothing is known before they do.
+
+    Args:
+        extra: Whether more than the losses is logged.
+    """
+
+    def __init__(self, extra: bool) -> None:
+        self._extra = extra
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check every metric that is monitored.
+
+        Raises:
+            UserError: The metric does not exist, or is first logged after it is needed.
+        """
+        if not all(type(one).__module__.startswith(_KNOWN) for one in (pl_module, *trainer.callbacks)):
+            return
+        held_out, every = validates(trainer), trainer.log_every_n_steps
+        logged = ["train/loss", *["vitals/grad_norm"] * self._extra] if every else []
+        measured = ["loss", "bits_per_char", "perplexity", *(n for n, m in METRICS.items() if m.fit and self._extra)]
+        names = logged + [f"val/{name}" for name in measured if held_out]
+        batches = min(trainer.val_check_batch or math.inf, trainer.num_training_batches)
+        interval = math.ceil(batches / trainer.accumulate_grad_batches)
+        monitors = [(type(one).__name__, getattr(one, "monitor", None)) for one in trainer.callbacks]
+        plateaus = (config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau)
+        monitors += [(type(config.scheduler).__name__, config.monitor) for config in plateaus]
+        for name, metric in monitors:
+            of_run = name == BestCheckpoint.__name__  # without a validation, the last checkpoint is the best
+            if metric in (None, "epoch", "step") or metric.startswith("vitals/lr_") or (of_run and not held_out):
+                continue
+            who = "checkpoint.monitor" if of_run else f"the monitor of {name}"
+            if metric in logged and every > interval:
+                raise UserError(
+                    f"{who} needs {metric} after {interval} steps, but it is logged every {every}: set "
+                    f"--trainer.log_every_n_steps {interval}"
+                )
+            if metric not in names:
+                none = "" if held_out or not metric.startswith("val") else ", because no lines are held out"
+                close = "".join(f"did you mean {found}? " for found in similar(metric, names))
+                known = ", ".join(names) or "none"
+                raise UserError(f"{who} is {metric}, which is not measured{none}: {close}the metrics are {known}")
+
+
+def failure(error: Exception, step: int) -> UserError | None:
+    """The one line about what a callback, logger or schedule raised; None if it was none, or one of this package.
+
+    Args:
+        error: What was raised.
+        step: Number of complete steps.
+    """
+    for frame, line in walk_tb(error.__traceback__):
+        culprit = type(frame.f_locals.get("self"))
+        if issubclass(culprit, Callback | Logger | LRScheduler) and not culprit.__module__.startswith("sequentia."):
+            code, cause = frame.f_code, f"{type(error).__name__}: {shorten(str(error), 300)}"
+            where = f"{Path(code.co_filename).name}, line {line}"
+            return UserError(f"{culprit.__name__}.{code.co_name} failed at step {step} ({where}): {cause}")
+    return None
 
 
 def _first_invalid(model: LightningModule) -> str | None:

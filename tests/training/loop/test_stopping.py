@@ -1,7 +1,8 @@
 """Early stops of a run.
 
 Ctrl-C, SIGTERM and SIGHUP finish the step, write last.ckpt, print how to resume, and exit with 130, 143 or 129; nohup
-ignores SIGHUP. A loss that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint.
+ignores SIGHUP. A loss that is NaN or infinite stops the run with advice, and no such weight reaches a checkpoint. What
+a callback raises ends the run in one line, and what was trained is saved.
 """
 
 import os
@@ -10,11 +11,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 
+import sequentia
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.models import Transformer
@@ -22,6 +25,7 @@ from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import locked
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.stopping import StopWhenDiverged
+from tests.conftest import NAMES
 from tests.training.runs import ForkServer, Uninterrupted, arguments, default_signals, same_runs, the_run
 
 SETTING = "accumulating"  # 15 steps of three batches each
@@ -182,3 +186,38 @@ def test_a_nan_loss_stops_the_run_in_the_same_step(
     saved = read_checkpoint(cwd / "run" / "last.ckpt")
     assert saved["global_step"] == 5
     assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
+
+
+class Fails(Callback):
+    """Raises an error in one of its hooks."""
+
+    def __init__(self, hook: str, step: int) -> None:
+        setattr(self, hook, self._fail)
+        self._step = step
+
+    def _fail(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self._step:
+            raise KeyError("boom")
+
+
+@pytest.mark.parametrize(
+    ("hook", "accumulated", "saved"),
+    [("on_train_batch_end", 1, 3), ("on_after_backward", 1, 3), ("on_before_optimizer_step", 2, 0)],
+    ids=["between steps", "in a step", "with accumulated gradients, which no checkpoint holds"],
+)
+def test_what_a_callback_raises_ends_the_run_in_one_line_and_it_resumes_bit_identically(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], hook: str, accumulated: int, saved: int
+) -> None:
+    options: dict[str, Any] = {"data": NAMES * 3, "config": "gru", "model__n_hidden": 8, "max_steps": 6}
+    options |= {"accelerator": "cpu", "data__batch_size": 4, "model__dropout": 0.1, "val_check_interval": 50}
+    options |= {"accumulate_grad_batches": accumulated}
+    whole, stopped = str(tmp_path / "whole"), str(tmp_path / "stopped")
+    model = sequentia.fit(**options, default_root_dir=whole)
+    with pytest.raises(
+        UserError, match=r"^Fails\._fail failed at step 3 \(test_stopping\.py, line \d+\): KeyError: 'boom'$"
+    ):
+        sequentia.fit(**options, default_root_dir=stopped, callbacks=[Fails(hook, 3)])
+    assert f"stopped/version_0: step {saved}, " in capsys.readouterr().err
+    assert read_checkpoint(Path(stopped, "version_0", "last.ckpt"))["global_step"] == saved
+    resumed = sequentia.fit(ckpt_path=stopped)
+    assert all(torch.equal(weight, resumed.state_dict()[name]) for name, weight in model.state_dict().items())
