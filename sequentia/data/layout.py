@@ -140,7 +140,8 @@ def _table(head: list[str], suffix: str, column: str | None, given: Format | Non
     for delimiter in ("\t",) if spaced else filter(None, DELIMITERS):
         rows, is_valid = _rows(head, delimiter)
         width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
-        if width > 1:
+        names_column = column is not None and not column.isdecimal() and bool(rows) and _has_column(rows[0], column)
+        if width > 1 or names_column:
             likely = delimiter == of_suffix and not (delimiter == "," and _has_decimals_only(head))
             key = (_has_column(rows[0], column), is_valid, count / len(rows), likely)
             candidates.append((key, Layout("csv", delimiter, rows)))
@@ -161,8 +162,9 @@ def _has_column(row: list[str], column: str | None) -> bool:
 
 
 def _has_decimals_only(head: list[str]) -> bool:
-    """Whether all commas are between digits, as in numbers."""
-    return not any("," in re.sub(r"(?<=\d),(?=\d)", "", line) for line in head[:NUMBER_OF_ROWS])
+    """Whether there are commas, and all are between digits, as in numbers."""
+    text = "\n".join(head[:NUMBER_OF_ROWS])
+    return "," in text and "," not in re.sub(r"(?<=\d),(?=\d)", "", text)
 
 
 def _rows(lines: list[str], delimiter: str) -> tuple[tuple[list[str], ...], bool]:

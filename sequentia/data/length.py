@@ -72,7 +72,7 @@ def too_few_lines(path: str, line: str, long: str, num_long: int, max_length: in
     broken = _how_to_break(path, text, max_length)
     if bool(line) + num_long == 1:
         cut = "cut it with long_lines split, and hold out none with val_fraction 0 and test_fraction 0"
-        return f"{path} is one line of {begins}: {broken or (cut if long else 'give at least two lines')}"
+        return f"{path} has only one line, of {begins}: {broken or (cut if long else 'give at least two lines')}"
     shorter = "one shorter line" if line else "no shorter line"
     return (
         f"{path} has {num_long:,} lines of more than {max_length:,} characters, and {shorter}; "

@@ -70,10 +70,11 @@ def delimited_cells(lines: Iterator[str], layout: Layout, name: str, column: str
         elif layout.delimiter == WHITESPACE:  # names are optional
             yield row[index] if index < len(row) else ""
         else:
+            delimiter = DELIMITERS.get(layout.delimiter, layout.delimiter)
+            remedy = "complete it" if len(row) < width else f'put cells with {delimiter} in double quotes ("...")'
             refuse(
-                f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: put cells with "
-                f'{DELIMITERS.get(layout.delimiter, layout.delimiter)} in double quotes ("..."), or leave out such '
-                "lines with skip_invalid"
+                f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: {remedy}, or leave "
+                "out such lines with skip_invalid"
             )
 
 
@@ -116,7 +117,7 @@ def _delimited_rows(lines: Iterator[str], layout: Layout, name: str, refuse: Ref
             )
             if "expected after" not in str(error):  # a quote that is not closed takes in lines without end
                 raise UserError(message) from error
-            refuse(message)
+            refuse(f"{message}, or leave out such lines with skip_invalid")
         else:
             yield line, row
         line = start + reader.line_num

@@ -54,7 +54,7 @@ def test_what_is_wrong_with_records_is_said(write: Callable[..., str]) -> None:
     for content, options, message in (
         (FASTA.replace(b" L", b"L"), {"column": "1"}, "is FASTA, whose records are the examples: omit column"),
         (b"@1\nAC\n+\nII\n@2\nAC\n+\nI\n", {}, "line 5 of .* does not begin a FASTQ record"),
-        (b">1\nACGT\n", {}, "is one line of 4 characters, 'ACGT': give at least two lines"),
+        (b">1\nACGT\n", {}, "has only one line, of 4 characters, 'ACGT': give at least two lines"),
     ):
         with pytest.raises(UserError, match=message):
             CharDataModule(write(content), **options).corpus  # type: ignore[arg-type]  # noqa: B018

@@ -121,7 +121,7 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
 
 
 def test_a_single_line_is_refused(write: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match="is one line of 4 characters, 'emma': give at least two lines"):
+    with pytest.raises(UserError, match="has only one line, of 4 characters, 'emma': give at least two lines"):
         CharDataModule(write(["emma"])).corpus  # noqa: B018
 
 
@@ -130,7 +130,9 @@ def test_a_text_in_one_line_is_refused_with_a_remedy_that_works(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = write(["It was the best of times. It was the worst of times. " * 50], "a novel.txt")
-    with pytest.raises(UserError, match=r"is one line of 2,649 characters, 'It was .*…': put one example on") as error:
+    with pytest.raises(
+        UserError, match=r"has only one line, of 2,649 characters, 'It was .*…': put one example on"
+    ) as error:
         CharDataModule(path).corpus  # noqa: B018
     subprocess.run(["sh", "-c", str(error.value).rpartition(", with ")[2]], check=True)
     assert len(CharDataModule("lines.txt").corpus) == 100

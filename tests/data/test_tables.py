@@ -181,6 +181,10 @@ def test_the_layout_follows_from_the_content_whatever_the_suffix(content: str, c
     assert [cell for cell in read(content.encode(), suffix, column) if cell] == ["Zoë", "Ava"]
 
 
+def test_a_header_of_one_name_makes_one_column_whatever_its_cells_contain() -> None:
+    assert read(b"name\na;b\nc;d,e f\n", "csv", "Name") == ["a;b", "c;d,e f"]
+
+
 def test_a_smi_file_has_smiles_and_names_that_may_be_missing_or_have_spaces() -> None:
     assert read(SMILES.encode(), "smi", 1) == ["CCO", "CC(=O)O", "[Na+].[Cl-]", "N,N"]
     assert read(SMILES.encode(), "smi", 2) == ["ethanol", "acetic acid", "", "1,2-x"]
@@ -220,7 +224,7 @@ def test_a_number_takes_the_first_row_for_a_header_by_its_content_and_says_which
         ("csv", b"name,id\na,1\n", 0, "table.csv has no column 0: it has 2, counted from 1"),
         ("csv", b"x,x\na,1\n", "x", "table.csv has 2 columns with the name 'x': give the number of one"),
         ("txt", b"a;b\n1;2\n1;2;3\n1;2\n", "a", 'line 3 of table.txt has 3 columns, and the first has 2: put cells'),
-        ("tsv", b"a\tb\n1\n", "a", "line 2 of table.tsv has 1 columns, and the first has 2: put cells"),
+        ("tsv", b"a\tb\n1\n", "a", "line 2 of table.tsv has 1 columns, and the first has 2: complete"),
         ("csv", b'a\n"x\ny', "a", "line 2 of table.csv is not valid CSV (unexpected end of data)"),
         ("csv", b'a\n"x\ny"\n"b"c\n', "a", "line 4 of table.csv is not valid CSV (',' expected after"),
         ("csv", b"a\nb\0\n", "a", "table.csv is not a text file: line 2, column 2 has a NUL"),
