@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sequentia.data.batches import EvalBatches, TrainBatches
 from sequentia.data.corpus import Corpus, read_corpus
 from sequentia.data.hashing import distinct
+from sequentia.data.invisible import log_invisible_characters
 from sequentia.data.layout import Format
 from sequentia.data.length import FEW, LongLines, too_few_lines
 from sequentia.data.membership import Membership
@@ -247,6 +248,7 @@ class CharDataModule(LightningDataModule):
             )
         elif corpus.num_blank or corpus.num_long:
             log.info(f"lines dropped: {corpus.num_blank:,} blank, {long}")
+        log_invisible_characters(corpus)
         if self._ready_made or self.long_lines == "split":
             ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
             if num_shared := len(distinct(ordered[1:][ordered[1:] == ordered[:-1]])):

@@ -1,0 +1,38 @@
+"""Invisible characters are named with the number of their lines, and the command that is advised removes them."""
+
+import logging
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from sequentia.data.corpus import read_corpus
+from sequentia.data.invisible import log_invisible_characters
+
+Write = Callable[..., str]
+
+
+def test_invisible_characters_are_named_and_their_lines_counted(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(["emma", "\ufeffzoe", "a\u200bv\u200ba", "mia", "\x1a"])
+    log_invisible_characters(read_corpus([path]))
+    (message,) = caplog.messages
+    assert message.startswith(
+        "invisible characters in 3 of 5 lines: U+001A CONTROL, U+200B ZERO WIDTH SPACE, "
+        "U+FEFF ZERO WIDTH NO-BREAK SPACE; unless"
+    )
+    if shutil.which("perl"):
+        command = "perl" + message.rpartition(": perl")[2].replace("FILE > NEW", path)
+        cleaned = subprocess.run(command, shell=True, capture_output=True, check=True)
+        assert cleaned.stdout == b"emma\nzoe\nava\nmia\n\n"
+
+
+def test_joiners_in_spelling_are_no_warning_and_ordinary_text_is_not_named(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    log_invisible_characters(read_corpus([write(["می\u200cخواهم", "👩\u200d💻"])]))
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    assert caplog.messages[0].startswith("invisible characters in 2 of 2 lines: U+200C ZERO WIDTH NON-JOINER")
+    log_invisible_characters(read_corpus([write(["a\tb", "new\u00a0york", "東京\u3000都", "e\u0301"])]))
+    assert len(caplog.messages) == 1
