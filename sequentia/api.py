@@ -2,17 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from inspect import signature
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import IO, Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from sequentia.commands.fit import run_training
+from sequentia.data.paths import plain
 from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.models import LanguageModel
@@ -25,7 +26,7 @@ from sequentia.training.loop.stopping import Interrupted
 
 
 def fit(
-    data: str | os.PathLike[str] | Iterable[str] | None = None,
+    data: str | os.PathLike[str] | Iterable[str] | IO[bytes] | None = None,
     *,
     config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     ckpt_path: str | os.PathLike[str] | None = None,
@@ -44,9 +45,9 @@ def fit(
 
     Args:
         data: A file, a URL or a packaged dataset's name; or the lines themselves: a list, a generator, a column of a
-            pandas or Hugging Face dataset, ... Lines are saved to `checkpoints/lines`, so that the run can be resumed.
-            Several files are given as `data__path=[...]`. By default the packaged names, or the data of the run that is
-            resumed.
+            pandas or Hugging Face dataset, an open file, ... Lines are saved to `checkpoints/lines`, so that the run
+            can be resumed. Several files are given as `data__path=[...]`. By default the packaged names, or the data of
+            the run that is resumed.
         config: A shipped config's name or a YAML file, or several, of which later ones override earlier ones. By
             default `transformer`, unless `model` or `ckpt_path` is given.
         ckpt_path: The run to resume: `last`, a run directory or a checkpoint.
@@ -87,7 +88,7 @@ def fit(
         if "data__path" in options:
             raise UserError("the data is given twice: omit the first argument, or data__path")
         root = Path(expanded(options.get("default_root_dir", ROOT)))
-        options["data__path"] = data if isinstance(data, str | os.PathLike) else save_lines(data, root)
+        options["data__path"] = plain(data) if isinstance(data, str | os.PathLike) else save_lines(data, root)
     options |= {"ckpt_path": ckpt_path} if ckpt_path is not None else {}
     options |= {"init_from": init_from} if init_from is not None else {}
     of_trainer = signature(Trainer).parameters
@@ -116,21 +117,22 @@ def _text(value: Any) -> str:
         return os.fspath(value)
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
-    return json.dumps(value, default=lambda item: item.item() if hasattr(item, "item") else os.fspath(item))
+    return json.dumps(value, default=lambda item: item.tolist() if hasattr(item, "tolist") else os.fspath(item))
 
 
-def save_lines(lines: Iterable[str], root: Path) -> Path:
+def save_lines(lines: Iterable[str] | IO[bytes], root: Path) -> Path:
     """Write lines to a text file below a directory of runs, named after its content; the same lines are saved once.
 
     A run's configuration can then name them as its data.
 
     Args:
-        lines: A list, a column of a table, a generator, ...; a set is sorted.
+        lines: A list, a column of a table, a generator, ...; a set is sorted, an open file loses its line ends.
         root: The directory of runs.
 
     Raises:
         UserError: An item is not a string or not one line, there are no items, or the file cannot be written.
     """
+    lines = _lines_of(lines) if hasattr(lines, "read") else lines
     items = list(strings(sorted(lines, key=str) if isinstance(lines, Set) else lines, "the data"))
     if not items:
         raise UserError("the data has no items: give at least two lines")
@@ -139,6 +141,15 @@ def save_lines(lines: Iterable[str], root: Path) -> Path:
             raise UserError(f"item {index:,} of the data has the character {min(broken)!r}: each item must be one line")
     content = "".join(f"{line}\n" for line in items).encode()
     return keep(BytesIO(content), root)
+
+
+def _lines_of(file: Any) -> Iterator[str]:
+    """The lines of an open file of text or bytes, without their ends."""
+    try:
+        for line in file:
+            yield (line.decode() if isinstance(line, bytes) else line).rstrip("\r\n")
+    except (OSError, ValueError) as error:  # opened for writing, closed, in another encoding
+        raise UserError(f"the open file cannot be read: {str(error).rstrip('.')}; give its path") from error
 
 
 def _best(cli: SequentiaCLI) -> LanguageModel:

@@ -61,8 +61,8 @@ def shorten(text: str, length: int = 60) -> str:
 
 
 def brief(value: object) -> str:
-    """An untrusted value as text of limited length."""
-    return reprlib.repr(value)[:80]
+    """An untrusted value as text of limited length, on one line."""
+    return " ".join(reprlib.repr(value).split())[:80]
 
 
 def similar(word: str, names: Iterable[str], number: int = 1) -> list[str]:

@@ -1,5 +1,6 @@
 """`sequentia.fit` is the command `fit` inside a program, which it leaves as it was."""
 
+import io
 import logging
 import random
 import signal
@@ -139,10 +140,13 @@ def test_callbacks_and_loggers_are_objects_as_in_lightning() -> None:
 
 def test_options_are_any_plain_values_and_classes() -> None:
     options = TINY | {"model": GRU, "max_steps": np.int64(2), "model__n_hidden": np.int32(8), "lr_scheduler": None}
-    sequentia.fit(Path("names.txt"), **options, data__val_fraction=np.float32(0.25), extra_metrics=False)
+    options |= {"optimizer": "Adam", "optimizer__betas": np.array([0.5, 0.75]), "data__seed": torch.tensor(3)}
+    sequentia.fit(Path("names.txt"), **options, data__val_fraction=np.float32(0.25), extra_metrics=np.bool_(False))
     config = recorded("checkpoints/gru/version_0")
     assert config["trainer"]["max_steps"] == 2
     assert config["model"]["init_args"]["n_hidden"] == 8
+    assert config["optimizer"]["init_args"]["betas"] == [0.5, 0.75]
+    assert (config["data"]["seed"], config["extra_metrics"]) == (3, False)
     assert (config["lr_scheduler"], config["data"]["val_fraction"]) == (None, 0.25)
     with pytest.raises(UserError, match="data__seed must be a number, a string, a list or a mapping, got <object"):
         sequentia.fit(LINES, data__seed=object())
@@ -177,6 +181,10 @@ def test_ctrl_c_saves_the_run_and_raises_keyboard_interrupt(monkeypatch: pytest.
         (["emma", "a\nb"], r"item 1 of the data has the character '\\n': each item must be one line"),
         ([], "the data has no items"),
         (5, "must be a list, a column or another iterable of strings, got 5"),
+        ("emma\nava\n", r"^the data is a text of 9 characters, not a path: .* \(text.splitlines\(\)\)$"),
+        ("emma " * 99, "^the data is a text of 495 characters, not a path"),
+        (io.StringIO(), "the data has no items"),
+        (io.BytesIO(b"zo\xeb"), "the open file cannot be read: 'utf-8' codec can't decode byte 0xeb"),
     ],
 )
 def test_invalid_data_is_refused(data: Any, message: str) -> None:
@@ -185,7 +193,17 @@ def test_invalid_data_is_refused(data: Any, message: str) -> None:
     assert not Path("checkpoints").exists()
 
 
-@pytest.mark.parametrize("lines", [tuple(UNUSUAL), iter(UNUSUAL), dict.fromkeys(UNUSUAL).keys()])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        tuple(UNUSUAL),
+        iter(UNUSUAL),
+        dict.fromkeys(UNUSUAL).keys(),
+        np.array(UNUSUAL),
+        io.StringIO("\n".join(UNUSUAL)),
+        io.BytesIO("\r\n".join(UNUSUAL).encode()),
+    ],
+)
 def test_any_iterable_of_the_same_lines_gives_the_same_file(lines: Iterable[str]) -> None:
     path = save_lines(lines, Path("runs"))
     assert path.parent == Path("runs/lines")

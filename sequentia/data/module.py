@@ -136,7 +136,8 @@ class CharDataModule(LightningDataModule):
     @cached_property
     def _files(self) -> list[list[str]]:
         """Files of the training, validation and test lines."""
-        return [[] if path is None else expand(path) for path in (self.path, self.val_path, self.test_path)]
+        held_out = [[] if path is None else expand(path) for path in (self.val_path, self.test_path)]
+        return [expand(self.path), *held_out]
 
     @cached_property
     def corpus(self) -> Corpus:

@@ -17,7 +17,7 @@ else:
 OPTIONS = ("path", "val_path", "test_path")
 """The options of the data that are paths."""
 
-_LONGEST = 1_000  # characters of the path of a file, which is a text otherwise; a URL may be longer
+_LONGEST = 255  # characters of a name in a path: no filesystem allows more, but a URL may have more
 
 
 def plain(paths: Any) -> Any:
@@ -26,7 +26,7 @@ def plain(paths: Any) -> Any:
     Anything else is left as it is.
 
     Raises:
-        UserError: A path is a text with several lines or very long; or it is in the home of an unknown user.
+        UserError: A path is a text with several lines or very long, or in the home of an unknown user.
 
     Example:
         >>> from pathlib import Path
@@ -38,7 +38,7 @@ def plain(paths: Any) -> Any:
     if not isinstance(paths, str | os.PathLike):
         return paths
     path = expanded(os.fspath(paths).removeprefix("file://").removeprefix("local://"))
-    if len(path.splitlines()) > 1 or (len(path) > _LONGEST and "://" not in path):
+    if len(path.splitlines()) > 1 or ("://" not in path and max(map(len, path.split(os.sep))) > _LONGEST):
         raise UserError(
             f"the data is a text of {len(path):,} characters, not a path: save it to a file, or give a list of its "
             "lines (text.splitlines())"

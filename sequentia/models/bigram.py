@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models.base import LanguageModel, State
+from sequentia.models.parts.options import check_amount
 
 
 class Bigram(LanguageModel):
@@ -32,8 +33,7 @@ class Bigram(LanguageModel):
         super().__init__(vocabulary, context_length)
         if init_seed is not None and not 0 <= init_seed < 2**64:
             raise UserError(f"init_seed must be in [0, 2^64), got {init_seed}")
-        if not 0 <= regularization < float("inf"):
-            raise UserError(f"regularization must be finite and at least 0, got {regularization}")
+        check_amount("regularization", regularization)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.regularization = regularization

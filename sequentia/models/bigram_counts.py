@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models.base import State
 from sequentia.models.counting import Counting, of_all_processes
+from sequentia.models.parts.options import check_amount
 
 
 class BigramCounts(Counting):
@@ -31,8 +31,7 @@ class BigramCounts(Counting):
 
     def __init__(self, vocabulary: str, context_length: int, smoothing: float = 1.0) -> None:
         super().__init__(vocabulary, context_length)
-        if not 0 <= smoothing < float("inf"):
-            raise UserError(f"smoothing must be finite and at least 0, got {smoothing}")
+        check_amount("smoothing", smoothing)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.smoothing = smoothing

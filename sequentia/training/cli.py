@@ -115,9 +115,10 @@ class SequentiaCLI(LightningCLI):
         self.given = given = Given(self.subcommand, args[1:])
         self.source = Source() if "--help" in args else find_source(self.subcommand, given)
         self.run, base = self.source.run, self.source.base
-        if self.source.recorded:
+        if self.source.recorded or given.trained:
             # Architectures that are defined in this process are trusted: their code already runs.
-            self.held.enter_context(only_trusted([*given.trust, *filter(is_class_path, ARCHITECTURES)]))
+            own = [] if self.source.recorded else given.classes
+            self.held.enter_context(only_trusted([*given.trust, *own, *filter(is_class_path, ARCHITECTURES)]))
         arguments = [f"--config={yaml.safe_dump(base)}"] if base else []
         try:
             # Lightning's own method warns if args are not sys.argv's.

@@ -1,8 +1,10 @@
 """The options of `fit`, `validate` and `test`, and the run that they mean, which is found before they are parsed."""
 
+import json
 import os
 import re
 from argparse import ArgumentError, ArgumentParser
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,9 @@ from sequentia.data.paths import OPTIONS, located, plain
 from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
+from sequentia.models.parts.saving import architecture_name
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
+from sequentia.runs.checkpoint import load
 from sequentia.runs.config import parse_config
 from sequentia.runs.directory import ROOT
 from sequentia.runs.trust import foreign_classes, search_working_directory, trusted_modules
@@ -44,6 +48,8 @@ class Given:
         trust: Modules that a checkpoint and a run's config.yaml may name.
         classes: Import paths of the user's own classes that the options name.
         sets_data: Whether the arguments or a given config set `data.path`.
+        sets_model: Whether they name the architecture.
+        trained: The architecture and its options in the checkpoint that `--init_from` names, if they name none.
         root: Directory of runs that the arguments mean: `trainer.default_root_dir`, or the default for the configs or
             the model; None if they name none of these.
         arguments: The arguments for the parser of all options: configs and classes come before single options.
@@ -62,6 +68,7 @@ class Given:
         parser.add_argument("--model", "--model.class_path", dest="model")
         parser.add_argument("--trainer.default_root_dir", dest="root")
         parser.add_argument("--data.path", dest="data")
+        parser.add_argument("--init_from")
         try:
             options, others = parser.parse_known_args(arguments)
         except ArgumentError as error:
@@ -78,6 +85,11 @@ class Given:
             return given or next((value for value in values if value), None)
 
         model = setting(_mapping(options.model or "").get("class_path") or options.model, "model", "class_path")
+        init_from = setting(options.init_from, "init_from", "")
+        self.sets_model, self.trained = bool(model), None
+        if command == "fit" and init_from and not model and not self.ckpt_path:
+            self.trained = _trained_model(str(init_from), self.trust)
+            model = self.trained["class_path"]
         root = setting(options.root, "trainer", "default_root_dir")
         self.sets_data = setting(options.data, "data", "path") is not None
         names = [path.stem for path in map(_file, configs) if path]
@@ -95,7 +107,12 @@ class Given:
         self.classes = list(foreign_classes([model, values, *contents]))
         if self.classes:
             search_working_directory()
-        first = {"model": options.model, "trainer.default_root_dir": options.root, "data.path": options.data}
+        first = {
+            "model": json.dumps(self.trained) if self.trained else options.model,
+            "trainer.default_root_dir": options.root,
+            "data.path": options.data,
+            "init_from": options.init_from,
+        }
         given = [f"--{name}={value}" for name, value in first.items() if value is not None]
         self.arguments = [*(f"--config={config}" for config in configs), *given, *others]
 
@@ -181,6 +198,13 @@ def _shipped_config(model: str) -> Path | None:
     package, _, name = model.rpartition(".")
     known = name in ARCHITECTURES and package.partition(".")[0] in ("", "sequentia")
     return config_of(ARCHITECTURES[name]) if known else None
+
+
+def _trained_model(init_from: str, trust: Sequence[str]) -> dict[str, Any]:
+    """The architecture of a checkpoint and its own options, as `--model` takes them."""
+    model = load(init_from, trust=trust)
+    options = {name: value for name, value in model.hparams.items() if name not in ("vocabulary", "context_length")}
+    return {"class_path": architecture_name(type(model)), "init_args": options}
 
 
 def _content(config: str) -> dict[str, Any]:

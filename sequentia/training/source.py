@@ -2,6 +2,7 @@
 
 import logging
 import reprlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,12 +108,18 @@ def find_source(command: str, given: Given) -> Source:
     if run is not None and (run / CONFIG).is_file():
         source.recorded = read_config(run)
         locate(source.recorded)  # earlier versions recorded relative paths
-    elif source.checkpoint is not None and not given.sets_data:
-        raise UserError(f"no {CONFIG} beside {source.checkpoint}, which would name its data: give --data.path")
     source.base = {name: value for name, value in source.recorded.items() if name != "ckpt_path"}
     if source.checkpoint is not None:
         source.content = read_checkpoint(source.checkpoint)
         architecture = architecture_of(source.content, source.checkpoint, given.trust)
+        if not source.recorded and not (given.sets_data and (given.sets_model or command != "fit")):
+            where = f"no {CONFIG} beside {source.checkpoint}, which would name its"
+            if command != "fit":
+                raise UserError(f"{where} data: give --data.path")
+            start = f"--init_from {shlex.quote(str(source.checkpoint))}"
+            if architecture.single_epoch:  # it has no weights to start from
+                start = f"--model {architecture.__name__}"
+            raise UserError(f"{where} options: start a new run with {start} --data.path FILE")
         if command != "fit":  # only data and device of the run
             trainer = _selected(source.recorded.get("trainer") or {}, "accelerator", "precision")
             model = {"class_path": f"{architecture.__module__}.{architecture.__name__}"}

@@ -1,6 +1,8 @@
 """The Python interface of all architectures, besides the laws."""
 
+import math
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.models import GRU, Bigram, BigramCounts, NGram
+from sequentia.models import ARCHITECTURES, GRU, Bigram, BigramCounts, LanguageModel, NGram
 from sequentia.models.counting import Counting
 from tests.conftest import NAMES
 
@@ -35,6 +37,17 @@ def test_a_model_scores_a_list_of_texts_and_nothing_else() -> None:
         invalid: Any = texts
         with pytest.raises(UserError, match=message):
             model.score(invalid)
+
+
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES.values() if a.__module__.startswith("sequentia.")])
+def test_a_size_or_rate_that_is_none_nan_or_out_of_range_is_refused_by_name(architecture: type[LanguageModel]) -> None:
+    for name, parameter in list(signature(architecture).parameters.items())[1:]:
+        wrong: list[Any] = {int: [None, math.nan, 0, -1], float: [None, math.nan, math.inf, -1.0]}.get(
+            parameter.annotation, []
+        )
+        for value in wrong:
+            with pytest.raises(UserError, match=f"^{name} must be .*, got {value}$"):
+                architecture(**{"vocabulary": "ab", "context_length": 4, name: value})
 
 
 @pytest.mark.parametrize("architecture", [BigramCounts, NGram])

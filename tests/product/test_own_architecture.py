@@ -67,7 +67,29 @@ def test_the_commands_of_the_page_run_and_need_the_trust_that_it_gives(command: 
     assert "sequentia sample --ckpt_path checkpoints/product/version_1 --trust my_module\n" in again.err
     tuned = command(*short(COMMANDS[0]), "--init_from", "checkpoints/product", "--trust", "my_module")
     assert "initialized from checkpoints/product/version_1/" in tuned.err
+    options = short(COMMANDS[0])[COMMANDS[0].index("--data.path") :]  # without those of the model
+    alone = command("fit", *options, "--init_from", "checkpoints/product/version_1", "--trust", "my_module")
+    assert "initialized from checkpoints/product/version_1/" in alone.err
+    assert sequentia.load(trust="my_module").hparams["n_embd"] == 16
     assert Path("model.onnx").is_file()
+
+
+def test_a_checkpoint_to_start_from_imports_no_class_that_its_options_name(command: Run) -> None:
+    Path("my_module.py").write_text(
+        f"from typing import Any\n{MODULE}\n\nclass Loose(Product):\n"
+        "    def __init__(self, vocabulary, context_length, n_embd: int = 8, extra: Any = None):\n"
+        "        super().__init__(vocabulary, context_length, n_embd)\n"
+        "        self.save_hyperparameters(logger=False)\n"
+    )
+    Path("trace.py").write_text("open('imported', 'w').close()\n\nclass Any:\n    pass\n")
+    options = short(["fit", "--model", "my_module.Loose", "--data.path", "brands.txt", "--trainer.max_steps", "300"])
+    assert command(*options).code == 0
+    checkpoint = torch.load("checkpoints/loose/version_0/best.ckpt", weights_only=True)
+    checkpoint["hyper_parameters"]["extra"] = {"class_path": "trace.Any", "init_args": {"a": 1}}
+    torch.save(checkpoint, "forged.ckpt")
+    refused = command("fit", *options[3:], "--init_from", "forged.ckpt", "--trust", "my_module")
+    assert refused.code == 2
+    assert not Path("imported").exists()
 
 
 def test_the_check_and_the_program_of_the_page_run(

@@ -1,6 +1,8 @@
 """A run owns its configuration: resuming and evaluating start from the options that it recorded."""
 
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import chdir
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import sequentia
 from sequentia.cli import main
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.training.options import Given
@@ -128,12 +131,45 @@ def test_limits_of_the_run_do_not_apply_to_its_evaluation(command: Run, brands: 
 
 def test_a_checkpoint_without_its_configuration_needs_the_data(command: Run, brands: Path) -> None:
     (brands / "config.yaml").unlink()
-    for name in ("test", "fit"):
-        result = command(name, "--ckpt_path", str(brands / "best.ckpt"))
-        assert result.code == 2
-        assert "no config.yaml beside checkpoints/gru/version_0/best.ckpt" in result.err
-        assert "give --data.path" in result.err
-    assert command("test", "--ckpt_path", str(brands / "best.ckpt"), "--data.path", "brands.txt").code == 0
+    result = command("test", "--ckpt_path", brands / "best.ckpt")
+    assert result.code == 2
+    assert "no config.yaml beside checkpoints/gru/version_0/best.ckpt" in result.err
+    assert "give --data.path" in result.err
+    assert command("test", "--ckpt_path", brands / "best.ckpt", "--data.path", "brands.txt").code == 0
+
+
+@pytest.mark.usefixtures("brands")
+@pytest.mark.parametrize("data", [[], ["--data.path", "brands.txt"]], ids=["bare", "data"])
+def test_a_checkpoint_alone_starts_a_new_run_of_its_architecture_and_sizes(command: Run, data: list[str]) -> None:
+    trained = shutil.copy("checkpoints/gru/version_0/best.ckpt", "only one.ckpt")
+    refused = command("fit", "--ckpt_path", trained, *data)
+    assert refused.code == 2
+    found = re.fullmatch(
+        "sequentia: no config.yaml beside only one.ckpt, which would name its options: start a new run with (.*)",
+        refused.err.splitlines()[-1],
+    )
+    assert found is not None
+    remedy = shlex.split(found[1].replace("FILE", "brands.txt"))
+    result = command("fit", *remedy, *TRAINER, "--trainer.max_steps", "2")
+    assert result.code == 0
+    assert "initialized from only one.ckpt" in result.err
+    new = recorded(Path("checkpoints/gru/version_1"))
+    old = recorded(Path("checkpoints/gru/version_0"))
+    assert [new[name] for name in ("model", "optimizer", "lr_scheduler")] == [
+        old[name] for name in ("model", "optimizer", "lr_scheduler")
+    ]
+    other = command("fit", "--model", "MLP", *remedy)
+    assert "is of class GRU, but the options ask for MLP: give --model GRU" in other.err
+    model = sequentia.fit("brands.txt", init_from=trained, max_steps=1, accelerator="cpu", extra_metrics=False)
+    assert model.hparams["n_hidden"] == 8
+
+
+def test_a_checkpoint_that_only_counted_is_counted_anew(command: Run, brands: Path) -> None:
+    counted = [*TRAINER, "--data.path", "brands.txt", "--trainer.default_root_dir", "counted"]
+    assert command("fit", "--config", "bigram_counts", *counted).code == 0
+    Path("counted/version_0/config.yaml").unlink()
+    refused = command("fit", "--ckpt_path", "counted/version_0/best.ckpt")
+    assert "start a new run with --model BigramCounts --data.path FILE" in refused.err
 
 
 @pytest.mark.parametrize(

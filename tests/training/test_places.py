@@ -96,6 +96,7 @@ def test_a_tilde_is_expanded_in_every_path(command: Run, tmp_path: Path) -> None
 
 def test_local_paths_become_absolute_and_others_stay(tmp_path: Path) -> None:
     work = tmp_path / "work"
+    assert sequentia.CharDataModule([Path("names.txt"), "more/a.txt"], Path("val [1].txt")).context_length > 1
     assert located(plain(["names.txt", Path("more/../names.txt"), "file://names.txt", "more/*.txt"])) == [
         *([str(work / "names.txt")] * 3),
         str(work / "more/*.txt"),
