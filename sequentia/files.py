@@ -1,5 +1,6 @@
 """Paths that a user gives; writing a file or directory as a whole or not at all; the hash of a file."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -29,8 +30,25 @@ def expanded(path: str | os.PathLike[str]) -> str:
     return result
 
 
+def remedy(error: OSError, elsewhere: str) -> str:
+    """What to do if a file cannot be written.
+
+    Args:
+        error: What was raised.
+        elsewhere: What else can be done.
+    """
+    for numbers, advice in (
+        ((errno.ENOENT, errno.ENOTDIR), "create its directory"),
+        ((errno.EACCES, errno.EPERM, errno.EROFS), "check the permissions"),
+        ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space"),
+    ):
+        if error.errno in numbers:
+            return f"{advice}, or {elsewhere}"
+    return elsewhere
+
+
 @contextmanager
-def replacing(path: Path, remedy: str = "free some space, or write to another directory") -> Iterator[Path]:
+def replacing(path: Path, elsewhere: str = "write to another directory") -> Iterator[Path]:
     """A temporary path beside `path` that is moved to `path` when the block succeeds, and is removed otherwise.
 
     The block creates a file or a directory at the temporary path. A file is flushed to the disk before it is moved, so
@@ -39,7 +57,7 @@ def replacing(path: Path, remedy: str = "free some space, or write to another di
 
     Args:
         path: What to replace. A directory can be replaced only while it is empty.
-        remedy: The advice in the error message.
+        elsewhere: The advice in the error message, beside one that depends on the error.
 
     Yields:
         The temporary path. Nothing exists there yet.
@@ -56,7 +74,9 @@ def replacing(path: Path, remedy: str = "free some space, or write to another di
         temporary.replace(path)
     except OSError as error:
         previous = "; the previous file is intact" if path.is_file() else ""
-        raise UserError(f"cannot write {path}: {error.strerror or error}{previous}; {remedy}") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}{previous}; {remedy(error, elsewhere)}"
+        ) from error
     finally:
         with suppress(OSError):  # it was moved, or never created
             if temporary.is_dir():

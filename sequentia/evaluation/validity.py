@@ -1,10 +1,11 @@
 """The user's own check of texts, `--valid my_module:function`: found and imported."""
 
 from collections.abc import Callable
+from pathlib import Path
 from pkgutil import resolve_name
 
 from sequentia.errors import UserError
-from sequentia.runs.trust import search_working_directory
+from sequentia.runs.trust import not_imported, search_working_directory
 
 
 def load_valid(name: str) -> Callable[[str], object]:
@@ -14,13 +15,16 @@ def load_valid(name: str) -> Callable[[str], object]:
         UserError: There is no such function.
     """
     module, _, function = name.partition(":")
-    if not module or not function or module.endswith(".py"):
-        raise UserError(f"{name!r} is not of the form module:function (a module has no .py)")
+    if module.endswith(".py") or "/" in module:
+        where = "" if module == Path(module).name else f", in the directory {Path(module).parent}"
+        raise UserError(f"{name!r} names a file, not a module: omit .py, as {Path(module).stem}:{function}{where}")
+    if not module or not function:
+        raise UserError(f"{name!r} is not of the form module:function: name both, such as my_module:my_function")
     search_working_directory()
     try:
         found = resolve_name(name)
     except Exception as error:  # whatever the user's module raises
-        raise UserError(f"cannot import {name}: {type(error).__name__}: {error}") from error
+        raise not_imported(name, error) from error
     if not callable(found):
         raise UserError(f"{name}: expected a function, got {type(found).__name__}")
     return found

@@ -270,19 +270,16 @@ class LanguageModel(LightningModule, ABC):
         Raises:
             UserError: The vocabularies differ.
         """
-        self.check_vocabulary(Vocabulary(checkpoint["hyper_parameters"]["vocabulary"]))
+        trained = Vocabulary(checkpoint["hyper_parameters"]["vocabulary"])
+        check_same_vocabulary(trained, self.vocabulary, "start a new run with init_from, which takes any characters")
 
-    def check_vocabulary(self, other: Vocabulary) -> None:
-        """Refuse a vocabulary that is not this model's.
+    def check_vocabulary(self, data: Vocabulary) -> None:
+        """Refuse a vocabulary of data that is not this model's.
 
         Raises:
             UserError: The vocabularies differ.
         """
-        if other != self.vocabulary:
-            raise UserError(
-                f"the checkpoint does not match the data: the model's vocabulary is "
-                f"{shorten(self.vocabulary.characters)!r}, not {shorten(other.characters)!r}"
-            )
+        check_same_vocabulary(self.vocabulary, data, "`sequentia score` takes lines of any characters")
 
     @takes_sampling_options
     def sample(self, num_samples: int = 20, **options: Any) -> list[str]:
@@ -314,3 +311,21 @@ class LanguageModel(LightningModule, ABC):
             [0.4055, inf]
         """
         return list(score(self, texts))
+
+
+def check_same_vocabulary(model: Vocabulary, data: Vocabulary, remedy: str) -> None:
+    """Refuse a model and data with different vocabularies.
+
+    Args:
+        model: The model's.
+        data: The data's.
+        remedy: The advice in the error message.
+
+    Raises:
+        UserError: The vocabularies differ; the message names the characters that only one of them has.
+    """
+    if model != data:
+        new, missing = (set(a.characters) - set(b.characters) for a, b in ((data, model), (model, data)))
+        sides = [("the data", new), ("the model", missing)]
+        only = ", ".join(f"only {name} has {shorten(''.join(sorted(found)))!r}" for name, found in sides if found)
+        raise UserError(f"the model's vocabulary is not that of the data ({only}): {remedy}")

@@ -51,9 +51,14 @@ def import_trusted(name: str) -> Any:
     try:
         return resolve_name(name)
     except (ImportError, AttributeError, SyntaxError, ValueError) as error:
-        raise UserError(
-            f"cannot import {printable(name[:80])}: {error}; run this where its module is, or set PYTHONPATH"
-        ) from error
+        raise not_imported(name, error) from error
+
+
+def not_imported(name: str, error: Exception) -> UserError:
+    """The one line about code of the user's that cannot be imported."""
+    missing = isinstance(error, ModuleNotFoundError) and name.startswith(str(error.name))
+    advice = "; run this where its module is, or set PYTHONPATH" if missing else ""
+    return UserError(f"cannot import {printable(name[:80])}: {type(error).__name__}: {error}{advice}")
 
 
 def remedy(name: str) -> str:

@@ -123,10 +123,8 @@ class SequentiaCLI(LightningCLI):
         try:
             # Lightning's own method warns if args are not sys.argv's.
             self.config = parser.parse_args([self.subcommand, *arguments, *given.arguments])
-        except ArgumentError as error:
+        except (ArgumentError, UnicodeDecodeError, RecursionError, ImportError) as error:
             raise parser_error(error, given) from error
-        except (UnicodeDecodeError, RecursionError, ImportError) as error:
-            raise UserError(f"a --config cannot be read: {error}; give a YAML file in UTF-8") from error
         if self.options.ckpt_path is not None:
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
         check_options(self.options)
@@ -248,7 +246,7 @@ class SequentiaCLI(LightningCLI):
         self.own_data = self.source.is_own_data(self.datamodule)
         valid = self.instances["valid"]
         if valid is not None and not self.own_data:
-            raise UserError("--valid needs the run's own data: omit the options of the data, or --valid")
+            raise UserError("--valid measures samples, which needs the lines that the run was trained on: omit --valid")
         is_valid = None if valid is None else load_valid(valid)
         self.evaluation = Evaluation(num_samples=NUM_SAMPLES if self.own_data else 0, valid=is_valid)
         return [self.evaluation], {"logger": False, "check_val_every_n_epoch": 1}

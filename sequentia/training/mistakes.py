@@ -108,30 +108,24 @@ def _parser_message(text: str, given: Given) -> str:
         meant = f": did you mean --data.path {single[1]}?" if text.startswith('Parser key "data"') else see
         return f"a section of options takes a YAML file of them, but {single[1]!r} is none{meant}"
     if words := re.match(r"unrecognized arguments: ([^-].*)", text):
-        return f"unrecognized arguments: {words[1]}{_misplaced(words[1].split()[0]) or see}"
+        return f"unrecognized arguments: {words[1]}{_misplaced(words[1].split()[0], given.sets_data) or see}"
     key = ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)":', text)))
     cls = re.search(r"Problem with given class_path '([\w.]+)':\n\s*(.*)", text)
     if unknown := re.search(r"unrecognized arguments: --?([\w.-]+)|option '([^']+)'|Option '([^']+)' is not", text):
         option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
         own = signature(import_trusted(cls[1])).parameters if cls else ()
         meant = _suggestion(option, [f"{key}.{name}" for name in own], given.command)
-        return f"{_origin(given, option)}no option --{option}{meant}"
+        return f"{given.origin(option)}no option --{option}{meant}"
     if cls and (required := re.match(r"the following arguments are required: (.*)", cls[2])):
-        first, file = required[1].split(",")[0], given.file_of(key)
+        first, file = required[1].split(",")[0], given.origin(key)
         how = f"init_args: {{{first}: VALUE}} below its class_path" if file else f"--{key}.{first} VALUE"
-        return f"{_origin(given, key)}--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: give {how}"
+        return f"{file}--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: give {how}"
     if nothing := re.search(r"Expected a dot import path string: (\S+)|module \S+ has no attribute '(\w+)'", text):
         word = nothing[1] or nothing[2]
         close = similar(word.rpartition(".")[2], _subclasses(_BASES.get(key, Callback)))
         known = f": give one of {', '.join(n for n in ARCHITECTURES if '.' not in n)}" if key == "model" else see
-        return f"{_origin(given, key)}--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
-    return f"{_origin(given, key)}{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
-
-
-def _origin(given: Given, option: str) -> str:
-    """The config that sets an option, as the beginning of a message."""
-    file = given.file_of(option)
-    return f"{file}: " if file else ""
+        return f"{given.origin(key)}--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
+    return f"{given.origin(key)}{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
 
 
 def _subclasses(base: type[Any]) -> Iterator[str]:
@@ -204,16 +198,19 @@ def _suggestion(unknown: str, own: list[str], command: str) -> str:
         by_name: dict[str, dict[str, None]] = {}
         for option in options:
             by_name.setdefault(option.rpartition(".")[2], {})[f"--{option}"] = None
-        if close := [option for name in similar(word, by_name, 2) for option in by_name[name]][:3]:
+        elsewhere = options is others and section in _CLASSES  # where only an equal name is meant
+        found = [word] * (word in by_name) if elsewhere else similar(word, by_name, 2)
+        if close := [option for name in found for option in by_name[name]][:3]:
             return f": did you mean {' or '.join(close)}?"
     return f"; see `sequentia {command} --help_all`"
 
 
-def _misplaced(word: str) -> str:
+def _misplaced(word: str, has_data: bool) -> str:
     """The option that an argument without one is probably for; empty if it could be anything."""
     path = Path(word)
     if find_config(word.lower()) != word.lower() or path.suffix in (".yaml", ".yml"):
         return f": did you mean --config {word.lower() if not path.suffix else word}?"
     if path.suffix == ".ckpt" or path.is_dir():
         return f": did you mean --ckpt_path {word}?"
-    return f": did you mean --data.path {word}?" if path.suffix or is_packaged(word) or path.exists() else ""
+    option = "--data.path+" if has_data else "--data.path"  # one more file
+    return f": did you mean {option} {word}?" if path.suffix or is_packaged(word) or path.exists() else ""

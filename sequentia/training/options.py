@@ -116,11 +116,11 @@ class Given:
         given = [f"--{name}={value}" for name, value in first.items() if value is not None]
         self.arguments = [*(f"--config={config}" for config in configs), *given, *others]
 
-    def file_of(self, option: str) -> str:
-        """The config that sets an option, for a message; empty if it is an argument, or none does."""
+    def origin(self, option: str) -> str:
+        """The config that sets an option, to begin a message with; empty if it is an argument, or none does."""
         if any(argument.partition("=")[0] == f"--{option}" for argument in self.arguments):
             return ""
-        return next((name for name, content in reversed(self._files) if _sets(content, option.split("."))), "")
+        return next((f"{name}: " for name, content in reversed(self._files) if _sets(content, option.split("."))), "")
 
 
 def add_options(parser: LightningArgumentParser, command: str) -> None:

@@ -104,11 +104,11 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "a monitor that no metric has": (
         [*FIT, "--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=val_loss"],
-        ["the monitor of EarlyStopping is val_loss", "did you mean val/loss?", "train/loss", "val/samples_novel"],
+        ["the monitor of EarlyStopping is 'val_loss'", "did you mean val/loss?", "train/loss", "val/samples_novel"],
     ),
     "a monitor without held-out lines": (
         [*FIT, "--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=val/loss", "--data.val_fraction=0"],
-        ["is val/loss, which is not measured, because no lines are held out"],
+        ["is 'val/loss', which is not measured, because no lines are held out"],
     ),
     "a monitor that is logged too late": (
         [*FIT, "--checkpoint.monitor=train/loss", "--trainer.log_every_n_steps=9", "--trainer.val_check_interval=4"],
@@ -118,9 +118,14 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         [*FIT, "--trainer.val_check_interval", "1 hour"],
         ["trainer.val_check_interval '1 hour' is not a time", "00:10:00"],
     ),
+    "an option that only another section has": ([*FIT, "--model.lr=1"], ["did you mean --optimizer.lr?"]),
     "another program's option": ([*FIT, "--learning-rate=1"], ["--learning-rate: did you mean --optimizer.lr?"]),
     "an option without its section": ([*FIT, "--max_steps=3"], ["did you mean --trainer.max_steps?"]),
     "data without its option": (["fit", "empty.txt"], ["did you mean --data.path empty.txt?"]),
+    "one more file without its option": (
+        [*FIT, "--data.path", "empty.txt", "long.txt"],
+        ["did you mean --data.path+ long.txt?"],
+    ),
     "a config without its option": (["fit", "gru"], ["did you mean --config gru?"]),
     "data as a section": (["fit", "--data", "empty.txt"], ["did you mean --data.path empty.txt?"]),
     "a class in small letters": (["fit", "--model", "lstm"], ["--model: no class lstm: did you mean LSTM?"]),

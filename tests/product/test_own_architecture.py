@@ -185,9 +185,12 @@ def test_an_architecture_whose_checkpoints_could_not_be_loaded_is_refused_before
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("import nowhere\n", "cannot import my_module.Product: No module named 'nowhere'"),
-        ("class Product(\n", "cannot import my_module.Product: '(' was never closed (my_module.py, line 1)"),
-        ("", "cannot import my_module.Product: module 'my_module' has no attribute 'Product'"),
+        ("import nowhere\n", "cannot import my_module.Product: ModuleNotFoundError: No module named 'nowhere'"),
+        (
+            "class Product(\n",
+            "cannot import my_module.Product: SyntaxError: '(' was never closed (my_module",
+        ),
+        ("", "cannot import my_module.Product: AttributeError: module 'my_module' has no attribute 'Product'"),
     ],
 )
 def test_an_error_in_the_module_is_reported(command: Run, module: str, message: str) -> None:

@@ -49,7 +49,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with (
-            replacing(Path(path), "free some space, or set --trainer.default_root_dir") as temporary,
+            replacing(Path(path), "set --trainer.default_root_dir") as temporary,
             temporary.open("wb") as file,
         ):
             file.write(content.getbuffer())

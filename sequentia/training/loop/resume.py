@@ -20,9 +20,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
+from sequentia.models.base import check_same_vocabulary
 from sequentia.models.parts.saving import KEY, architecture_name
 from sequentia.runs.checkpoint import contradicted
 from sequentia.schedule import WarmupDecay
+from sequentia.vocabulary import Vocabulary
 
 log = logging.getLogger("sequentia")
 
@@ -33,8 +35,9 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
     Raises:
         UserError: The architecture, a hyperparameter or the vocabulary differs.
     """
-    model.on_load_checkpoint(checkpoint)
     architecture, options = checkpoint[KEY]["architecture"], checkpoint["hyper_parameters"]
+    remedy = "give --init_from in place of --ckpt_path, which starts a new run with any characters"
+    check_same_vocabulary(Vocabulary(options["vocabulary"]), model.vocabulary, remedy)
     check_same_model(model, architecture, options, model.may_change, "the checkpoint")
 
 

@@ -170,7 +170,7 @@ class CheckMonitors(Callback):
                 none = "" if held_out or not metric.startswith("val") else ", because no lines are held out"
                 close = "".join(f"did you mean {found}? " for found in similar(metric, names))
                 known = ", ".join(names) or "none"
-                raise UserError(f"{who} is {metric}, which is not measured{none}: {close}the metrics are {known}")
+                raise UserError(f"{who} is {metric!r}, which is not measured{none}: {close}the metrics are {known}")
 
 
 def failure(error: Exception, step: int) -> UserError | None:

@@ -76,7 +76,7 @@ def test_weights_that_would_change_their_meaning_are_refused(
     [
         (LSTM("ab", 5), "the checkpoint is of class GRU, but the options ask for LSTM: give --model GRU"),
         (GRU("ab", 5, n_hidden=8), r"n_hidden 16 \(not 8\): give its values as --model options"),
-        (GRU("abc", 5, n_hidden=16), "the model's vocabulary is 'abc', not 'ab'"),
+        (GRU("abc", 5, n_hidden=16), r"vocabulary is not that of the data \(only the data has 'c'\): give --init_from"),
     ],
 )
 def test_another_architecture_size_or_vocabulary_is_refused(model: LanguageModel, named: str) -> None:
