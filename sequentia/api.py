@@ -89,6 +89,8 @@ def fit(
             raise UserError("the data is given twice: omit the first argument, or data__path")
         root = Path(expanded(options.get("default_root_dir", ROOT)))
         options["data__path"] = plain(data) if isinstance(data, str | os.PathLike) else save_lines(data, root)
+        if not isinstance(data, str | os.PathLike) and not hasattr(data, "read") and "data__column" not in options:
+            options.setdefault("data__format", "lines")  # each string is an example, whatever it looks like
     options |= {"ckpt_path": ckpt_path} if ckpt_path is not None else {}
     options |= {"init_from": init_from} if init_from is not None else {}
     of_trainer = signature(Trainer).parameters

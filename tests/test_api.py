@@ -212,6 +212,10 @@ def test_any_iterable_of_the_same_lines_gives_the_same_file(lines: Iterable[str]
     assert path != save_lines(["".join(UNUSUAL)], Path("runs"))
 
 
+def test_strings_are_examples_whatever_file_they_would_make() -> None:
+    assert ">" in sequentia.fit([">x", "abc", ">y", "abd"] * 4, **TINY).vocabulary.characters
+
+
 def test_data_is_given_once() -> None:
     with pytest.raises(UserError, match="the data is given twice"):
         sequentia.fit("names.txt", data__path="names.txt")

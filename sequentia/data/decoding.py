@@ -161,7 +161,9 @@ def _describe(text: str, name: str, number: int, encoding: str) -> str:
     elif encoding.startswith("utf-8") and valid.isascii():
         western = around.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
         hint = "" if "\ufffd" in western else f" (cp1252 reads {western!r})"
+    # A byte order mark overrides the encoding that the user gives.
+    remedy = "restore the file" if encoding in _BYTE_ORDER_MARKS.values() else f"give its encoding{hint}"
     return (
         f"{name} is not {encoding.removesuffix('-sig').upper()} text: {where} has an invalid byte, '{shown}': "
-        f"give its encoding{hint}, or {skip}"
+        f"{remedy}, or {skip}"
     )

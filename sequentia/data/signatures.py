@@ -5,7 +5,7 @@ import re
 from sequentia.errors import UserError
 
 _BEGINNINGS = {
-    "an HTML or XML document": rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s|\?xml\s|html[\s>]|head[\s>]|body[\s>])",
+    "an HTML or XML document": rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s|\?xml\s|html[\s>]|svg[\s>]|head[\s>]|body[\s>])",
     "a PDF document": rb"%PDF-",
     "an RTF document": rb"\{\\rtf",
     "an Office document": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",

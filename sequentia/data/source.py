@@ -194,15 +194,16 @@ def _why(path: str, error: Exception) -> str:
         if os.path.islink(path):
             return f"{path} is a link to {os.readlink(path)}, which does not exist: restore it, or give another file"
         return f"no data file {shown(path)!r}: give a file, a URL, or a packaged dataset ({', '.join(PACKAGED)})"
-    cause = error.__cause__ or error if isinstance(error, FileNotFoundError) else error
-    answer, remedy = reason(cause), "check the address, or download the file yourself"
     if not is_url(path):
-        return f"cannot open {path}: {answer}"
+        return f"cannot open {path}: {reason(error)}"
+    cause = error.__cause__ or error if isinstance(error, FileNotFoundError) else error
     if isinstance(cause, TimeoutError):
         answer = "the server does not answer in time"
     elif status := getattr(cause, "status", None):
         answer = f"the server answers {status} ({getattr(cause, 'message', '')})"
-    return f"cannot open {path}: {type(cause).__name__}: {answer}; {remedy}"
+    else:
+        answer = f"{type(cause).__name__}: {reason(cause)}"
+    return f"cannot open {path}: {answer}; check the address, or download the file yourself"
 
 
 def reason(error: BaseException) -> str:

@@ -64,6 +64,7 @@ def test_the_text_around_an_invalid_byte_is_shown_shortened_and_a_western_readin
             "utf-8",
             rf"column 31 has an invalid byte, '{'a' * 20}\\xe9{'b' * 19}': give",
         ),
+        (b"\xef\xbb\xbfRen\xe9", "utf-8", "restore the file, or leave out such lines with skip_invalid"),
         (b"\x01\xff", "utf-8", "give its encoding if it is text, not binary data, or leave out such lines"),
         (
             b"Ren\xe9",

@@ -151,13 +151,13 @@ def test_a_file_that_is_not_lines_of_text_is_named(kind: str) -> None:
     [
         (
             AnswerError(403, "Forbidden"),
-            "cannot open https://a.org/x: AnswerError: the server answers 403 (Forbidden)",
+            "cannot open https://a.org/x: the server answers 403 (Forbidden)",
         ),
         (
             AnswerError(500, "Oops"),
-            "cannot open https://a.org/x: AnswerError: the server answers 500 (Oops); check",
+            "cannot open https://a.org/x: the server answers 500 (Oops); check",
         ),
-        (TimeoutError(), "cannot open https://a.org/x: TimeoutError: the server does not answer in time; check the"),
+        (TimeoutError(), "cannot open https://a.org/x: the server does not answer in time; check the"),
         (ConnectionRefusedError(111, "refused"), "cannot open https://a.org/x: ConnectionRefusedError: [Errno 111]"),
     ],
 )
