@@ -279,7 +279,7 @@ class LanguageModel(LightningModule, ABC):
         Raises:
             UserError: The vocabularies differ.
         """
-        check_same_vocabulary(self.vocabulary, data, "`sequentia score` takes lines of any characters")
+        check_same_vocabulary(self.vocabulary, data, "score takes lines of any characters")
 
     @takes_sampling_options
     def sample(self, num_samples: int = 20, **options: Any) -> list[str]:

@@ -23,6 +23,7 @@ from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import expanded, remove_leftovers
 from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models.base import check_same_vocabulary
 from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.checkpoint import build_model, load
 from sequentia.runs.directory import BEST, ROOT, create_run, find_checkpoint, locked, remove_if_never_begun
@@ -266,6 +267,8 @@ class SequentiaCLI(LightningCLI):
             self.model = build_model(self.source.content, self.source.checkpoint, self.given.trust)
             if changed:
                 log.warning(f"{changed}: the metrics are of its current lines")
+            remedy = "`sequentia score --path` takes lines of any characters"
+            check_same_vocabulary(self.model.vocabulary, self.datamodule.vocabulary, remedy)
             check_evaluates(self.model, self.datamodule, self.split)
         elif self.options.init_from is not None:  # in a resumed run it only records where the run came from
             path = Path(shown(str(find_checkpoint(self.options.init_from))))

@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import Logger
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.data import CharDataModule
 from sequentia.data.source import is_packaged
 from sequentia.errors import UserError
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.shipped import find_config
 from sequentia.optim import Muon
 from sequentia.runs.trust import import_trusted, refusal
@@ -36,14 +33,6 @@ _CLASSES: dict[str, Iterable[type]] = {
     "lr_scheduler": (WarmupDecay,),
 }
 """Section of the options -> the classes that take them, for the suggestion of a similar name."""
-
-_BASES: dict[str, type] = {
-    "model": LanguageModel,
-    "optimizer": Optimizer,
-    "lr_scheduler": LRScheduler,
-    "trainer.logger": Logger,
-}
-"""Option -> the base of the classes that it takes; the others take callbacks."""
 
 _SYNONYMS = {
     "epochs": "max_epochs",
@@ -115,14 +104,14 @@ def _parser_message(text: str, given: Given) -> str:
         option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
         own = signature(import_trusted(cls[1])).parameters if cls else ()
         meant = _suggestion(option, [f"{key}.{name}" for name in own], given.command)
-        return f"{given.origin(option)}no option --{option}{meant}"
+        return f"{'' if unknown[1] else given.origin(option)}no option --{option}{meant}"
     if cls and (required := re.match(r"the following arguments are required: (.*)", cls[2])):
         first, file = required[1].split(",")[0], given.origin(key)
         how = f"init_args: {{{first}: VALUE}} below its class_path" if file else f"--{key}.{first} VALUE"
         return f"{file}--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: give {how}"
     if nothing := re.search(r"Expected a dot import path string: (\S+)|module \S+ has no attribute '(\w+)'", text):
-        word = nothing[1] or nothing[2]
-        close = similar(word.rpartition(".")[2], _subclasses(_BASES.get(key, Callback)))
+        word, base = nothing[1] or nothing[2], re.search(r"Subtypes: .*?<class '([\w.]+)'>", text)
+        close = similar(word.rpartition(".")[2], _subclasses(import_trusted(base[1]))) if base else []
         known = f": give one of {', '.join(n for n in ARCHITECTURES if '.' not in n)}" if key == "model" else see
         return f"{given.origin(key)}--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
     return f"{given.origin(key)}{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
@@ -189,20 +178,18 @@ def _suggestion(unknown: str, own: list[str], command: str) -> str:
         own: The options of the class that does not have it, if it is one of a class.
         command: The subcommand.
     """
-    others = [option.split()[0].removeprefix("--") for option in OPTIONS[command]]
+    options = own + [option.split()[0].removeprefix("--") for option in OPTIONS[command]]
     for section, classes in _CLASSES.items():
-        others += [f"{section}.{name}" for cls in classes for name in signature(cls).parameters]
-    section, dot, word = unknown.replace("-", "_").rpartition(".")
+        options += [f"{section}.{name}" for cls in classes for name in signature(cls).parameters]
+    section, _, word = unknown.replace("-", "_").rpartition(".")
     word = _SYNONYMS.get(word, word)
-    for options in (own, [option for option in others if dot and option.startswith(f"{section}.")], others):
-        by_name: dict[str, dict[str, None]] = {}
-        for option in options:
-            by_name.setdefault(option.rpartition(".")[2], {})[f"--{option}"] = None
-        elsewhere = options is others and section in _CLASSES  # where only an equal name is meant
-        found = [word] * (word in by_name) if elsewhere else similar(word, by_name, 2)
-        if close := [option for name in found for option in by_name[name]][:3]:
-            return f": did you mean {' or '.join(close)}?"
-    return f"; see `sequentia {command} --help_all`"
+    names = similar(word, dict.fromkeys(option.rpartition(".")[2] for option in options), 3)
+    close = [option for name in names for option in dict.fromkeys(options) if option.rpartition(".")[2] == name]
+    same = [option for option in close if option.startswith(f"{section}.")]
+    if same or (section in _CLASSES and word not in names):  # of another section only an equal name is meant
+        close = same
+    meant = " or ".join(f"--{option}" for option in close[:3])
+    return f": did you mean {meant}?" if meant else f"; see `sequentia {command} --help_all`"
 
 
 def _misplaced(word: str, has_data: bool) -> str:

@@ -120,7 +120,8 @@ class Given:
         """The config that sets an option, to begin a message with; empty if it is an argument, or none does."""
         if any(argument.partition("=")[0] == f"--{option}" for argument in self.arguments):
             return ""
-        return next((f"{name}: " for name, content in reversed(self._files) if _sets(content, option.split("."))), "")
+        key = repr(option.rpartition(".")[2])
+        return next((f"{name}: " for name, content in reversed(self._files) if key in str(content)), "")
 
 
 def add_options(parser: LightningArgumentParser, command: str) -> None:
@@ -238,15 +239,6 @@ def _mapping(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _sets(value: Any, names: list[str]) -> bool:
-    """Whether the options in a config set the one with these names, perhaps below `init_args` or in a list."""
-    if isinstance(value, list):
-        return any(_sets(item, names) for item in value)
-    if not names or not isinstance(value, dict):
-        return not names
-    return _sets(value[names[0]], names[1:]) if names[0] in value else _sets(value.get("init_args"), names)
 
 
 def as_list(value: Any) -> list[Any]:

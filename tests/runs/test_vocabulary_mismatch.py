@@ -35,5 +35,6 @@ def test_another_vocabulary_is_refused_in_one_line_and_the_checkpoint_is_untouch
     assert code == 2
     (line,) = captured.err.splitlines()
     assert "vocabulary" in line
+    assert ("--init_from in place of --ckpt_path" if command == "fit" else "`sequentia score --path`") in line
     assert captured.out == ""
     assert (trained / "last.ckpt").read_bytes() == before

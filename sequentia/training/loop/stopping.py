@@ -153,14 +153,13 @@ class CheckMonitors(Callback):
         names = logged + [f"val/{name}" for name in measured if held_out]
         batches = min(trainer.val_check_batch or math.inf, trainer.num_training_batches)
         interval = math.ceil(batches / trainer.accumulate_grad_batches)
-        monitors = [(type(one).__name__, getattr(one, "monitor", None)) for one in trainer.callbacks]
-        plateaus = (config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau)
-        monitors += [(type(config.scheduler).__name__, config.monitor) for config in plateaus]
-        for name, metric in monitors:
-            of_run = name == BestCheckpoint.__name__  # without a validation, the last checkpoint is the best
-            if metric in (None, "epoch", "step") or metric.startswith("vitals/lr_") or (of_run and not held_out):
+        waiting = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]
+        for one, metric in [(one, getattr(one, "monitor", None)) for one in waiting]:
+            if isinstance(one, BestCheckpoint) and not held_out:
+                continue  # without a validation, the last checkpoint is the best
+            if metric in (None, "epoch", "step") or metric.startswith("vitals/lr_"):
                 continue
-            who = "checkpoint.monitor" if of_run else f"the monitor of {name}"
+            who = "checkpoint.monitor" if isinstance(one, BestCheckpoint) else f"the monitor of {type(one).__name__}"
             if metric in logged and every > interval:
                 raise UserError(
                     f"{who} needs {metric} after {interval} steps, but it is logged every {every}: set "
@@ -169,7 +168,7 @@ class CheckMonitors(Callback):
             if metric not in names:
                 none = "" if held_out or not metric.startswith("val") else ", because no lines are held out"
                 close = "".join(f"did you mean {found}? " for found in similar(metric, names))
-                known = ", ".join(names) or "none"
+                known = ", ".join(names)
                 raise UserError(f"{who} is {metric!r}, which is not measured{none}: {close}the metrics are {known}")
 
 
