@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser, out_path
 from sequentia.errors import UserError
-from sequentia.files import expanded
 from sequentia.runs.directory import find_checkpoint
 
 if TYPE_CHECKING:
@@ -82,5 +81,5 @@ def _draw_guessing(model: "LanguageModel", path: str | None) -> "Figure":
     if path is None:
         texts = [data.corpus.line(index) for index in data.split.test]
     else:
-        texts = [line for line in map(str.strip, chain.from_iterable(blocks(expanded(path), LINES))) if line]
+        texts = [line for line in map(str.strip, chain.from_iterable(blocks(path, LINES))) if line]
     return draw_guessing({"model": model, "n-gram": counted(NGram, data)}, texts)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
-from sequentia.files import expanded
 from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
@@ -111,8 +110,8 @@ def _texts(arguments: list[str], path: str | None, reading: "Reading") -> Iterat
 
     yield from arguments
     if path is not None or not arguments:
-        path = STDIN if path is None else expanded(path)
-        yield from filter(None, map(str.strip, chain.from_iterable(blocks(path, reading))))
+        lines = chain.from_iterable(blocks(STDIN if path is None else path, reading))
+        yield from filter(None, map(str.strip, lines))
 
 
 def _per_char(result: "Score", raw: bool) -> Iterator[str]:

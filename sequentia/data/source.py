@@ -20,6 +20,7 @@ from fsspec.utils import get_protocol
 
 from sequentia.data.signatures import kind_of_archive
 from sequentia.errors import UserError
+from sequentia.files import expanded
 from sequentia.text import shorten
 
 PACKAGED = {"names": "us-first-names-2018.txt"}
@@ -129,6 +130,7 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
     Raises:
         UserError: The file does not exist or cannot be opened.
     """
+    path = expanded(path)
     with ExitStack() as held:
         try:
             file = _seekable(held.enter_context(_open(path)), held)

@@ -47,8 +47,8 @@ def keep_streams(data: Namespace, root: Path, held: ExitStack) -> None:
             if not file.read(1):
                 raise UserError(f"{shown(path)} is empty: pipe lines into it, or give a file")
             file.seek(0)
-            kept[path] = str(keep(file, root))
-        log.info(f"{shown(path)} is kept as {kept[path]}, and the run names that file as its data")
+            kept[path] = str(keep(file, root).absolute())
+        log.info(f"{shown(path)} is kept as {shown(kept[path])}, and the run names that file as its data")
         return kept[path]
 
     for name in ("path", "val_path", "test_path"):

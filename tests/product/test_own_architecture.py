@@ -81,11 +81,11 @@ def test_a_checkpoint_to_start_from_imports_no_class_that_its_options_name(comma
         "        super().__init__(vocabulary, context_length, n_embd)\n"
         "        self.save_hyperparameters(logger=False)\n"
     )
-    Path("trace.py").write_text("open('imported', 'w').close()\n\nclass Any:\n    pass\n")
+    Path("stranger.py").write_text("open('imported', 'w').close()\n\nclass Any:\n    pass\n")
     options = short(["fit", "--model", "my_module.Loose", "--data.path", "brands.txt", "--trainer.max_steps", "300"])
     assert command(*options).code == 0
     checkpoint = torch.load("checkpoints/loose/version_0/best.ckpt", weights_only=True)
-    checkpoint["hyper_parameters"]["extra"] = {"class_path": "trace.Any", "init_args": {"a": 1}}
+    checkpoint["hyper_parameters"]["extra"] = {"class_path": "stranger.Any", "init_args": {"a": 1}}
     torch.save(checkpoint, "forged.ckpt")
     refused = command("fit", *options[3:], "--init_from", "forged.ckpt", "--trust", "my_module")
     assert refused.code == 2

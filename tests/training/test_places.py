@@ -85,6 +85,7 @@ def test_a_tilde_is_expanded_in_every_path(command: Run, tmp_path: Path) -> None
     assert command(*shlex.split(next_command)[2:]).code == 0
     assert command(*FIT, "--data.path=~/work/*.txt", "--init_from=~/runs", "--trainer.default_root_dir=~/new").code == 0
     assert command("score", "--ckpt_path", "~/new/version_0", "--path", "~/work/more/a.txt").out.count("\n") == 10
+    assert command("sample", "--ckpt_path", "~/new", "--avoid", "~/work/more/a.txt", "--num_samples", "1").code == 0
     assert command("report", "~/new", "--out", "~/report.txt").code == 0
     sequentia.fit(["ab", "ba"] * 9, model="Bigram", max_steps=1, default_root_dir="~/lists", extra_metrics=False)
     assert sequentia.load("~/lists").vocabulary.characters == "ab"
