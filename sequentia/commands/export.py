@@ -21,7 +21,7 @@ def parser() -> Parser:
         help="gpt2: weights, tokenizer and model card in a directory for Hugging Face transformers (Transformer only); "
         "onnx: a graph that maps context (batch, time) to logits (batch, time, vocabulary), OUT.step.onnx for one step "
         "at a time, and OUT.json with the vocabulary and all names; "
-        "html: a page that generates lines in the browser, without a network (Transformer only)",
+        "html: a page that generates lines in the browser, without a network",
     )
     return parser
 

@@ -1,0 +1,18 @@
+/** The weighted mean of the probabilities of several models. The state has the state of each. */
+ARCHITECTURES.Mixture = class {
+  constructor(tensors, { members }) {
+    this.members = members.map(({ architecture, options }, i) =>
+      new ARCHITECTURES[architecture](under(tensors, `members.${i}.`), options));
+    this.weights = softmax(tensors.log_weights);
+  }
+
+  step(token, state = []) {
+    const mixed = new Float32Array(V), after = [];
+    this.members.forEach((member, i) => {
+      const [logits, next] = member.step(token, state[i]);
+      softmax(logits).forEach((probability, j) => { mixed[j] += this.weights[i] * probability; });
+      after.push(next);
+    });
+    return [mixed.map(Math.log), after];
+  }
+};
