@@ -145,7 +145,8 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
         type=str | None,
         default=None,
         help="Start a new run from the weights of a checkpoint: a file, or a run directory (its best checkpoint). "
-        "The data may have other characters and longer lines.",
+        "The data may have other characters and longer lines. The model has the architecture and sizes of the "
+        "checkpoint unless an option names an architecture.",
     )
     parser.add_optimizer_args((torch.optim.Optimizer,))
     parser.add_lr_scheduler_args((LRScheduler, ReduceLROnPlateau))

@@ -114,7 +114,7 @@ FORGED: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a function as architecture": (("sequentia", "architecture"), "os.system", "give --trust os"),
     "no weights": (("state_dict",), GONE, "it does not match the architecture Transformer"),
     "an unknown hyperparameter": (("hyper_parameters", "shell"), "touch owned", "unexpected keyword argument 'shell'"),
-    "a size as text": (("hyper_parameters", "n_embd"), "eight", "it does not match the architecture Transformer"),
+    "a size as text": (("hyper_parameters", "n_embd"), "eight", "n_embd must be at least 1, got 'eight'"),
     "more memory than there is": (("hyper_parameters", "n_embd"), 2**20, "not enough memory"),
     "a missing weight": (("state_dict", WEIGHT), GONE, "it does not match the architecture Transformer"),
     "a weight of another shape": (("state_dict", WEIGHT), torch.zeros(2, 2), "not match the architecture Transformer"),

@@ -4,6 +4,7 @@ import math
 from numbers import Integral, Real
 
 from sequentia.errors import UserError
+from sequentia.text import brief
 
 
 def check_sizes(**sizes: object) -> None:
@@ -14,7 +15,7 @@ def check_sizes(**sizes: object) -> None:
     """
     for name, size in sizes.items():
         if not isinstance(size, Integral) or size < 1:
-            raise UserError(f"{name} must be at least 1, got {size}")
+            raise UserError(f"{name} must be at least 1, got {brief(size)}")
 
 
 def check_amount(name: str, amount: object) -> None:
@@ -24,7 +25,7 @@ def check_amount(name: str, amount: object) -> None:
         UserError: It is not; the message has its name.
     """
     if not isinstance(amount, Real) or not 0 <= float(amount) < math.inf:
-        raise UserError(f"{name} must be finite and at least 0, got {amount}")
+        raise UserError(f"{name} must be finite and at least 0, got {brief(amount)}")
 
 
 def check_dropout(dropout: object) -> None:
@@ -34,4 +35,4 @@ def check_dropout(dropout: object) -> None:
         UserError: The probability is out of range.
     """
     if not isinstance(dropout, Real) or not 0 <= float(dropout) < 1:
-        raise UserError(f"dropout must be in [0, 1), got {dropout}")
+        raise UserError(f"dropout must be in [0, 1), got {brief(dropout)}")
