@@ -31,7 +31,7 @@ _PAGE = files("sequentia.export").joinpath("page")
 
 
 def export_html(model: LanguageModel, out: Path) -> None:
-    """Write a page with the weights in half precision, compressed and in base64: 2.5 bytes per parameter.
+    """Write a page with the weights in half precision, compressed and in base64: about 2.5 bytes per parameter.
 
     If the training data can be read, the page also has a Bloom filter of the training lines, and with it the box "only
     new ones"; otherwise a warning says why it has not.
@@ -56,7 +56,7 @@ def export_html(model: LanguageModel, out: Path) -> None:
         "characters": model.vocabulary.characters,
         "max_length": max_sample_length(model),
         "model": _description(model),
-        "probes": list(range(_PROBES)),
+        "probes": _PROBES,
         "tensors": [[name, array.dtype.str[1:], array.shape] for name, array in arrays.items()],
         "bytes": base64.b64encode(gzip.compress(numbers, mtime=0)).decode("ascii"),
     }

@@ -6,7 +6,7 @@ const [form, starts, contains, ends, letters, wild, fresh, error, stop, progress
     "favorites", "selected"].map((id) => document.getElementById(id));
 const fields = { starts, contains, ends, letters, wild, new: fresh };  // by their names in the link
 let model, filter, tree = null;
-let seed = 0, search = 0;  // the seed of the lines shown; the number of the last search, the only one that goes on
+let seed = 0, search = null;  // the seed of the lines shown; the last search, which ends all earlier ones
 
 /** The characters of a field as the model knows them: composed (NFC), or in the other case, where only that exists. */
 function read(field) {
@@ -20,7 +20,7 @@ function read(field) {
 function readSettings() {
   const settings = { starts: read(starts), contains: read(contains), ends: read(ends) };
   const limit = content.max_length, shown = characters.slice(0, 60).join("") + (characters.length > 60 ? "…" : "");
-  const range = letters.value.match(/^\s*(\d*)\s*([-–]?)\s*(\d*)\s*$/);
+  const range = letters.value.match(/^\s*(\d*)\s*(?:([-–])\s*(\d*))?\s*$/);
   if (!range) return { field: letters, problem: "Letters must be a number, as 6, or a range, as 5-7." };
   const [, from, to, until] = range;
   settings.shortest = Number(from || 0);
@@ -57,10 +57,10 @@ function pacemaker(onPause) {
 
 /** Draws lines until there are enough, nothing new is found, or another search starts or `stop` is pressed. */
 async function showLines() {
-  const { settings, field, problem } = readSettings(), own = ++search;
+  const { settings, field, problem } = readSettings(), own = search = { stopped: false };
   showProblem(field, problem);
   list.replaceChildren();
-  why.hidden = true;
+  hideWhy();
   status.textContent = progress.textContent = "";
   stop.hidden = problem !== undefined;
   if (problem) return;
@@ -70,7 +70,7 @@ async function showLines() {
   let drawn = 0, fitting = 0, idle = 0;
   const count = () => `${fitting.toLocaleString("en")} of ${drawn.toLocaleString("en")} draws${start} fit`;
   const pause = pacemaker(() => { progress.textContent = `${count()} …`; });
-  while (own === search && seen.size < WANTED && idle < PATIENCE) {
+  while (!own.stopped && seen.size < WANTED && idle < PATIENCE) {
     const line = await drawLine(settings, random, pause);
     if (own !== search) return;
     drawn++;
@@ -84,13 +84,9 @@ async function showLines() {
     list.append(lineItem(text));
     list.style.setProperty("--letters", Math.max(...Array.from(seen, (text) => text.length)));
   }
-  finish(count(), fitting - seen.size, idle === PATIENCE);
-}
-
-function finish(count, repeats, exhausted) {
-  const left = repeats ? `; repeats left out: ${repeats.toLocaleString("en")}` : "";
-  const advice = exhausted ? " Nothing new in the last 10,000 draws: ask for less, or move the slider to wild." : "";
-  status.textContent = `${count}${left}.${advice}`;
+  const repeats = fitting > seen.size ? `; repeats left out: ${(fitting - seen.size).toLocaleString("en")}` : "";
+  const advice = idle === PATIENCE ? " Nothing new in the last 10,000 draws: ask for less, or move the slider to wild." : "";
+  status.textContent = `${own.stopped ? "Stopped: " : ""}${count()}${repeats}.${advice}`;
   progress.textContent = "";
   stop.hidden = true;
 }
@@ -127,23 +123,21 @@ function large(number) {
 function showWhy(line) {
   const steps = explain(line);
   const draws = steps.reduce((product, { token, probabilities }) => product / probabilities[token], 1);
-  why.querySelector("h2").textContent = `Why “${line.join("")}”?`;
-  why.querySelector("p").textContent =
-    `One in ${large(draws)} draws with empty fields and the slider in the middle. ` +
-    "Each column has a letter, its probability after the letters before it, and what the model expected most.";
+  const cell = (type, text) => Object.assign(document.createElement(type), { textContent: text });
+  hideWhy();
+  why.querySelector("[aria-live]").append(
+    cell("h2", `Why “${line.join("")}”?`),
+    cell("p", `One in ${large(draws)} draws with empty fields and the slider in the middle. ` +
+      "Each column has a letter, its probability after the letters before it, and what the model expected most."));
   const table = why.querySelector("table");
-  table.replaceChildren();
   const addRow = (name, cells) => {
-    const row = table.insertRow(), header = document.createElement("th");
-    header.scope = "row";
-    header.textContent = name;
-    row.append(header, ...cells);
+    const row = table.insertRow();
+    row.append(Object.assign(cell("th", name), { scope: "row" }), ...cells);
     return row;
   };
-  const cell = (type, text) => Object.assign(document.createElement(type), { textContent: text });
   addRow("letter", steps.map(({ token }) => Object.assign(cell("th", nameOf(token)), { scope: "col" })));
   addRow("probability", steps.map(({ token, probabilities }) => {
-    const bar = document.createElement("div"), found = cell("td", percent(probabilities[token]));
+    const bar = cell("div", ""), found = cell("td", percent(probabilities[token]));
     bar.className = "bar";
     bar.style.height = `${Math.max(2, 64 * probabilities[token])}px`;
     found.prepend(bar);
@@ -157,13 +151,20 @@ function showWhy(line) {
       return expected;
     })).className = "expected";
   }
-  why.hidden = false;
+  table.parentElement.hidden = false;
   why.scrollIntoView({ block: "nearest" });
+}
+
+/** Empties the explanation, whose place stays: a screen reader reads what is added there. */
+function hideWhy() {
+  why.querySelector("[aria-live]").replaceChildren();
+  why.querySelector("table").replaceChildren();
+  why.querySelector(".scroll").hidden = true;
 }
 
 // ---- Favorites, kept by the browser if it allows that ----
 
-const shelf = `sequentia ${document.title}`;
+const shelf = ["sequentia", document.title, content.max_length, content.characters].join(" ");
 let kept = [];
 try {
   kept = JSON.parse(localStorage.getItem(shelf) ?? "[]");
@@ -231,10 +232,7 @@ const onClick = (id, action) => document.getElementById(id).addEventListener("cl
 onClick("copy", () => copyText(textsOf(list), "The lines are copied."));
 onClick("copy-favorites", () => copyText(textsOf(favorites), "The favorites are copied."));
 onClick("share", () => copyText(location.href, "The link is copied. It gives the same lines to everyone who has this page."));
-onClick("stop", () => {
-  search++;
-  finish(`Stopped: ${progress.textContent.replace(" …", "")}`, 0, false);
-});
+onClick("stop", () => { search.stopped = true; });
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();

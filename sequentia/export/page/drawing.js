@@ -44,9 +44,9 @@ class Prefix {
   }
 }
 
-/** The beginning of all lines start. It is renewed at times, which bounds the memory. */
+/** What all lines start with. It is renewed at times, which bounds the memory. */
 function startOfLine() {
-  if (!tree || Prefix.number > 4000) {
+  if (!tree || Prefix.number > Math.min(4000, 4e6 / V)) {
     Prefix.number = 0;
     tree = new Prefix(BOUNDARY);
   }
@@ -91,10 +91,11 @@ function hash(line) {
 function isTrainingLine(line) {
   if (line.length === 0) return false;
   const h = hash(line), first = Number(h & 0xFFFFFFFFn), second = Number(h >> 32n);
-  return content.probes.every((i) => {
+  for (let i = 0; i < content.probes; i++) {
     const bit = (first + i * second) % (8 * filter.length);
-    return filter[Math.floor(bit / 8)] >> (bit % 8) & 1;
-  });
+    if (!(filter[Math.floor(bit / 8)] >> (bit % 8) & 1)) return false;
+  }
+  return true;
 }
 
 /** Each token of a line and its end, with its probability and all tokens by their probability. */
