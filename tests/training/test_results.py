@@ -95,7 +95,10 @@ def test_valid_is_the_share_of_samples_that_the_users_function_accepts(
     assert json.loads((run / "test.json").read_text())["valid"] == "results_check:short"
     for options, message in (
         (["--valid", "results_check:shrot"], "module 'results_check' has no attribute 'shrot'"),
-        (["--valid", "results_check:short", "--data.seed", "1"], "--valid needs the run's own data"),
+        (
+            ["--valid", "results_check:short", "--data.seed", "1"],
+            "--valid measures samples, which needs the lines that the run was trained on: omit --valid",
+        ),
     ):
         code, out, err = command("test", *options)
         assert (code, out) == (2, "")
