@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSumma
 from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
-from sequentia.training.loop.length import LogLength, choose_length
+from sequentia.training.loop.length import UNDECIDED, LogLength, choose_length
 from sequentia.training.loop.processes import check_launcher, slurm_without_requeue, warn_if_waiting
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
@@ -200,7 +201,10 @@ class SequentiaCLI(LightningCLI):
         progress = [RunProgress(samples)] if show else []
         callbacks, arguments = self._to_fit(config, samples) if self.subcommand == "fit" else self._to_evaluate()
         self.trainer_defaults["callbacks"] = [curves, *progress, *callbacks]
-        return super().instantiate_trainer(**kwargs | arguments)
+        trainer = super().instantiate_trainer(**kwargs | arguments)
+        if isinstance(config["val_check_interval"], timedelta):
+            trainer.val_check_interval = UNDECIDED  # Lightning leaves it out, but EarlyStopping reads it
+        return trainer
 
     def _to_fit(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
         """Set the optimizer, fix the length, and create the run directory.

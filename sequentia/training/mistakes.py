@@ -93,12 +93,13 @@ def _parser_message(text: str, given: Given) -> str:
         return f"the config is not a YAML mapping of options{see}"
     if missing := re.search(r"(?:fit|validate|test)\.(\w+)$", text):
         return f"--{missing[1]} is required, or a --config that has {missing[1]}{see}"
+    key = ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)":', text)))
     if single := re.search("Unable to load config '(.*)'", text):
-        meant = f": did you mean --data.path {single[1]}?" if text.startswith('Parser key "data"') else see
-        return f"a section of options takes a YAML file of them, but {single[1]!r} is none{meant}"
+        option = {"data": "data.path", "checkpoint": "ckpt_path"}.get(key)
+        meant = f": did you mean --{option} {single[1]}?" if option else see
+        return f"--{key} takes a YAML file of options, got {single[1]!r}{meant}"
     if words := re.match(r"unrecognized arguments: ([^-].*)", text):
         return f"unrecognized arguments: {words[1]}{_misplaced(words[1].split()[0], given.sets_data) or see}"
-    key = ".".join(dict.fromkeys(re.findall(r'Parser key "([^"]+)":', text)))
     cls = re.search(r"Problem with given class_path '([\w.]+)':\n\s*(.*)", text)
     if unknown := re.search(r"unrecognized arguments: --?([\w.-]+)|option '([^']+)'|Option '([^']+)' is not", text):
         option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
@@ -178,12 +179,12 @@ def _suggestion(unknown: str, own: list[str], command: str) -> str:
         own: The options of the class that does not have it, if it is one of a class.
         command: The subcommand.
     """
-    options = own + [option.split()[0].removeprefix("--") for option in OPTIONS[command]]
+    options = own + [option.split()[0].removeprefix("--") for option in OPTIONS[command] if "." not in option]
     for section, classes in _CLASSES.items():
         options += [f"{section}.{name}" for cls in classes for name in signature(cls).parameters]
     section, _, word = unknown.replace("-", "_").rpartition(".")
     word = _SYNONYMS.get(word, word)
-    names = similar(word, dict.fromkeys(option.rpartition(".")[2] for option in options), 3)
+    names = similar(word, dict.fromkeys(option.rpartition(".")[2] for option in options), 2)
     close = [option for name in names for option in dict.fromkeys(options) if option.rpartition(".")[2] == name]
     same = [option for option in close if option.startswith(f"{section}.")]
     if same or (section in _CLASSES and word not in names):  # of another section only an equal name is meant
@@ -195,6 +196,8 @@ def _suggestion(unknown: str, own: list[str], command: str) -> str:
 def _misplaced(word: str, has_data: bool) -> str:
     """The option that an argument without one is probably for; empty if it could be anything."""
     path = Path(word)
+    if "=" in word and not path.exists():
+        return f": did you mean --{word}?"
     if find_config(word.lower()) != word.lower() or path.suffix in (".yaml", ".yml"):
         return f": did you mean --config {word.lower() if not path.suffix else word}?"
     if path.suffix == ".ckpt" or path.is_dir():

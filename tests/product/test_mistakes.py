@@ -132,6 +132,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a config misspelt": (["fit", "--config", "transfomer"], ["'transfomer': did you mean transformer?"]),
     "another program's command": (["train"], ["invalid choice: 'train'", "did you mean fit?"]),
     "an option of sample misspelt": (["sample", "--temprature=1"], ["did you mean --temperature?"]),
+    "an option without its dashes": ([*FIT, "optimizer.lr=1"], ["did you mean --optimizer.lr=1?"]),
     "a run without its option": (["sample", "."], ["did you mean --ckpt_path .?"]),
     "a wrong type for sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
 }
