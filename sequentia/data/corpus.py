@@ -102,15 +102,14 @@ def read_corpus(
     builder = _CorpusBuilder(max_length, long_lines)
     lines_per_file = []
     for path in paths:
-        kept, long, builder.first_long = builder.num_kept, builder.num_long, ""
+        kept, builder.first_long = builder.num_kept, ""
         for lines in blocks(path, reading):
             builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
         lines_per_file.append(builder.num_kept - kept)
         if lines_per_file[-1] == 0:
             name, column = shown(path), reading.column
             if builder.first_long:
-                num_long = builder.num_long - long
-                raise UserError(too_few_lines(name, "", builder.first_long, num_long, builder.max_length))
+                raise UserError(too_few_lines(name, builder.first_long, builder.max_length))
             where, choice = ("", "file") if column is None else (f" in column {column!r}", "column or file")
             raise UserError(f"{name} has no text{where}: give another {choice}")
     return builder.build(tuple(lines_per_file))

@@ -12,7 +12,6 @@ from typing import IO
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from sequentia.data.signatures import check_is_text
 from sequentia.data.source import reason
 from sequentia.errors import UserError
 
@@ -27,6 +26,20 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_BEGINNINGS = {
+    "an HTML or XML document": rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s|\?xml\s|html[\s>]|svg[\s>]|head[\s>]|body[\s>])",
+    "a PDF document": rb"%PDF-",
+    "an RTF document": rb"\{\\rtf",
+    "an image": rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP",
+    "a Python pickle": rb"\x80[\x02-\x05]",
+    "a tar archive": rb".{257}ustar",
+    "a pointer of Git LFS, and `git lfs pull` fetches the file": rb"version https://git-lfs\.github\.com/spec/",
+    "a pointer of git-annex, and `git annex get` fetches the file": rb"/annex/objects/",
+    "a pointer of DVC, and `dvc pull` fetches the file": rb"(?:(?:md5|frozen|desc): [^\n]*\n)*outs:\n- (?:md5|hash): ",
+    "FASTQ, which has to be converted to FASTA": rb"@[^\n]*\n[ACGTUN]+\r?\n\+",
+}
+"""Kind of file that is not lines of text -> how it begins."""
+
 _INVALID = re.compile("[\0\ud800-\udfff]")
 _MARKED = re.compile("[\udc00-\udcff]")
 _AROUND = 20  # characters shown on either side of an invalid byte
@@ -81,7 +94,7 @@ def line_blocks(file: IO[bytes], name: str, encoding: str = "utf-8", skip_invali
         UserError: The file cannot be read, is not text, or has an invalid byte or a NUL.
     """
     head = _read(file, _HEAD, name)
-    check_is_text(head, name)
+    _check_is_text(head, name)
     encoding = next((codec for mark, codec in _BYTE_ORDER_MARKS.items() if head.startswith(mark)), encoding)
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("sequentia.mark"), translate=True)
     data = head + _read(file, max(0, _BLOCK - len(head)), name)
@@ -112,6 +125,15 @@ def line_blocks(file: IO[bytes], name: str, encoding: str = "utf-8", skip_invali
         rank_zero_only(log.warning)(
             f"{name}: lines dropped: {len(skipped):,} with invalid bytes or a NUL, the first is line {skipped[0]:,}"
         )
+
+
+def _check_is_text(head: bytes, name: str) -> None:
+    """Refuse a file that begins like one of another kind, which the message names."""
+    # In UTF-16, ASCII characters have a NUL beside them.
+    ascii_text = re.sub(rb"\A(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)", b"", head).replace(b"\0", b"")
+    for kind, pattern in _BEGINNINGS.items():
+        if any(re.match(pattern, text, re.DOTALL | re.IGNORECASE) for text in (head, ascii_text)):
+            raise UserError(f"{name} is not lines of text: it is {kind}; give a text file with one example per line")
 
 
 def _read(file: IO[bytes], size: int, name: str) -> bytes:

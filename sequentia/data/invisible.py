@@ -32,10 +32,8 @@ def log_invisible_characters(corpus: Corpus) -> None:
     positions = np.flatnonzero(np.isin(corpus.ids, corpus.vocabulary.encode("".join(found))))
     lines = len(np.unique(np.searchsorted(corpus.offsets, positions)))
     names = shorten(", ".join(f"U+{ord(each):04X} {unicodedata.name(each, 'CONTROL')}" for each in found), 200)
-    message = f"invisible characters in {lines:,} of {len(corpus):,} lines: {names}"
-    unwanted = "".join(f"\\x{{{ord(each):X}}}" for each in found if each not in _SPELLING)
-    if unwanted:
-        remedy = f"perl -CSD -pe 's/[{unwanted}]//g' FILE > NEW"
-        log.warning(f"{message}; unless they are meant, remove them from the file (UTF-8): {remedy}")
-    else:
-        log.info(message)
+    level = logging.INFO if _SPELLING.issuperset(found) else logging.WARNING
+    log.log(
+        level,
+        f"invisible characters in {lines:,} of {len(corpus):,} lines: {names}; unless they are meant, remove them",
+    )

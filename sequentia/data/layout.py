@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from fsspec.utils import infer_compression
 
-from sequentia.data.fasta import is_fasta, is_fastq
+from sequentia.data.fasta import is_fasta
 
 Format = Literal["lines", "csv", "smi", "json", "fasta"]
 """What a user may say about the format; `csv` has any delimiter, and `json` one value or one per line."""
@@ -47,7 +47,7 @@ class Layout(NamedTuple):
         skip: Number of lines before the table.
     """
 
-    format: Literal["lines", "csv", "json", "jsonl", "fasta", "fastq"]
+    format: Literal["lines", "csv", "json", "jsonl", "fasta"]
     delimiter: str = WHITESPACE
     rows: tuple[list[str], ...] = ()
     skip: int = 0
@@ -71,8 +71,6 @@ def layout_of(head: list[str], path: str, column: str | None, given: Format | No
         return Layout("lines")
     head = head[: 10 * NUMBER_OF_ROWS]  # a row can have several lines
     suffix = suffix_of(path)
-    if given in (None, "fasta") and is_fastq(head):
-        return Layout("fastq")
     if given == "fasta" or (given is None and is_fasta(head, suffix in _FASTA_SUFFIXES)):
         return Layout("fasta")
     if given == "json" or (given is None and _is_json(head, suffix)):

@@ -1,8 +1,5 @@
 """How long a line may be, what becomes of longer ones, and what to do with a text that is not broken into lines."""
 
-import os
-import shlex
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,7 +14,6 @@ FEW = 0.02
 """Fraction of the lines that are left out for their length without a warning."""
 
 _MAX_LENGTHS = (256, 512, 1024)
-_SEPARATORS = {". ": ".", ";": ";", ",": ",", "|": "|", "\t": "\\t", " ": " "}  # in a text -> as an argument of `tr`
 
 
 def default_max_length(lengths: NDArray[np.int64]) -> int:
@@ -57,35 +53,18 @@ def windows(line: str, size: int) -> list[str]:
     return [piece for piece in (*pieces, line[start:].strip()) if piece]
 
 
-def too_few_lines(path: str, line: str, long: str, num_long: int, max_length: int) -> str:
+def too_few_lines(path: str, text: str, max_length: int) -> str:
     """Why a file has too few lines, and what to do.
 
     Args:
         path: The file.
-        line: Its only line of at most `max_length` characters; empty if it has none.
-        long: Its first line of more; empty if it has none.
-        num_long: Number of lines of more.
+        text: Its first line that is longer than `max_length`, or its only line.
         max_length: Maximum number of characters per line.
     """
-    text = long or line
-    begins = f"{len(text):,} characters, {shorten(text, 40)!r}"
-    broken = _how_to_break(path, text, max_length)
-    if bool(line) + num_long == 1:
-        cut = "cut it with long_lines split, and hold out none with val_fraction 0 and test_fraction 0"
-        return f"{path} has only one line, of {begins}: {broken or (cut if long else 'give at least two lines')}"
-    shorter = "one shorter line" if line else "no shorter line"
+    if len(text) <= max_length:
+        return f"{path} has only one line, {text!r}: give at least two lines"
     return (
-        f"{path} has {num_long:,} lines of more than {max_length:,} characters, and {shorter}; "
-        f"the first has {begins}: cut them with long_lines split{f', or {broken}' if broken else ''}"
+        f"{path} has too few lines of at most max_length {max_length:,} characters; one has {len(text):,}, "
+        f"{shorten(text, 40)!r}: put one example (a sentence, a word) on each line, or cut long lines with long_lines "
+        "split, and val_fraction 0 and test_fraction 0 if there is only one"
     )
-
-
-def _how_to_break(path: str, text: str, max_length: int) -> str:
-    """The command that puts each sentence, item or word of a text on a line of its own; empty if there is none."""
-    # Otherwise the text is a cell, a record, or decompressed or decoded.
-    if not os.path.isfile(path) or Path(path).read_bytes().strip() != text.encode():
-        return ""
-    for separator, argument in _SEPARATORS.items():
-        if (count := text.count(separator)) and len(text) <= max_length * (count + 1):
-            return f"put one example on each line, with tr '{argument}' '\\n' < {shlex.quote(path)} > lines.txt"
-    return ""

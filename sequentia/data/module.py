@@ -65,8 +65,8 @@ class CharDataModule(LightningDataModule):
             JSON, JSON lines, Parquet): its name in the header, the key of JSON objects, or its number, from 1. Line
             breaks in a cell become spaces, empty cells are blank lines. By default, tables with several columns are
             read as raw lines, with a warning.
-        format: The format of the files. By default it follows from the content of each: tables as above, FASTA and
-            FASTQ, whose records are the examples, or lines. `lines` reads any of them as raw lines, `csv` has any
+        format: The format of the files. By default it follows from the content of each: tables as above, FASTA,
+            whose records are the examples, or lines. `lines` reads any of them as raw lines, `csv` has any
             delimiter, and `smi` is SMILES, whitespace and a name.
         encoding: Encoding of the files: one of Python's, such as `latin-1` or `gb18030`. A byte order mark in a file
             overrides it.
@@ -147,8 +147,8 @@ class CharDataModule(LightningDataModule):
         cut = self.long_lines == "split" and not self._ready_made and self.val_fraction + self.test_fraction > 0
         one_cut = cut and corpus.num_long == 1 and len(distinct(corpus.whole_hashes)) == 1
         if len(corpus) == 1 or one_cut:
-            line, long = "" if one_cut else corpus.line(0), corpus.first_long
-            raise UserError(too_few_lines(shown(paths[0]), line, long, corpus.num_long, corpus.max_length))
+            text = corpus.first_long or corpus.line(0)
+            raise UserError(too_few_lines(shown(paths[0]), text, corpus.max_length))
         return corpus
 
     @property

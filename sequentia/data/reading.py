@@ -9,7 +9,7 @@ from typing import get_args
 from lightning.pytorch.utilities import rank_zero_only
 
 from sequentia.data.decoding import check_encoding, line_blocks
-from sequentia.data.fasta import fasta_sequences, fastq_sequences
+from sequentia.data.fasta import fasta_sequences
 from sequentia.data.layout import JSON_SUFFIXES, NUMBER_OF_ROWS, Format, decoded, is_evident, layout_of, suffix_of
 from sequentia.data.source import open_data, shown
 from sequentia.data.tables import (
@@ -113,10 +113,10 @@ def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: R
             if column is not None:
                 raise UserError("format lines has no columns: give another format, or none, if column is given")
             return lines
-        case "fasta" | "fastq":
+        case "fasta":
             if column is not None:
-                raise UserError(f"{path} is {layout.format.upper()}, whose records are the examples: omit column")
-            return cell_blocks(_sequences(chain.from_iterable(lines), path, layout.format))
+                raise UserError(f"{path} is FASTA, whose records are the examples: omit column")
+            return cell_blocks(_sequences(chain.from_iterable(lines), path))
         case "json" | "jsonl":
             return _json_examples(lines, head, path, column, layout.format == "jsonl", refuse)
         case "csv":
@@ -129,13 +129,12 @@ def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: R
             return lines
 
 
-def _sequences(lines: Iterator[str], path: str, format: str) -> Iterator[str]:
-    """The sequences of FASTA or FASTQ; logs how many there are."""
+def _sequences(lines: Iterator[str], path: str) -> Iterator[str]:
+    """The sequences of FASTA; logs how many there are."""
     count = 0
-    for sequence in fasta_sequences(lines) if format == "fasta" else fastq_sequences(lines, path):
-        count += 1
+    for count, sequence in enumerate(fasta_sequences(lines), start=1):  # noqa: B007
         yield sequence
-    _info(f"{path}: read as {format.upper()}: {count:,} records")
+    _info(f"{path}: read as FASTA: {count:,} records")
 
 
 def _json_examples(

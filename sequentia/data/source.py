@@ -18,7 +18,6 @@ import fsspec
 from fsspec.compression import compr
 from fsspec.utils import get_protocol
 
-from sequentia.data.signatures import kind_of_archive
 from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.text import shorten
@@ -178,7 +177,9 @@ def _decompressed(file: IO[bytes], path: str, held: ExitStack) -> IO[bytes]:
         members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         members = [name for name in members if not name.startswith("__MACOSX/")]
         if len(members) != 1:
-            raise UserError(f"{path} is {kind_of_archive(members)}: give an archive with one text file, or the file")
+            raise UserError(
+                f"{path} is an archive of {len(members):,} files: give an archive with one text file, or the file"
+            )
         return _decompressed(held.enter_context(archive.open(members[0])), path, held)
     if kind not in compr:
         raise UserError(f"{path} cannot be decompressed without zstandard: pip install zstandard")

@@ -1,4 +1,4 @@
-"""FASTA and FASTQ are read as records, and other text is not."""
+"""FASTA is read as records, and other text is not."""
 
 import gzip
 import logging
@@ -19,21 +19,20 @@ def read(path: str, reading: Reading | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "expected"),
+    ("content", "expected"),
     [
-        (FASTA.replace(b" L", b"L"), "FASTA", ["MKVLAAGIV", "mk-v", ""]),
-        (b">a\nACGTACGTAC ACGTACGTAC ACG\n", "FASTA", ["ACGTACGTACACGTACGTACACG"]),
-        (b"@1\nACGT\n+\n@+II\n\n@2\nAC\n+2\nII\n", "FASTQ", ["ACGT", "AC"]),
+        (FASTA.replace(b" L", b"L"), ["MKVLAAGIV", "mk-v", ""]),
+        (b">a\nACGTACGTAC ACGTACGTAC ACG\n", ["ACGTACGTACACGTACGTACACG"]),
     ],
 )
 def test_a_record_is_a_line_without_header_breaks_and_final_asterisk(
-    write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: bytes, kind: str, expected: list[str]
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: bytes, expected: list[str]
 ) -> None:
     for path in (write(content, "a.txt"), write(gzip.compress(content), "a.gz")):
         caplog.clear()
         with caplog.at_level(logging.INFO, "sequentia"):
             assert read(path) == expected
-        assert caplog.messages == [f"{path}: read as {kind}: {len(expected)} records"]
+        assert caplog.messages == [f"{path}: read as FASTA: {len(expected)} records"]
     assert read(path, Reading(format="lines")) == content.decode().splitlines()
 
 
@@ -50,11 +49,10 @@ def test_a_suffix_or_format_says_that_sequences_have_other_characters(write: Cal
     assert read(write(content, "a.faa")) == read(write(content), Reading(format="fasta")) == ["MKVLA1", "GI"]
 
 
-def test_what_is_wrong_with_records_is_said(write: Callable[..., str]) -> None:
+def test_a_column_and_a_single_record_are_refused(write: Callable[..., str]) -> None:
     for content, options, message in (
         (FASTA.replace(b" L", b"L"), {"column": "1"}, "is FASTA, whose records are the examples: omit column"),
-        (b"@1\nAC\n+\nII\n@2\nAC\n+\nI\n", {}, "line 5 of .* does not begin a FASTQ record"),
-        (b">1\nACGT\n", {}, "has only one line, of 4 characters, 'ACGT': give at least two lines"),
+        (b">1\nACGT\n", {}, "has only one line, 'ACGT': give at least two lines"),
     ):
         with pytest.raises(UserError, match=message):
             CharDataModule(write(content), **options).corpus  # type: ignore[arg-type]  # noqa: B018

@@ -57,6 +57,7 @@ SIGNATURES: dict[str, bytes] = {
     "an RTF": b"{\\rtf1\\ansi emma}",
     "an image": b"\x89PNG\r\n\x1a\n",
     "a Python pickle": pickle.dumps(["emma", "ava"]),
+    "FASTQ, which has to be converted to FASTA": b"@1\nACGT\n+\n@+II\n",
     "a tar archive": tarfile.TarInfo("emma").tobuf(),
     "a pointer of Git LFS, and `git lfs pull`": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12\n",
     "a pointer of git-annex, and `git annex get`": b"/annex/objects/SHA256E-s12--ab.txt\n",
@@ -116,8 +117,6 @@ def test_a_compressed_file_and_a_url_that_is_read_once_give_the_corpus_of_the_pl
         ),
         ("broken.gz", gzip.compress(CONTENT, mtime=0)[:-9], "cannot read memory://broken.gz: "),
         ("two.zip", zipped({"a": CONTENT, "b": CONTENT}), "memory://two.zip is an archive of 2 files: give an archive"),
-        ("list.docx", zipped({"[Content_Types].xml": b"", "a": b""}), "memory://list.docx is an Office document: give"),
-        ("last.ckpt", zipped({"last/data.pkl": b"", "last/data/0": b""}), "memory://last.ckpt is a PyTorch checkpoint"),
         (
             "utf-16-le",
             "emma\n".encode("utf-16-le"),
