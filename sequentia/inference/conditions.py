@@ -72,6 +72,7 @@ class Conditions:
         self.refused: Counter[str] = Counter()
         self._example: dict[str, str] = {}
         self._max_length, _ = options.limits(model)
+        self._is_bounded = options.max_length is not None
         self._unique, self._seen = options.unique, set[str]()
         tests: dict[str, Callable[[str], object]] = {}
         self.prompt, self._can_match = normalize(options.prompt), None
@@ -97,6 +98,11 @@ class Conditions:
         if (valid := options.valid) is not None:
             tests["valid"] = lambda text: is_valid(valid, text)
         self._tests = tests
+
+    @property
+    def exist(self) -> bool:
+        """Whether anything is asked of a line beyond its beginning and the model's limit."""
+        return bool(self._tests) or self._is_bounded
 
     @property
     def prunes(self) -> bool:

@@ -110,7 +110,13 @@ class Draws(Iterator[Sample]):
             self.after_batch()
 
     def frequency(self) -> str:
-        """How common the lines that meet the conditions are, as far as the draws tell."""
+        """How common the lines that meet the conditions are, as far as the draws tell.
+
+        If there is none, only lines that reach the model's limit are left out.
+        """
+        if self.fitting and not self.conditions.exist:
+            count = self.drawn - self.fitting
+            return f"{count:,} of {self.drawn:,} lines reached the model's limit without an end, and were drawn again"
         which = f" that begin with {self.conditions.prompt!r}" if self.conditions.prompt else ""
         if not self.fitting:  # with a probability p, n draws would find none in exp(-np) of all cases
             return f"fewer than 1 in {self.drawn // 3 + 1:,} lines{which} fits (95% confidence)"
@@ -120,8 +126,9 @@ class Draws(Iterator[Sample]):
         """Why fewer lines were found than wanted, and the remedy; empty if there are enough."""
         if self.found == self.wanted:
             return ""
-        lines = f"found {self.found:,} of {self.wanted:,} lines in {self.drawn:,} draws; {self.frequency()}"
-        return f"{lines}; {self.conditions.most_refused()}"
+        found = f"found {self.found:,} of {self.wanted:,} lines in {self.drawn:,} draws"
+        frequency = [self.frequency()] if self.conditions.exist else []
+        return "; ".join([found, *frequency, self.conditions.most_refused()])
 
 
 @takes_sampling_options

@@ -126,6 +126,15 @@ def test_drawing_gives_up_and_names_the_condition_that_refuses_most(monkeypatch:
     assert "100% of the others are refused by min_length" in draws.shortage()
 
 
+def test_lines_that_reach_the_limit_of_the_model_are_drawn_again_and_counted() -> None:
+    draws = generate(SMALL, 200, seed=0)
+    assert len(list(draws)) == 200
+    unended = draws.drawn - 200
+    assert unended == draws.conditions.refused["max_length"] > 0
+    said = f"{unended} of {draws.drawn} lines reached the model's limit without an end, and were drawn again"
+    assert draws.frequency() == said
+
+
 def test_novel_needs_a_model_that_was_loaded_from_a_run() -> None:
     with pytest.raises(UserError, match="novel needs the training lines"):
         SMALL.sample(1, novel=True)
