@@ -1,6 +1,5 @@
 """Paths that a user gives; writing a file or directory as a whole or not at all; the hash of a file."""
 
-import errno
 import hashlib
 import os
 import secrets
@@ -30,23 +29,6 @@ def expanded(path: str | os.PathLike[str]) -> str:
     return result
 
 
-def remedy(error: OSError, elsewhere: str) -> str:
-    """What to do if a file cannot be written.
-
-    Args:
-        error: What was raised.
-        elsewhere: What else can be done.
-    """
-    for numbers, advice in (
-        ((errno.ENOENT, errno.ENOTDIR), "create its directory"),
-        ((errno.EACCES, errno.EPERM, errno.EROFS), "check the permissions"),
-        ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space"),
-    ):
-        if error.errno in numbers:
-            return f"{advice}, or {elsewhere}"
-    return elsewhere
-
-
 @contextmanager
 def replacing(path: Path, elsewhere: str = "write to another directory") -> Iterator[Path]:
     """A temporary path beside `path` that is moved to `path` when the block succeeds, and is removed otherwise.
@@ -57,7 +39,7 @@ def replacing(path: Path, elsewhere: str = "write to another directory") -> Iter
 
     Args:
         path: What to replace. A directory can be replaced only while it is empty.
-        elsewhere: The advice in the error message, beside one that depends on the error.
+        elsewhere: What else can be done, for the error message.
 
     Yields:
         The temporary path. Nothing exists there yet.
@@ -74,9 +56,8 @@ def replacing(path: Path, elsewhere: str = "write to another directory") -> Iter
         temporary.replace(path)
     except OSError as error:
         previous = "; the previous file is intact" if path.is_file() else ""
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}{previous}; {remedy(error, elsewhere)}"
-        ) from error
+        reason = f"{error.strerror or error}{previous}"
+        raise UserError(f"cannot write {path}: {reason}; resolve that, or {elsewhere}") from error
     finally:
         with suppress(OSError):  # it was moved, or never created
             if temporary.is_dir():

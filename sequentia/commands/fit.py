@@ -7,7 +7,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sequentia.errors import UserError
-from sequentia.files import remedy
 from sequentia.training.help import short_help
 
 if TYPE_CHECKING:
@@ -70,4 +69,4 @@ def run_training(
         if name != "fit" or error.errno not in _CANNOT_WRITE:  # the other commands write to stdout
             raise
         path = os.fsdecode(error.filename or "the run")
-        raise UserError(f"cannot write {path}: {error.strerror}; {remedy(error, 'start a new run')}") from error
+        raise UserError(f"cannot write {path}: {error.strerror}; resolve that, or start a new run") from error

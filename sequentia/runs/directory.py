@@ -16,8 +16,8 @@ from typing import Any
 from sequentia.errors import UserError
 from sequentia.files import expanded
 
-_EVENTS, _NO_VALUE = "events.out.tfevents.", 200
-"""What names of TensorBoard's files start with, and bytes that a file has fewer of before its first value."""
+_EVENTS = "events.out.tfevents."
+"""The first characters of the names of TensorBoard's files."""
 
 ROOT = Path("checkpoints")
 """Runs are saved below this directory unless `trainer.default_root_dir` is given."""
@@ -122,16 +122,10 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
         raise UserError(f"no run to resume in {path}: start a new one, or give a run directory or a checkpoint file")
     if (run / LAST).is_file():
         return run, run / LAST
-    if not all(_is_written_before_the_first_step(path) for path in run.iterdir()):
+    if not all(path.name.startswith((CONFIG, _EVENTS, ".")) for path in run.iterdir()):  # written before the first step
         raise UserError(f"no {LAST} in {run}, so it cannot be resumed: give another checkpoint, which starts a new run")
     log.warning(f"{run} was stopped before its first checkpoint: starting it from the beginning")
     return run, None
-
-
-def _is_written_before_the_first_step(path: Path) -> bool:
-    """Whether a file of a run is its configuration, a temporary file, or a log without a value."""
-    is_log = path.name.startswith(_EVENTS) and path.stat().st_size < _NO_VALUE
-    return path.name == CONFIG or path.name.startswith(".") or is_log
 
 
 def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:

@@ -39,7 +39,7 @@ from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
 from sequentia.training.loop.length import UNDECIDED, LogLength, choose_length
-from sequentia.training.loop.processes import check_launcher, slurm_without_requeue, warn_if_waiting
+from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
 from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
@@ -166,8 +166,6 @@ class SequentiaCLI(LightningCLI):
         self.source.check_files(options.data)
         if options.trainer.accelerator == "auto" and torch.backends.mps.is_available():
             options.trainer.accelerator = "cpu"  # Apple's GPU has no float64, which metrics need
-        if self.subcommand == "fit":
-            keep_streams(options.data, Path(options.trainer.default_root_dir), self.held)
         if self.run is not None:
             self._lock(self.run)
 
@@ -179,8 +177,11 @@ class SequentiaCLI(LightningCLI):
         """
         try:
             check_launcher(self.options.trainer)
+            if self.subcommand == "fit":
+                keep_streams(self.options.data, self.options.trainer)
             super().instantiate_classes()
-            warn_if_waiting(self.trainer.world_size)
+            if self.trainer.world_size > 1:
+                log.info(f"waiting until all {self.trainer.world_size} processes have started")
         except (ValueError, TypeError, OverflowError, RuntimeError, ImportError) as error:
             # jsonargparse tries every type that an option may have, and wraps what the class itself raised.
             cause = cause_of(error)

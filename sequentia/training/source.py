@@ -15,7 +15,7 @@ from sequentia.errors import UserError
 from sequentia.files import sha256
 from sequentia.runs.checkpoint import architecture_of, read_checkpoint
 from sequentia.runs.directory import CONFIG, ROOT, find_checkpoint, read_config, run_to_fit
-from sequentia.training.options import Given, locate
+from sequentia.training.options import Given
 
 log = logging.getLogger("sequentia")
 
@@ -107,7 +107,6 @@ def find_source(command: str, given: Given) -> Source:
     run = source.run if source.checkpoint is None else source.checkpoint.parent
     if run is not None and (run / CONFIG).is_file():
         source.recorded = read_config(run)
-        locate(source.recorded)  # earlier versions recorded relative paths
     source.base = {name: value for name, value in source.recorded.items() if name != "ckpt_path"}
     if source.checkpoint is not None:
         source.content = read_checkpoint(source.checkpoint)

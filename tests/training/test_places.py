@@ -49,15 +49,6 @@ def test_a_run_finds_its_data_from_any_directory(command: Run, tmp_path: Path, m
     assert sequentia.evaluate(sequentia.load(run), split="val", num_samples=0)["val/lines"] == 5
 
 
-def test_a_relative_path_of_an_earlier_version_is_found_from_its_directory(command: Run) -> None:
-    command(*FIT, "--data.path", "names.txt")
-    config = Path("checkpoints/bigram/version_0/config.yaml")
-    config.write_text(config.read_text().replace(str(Path.cwd() / "names.txt"), "names.txt"))
-    result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "3")
-    assert result.code == 0
-    assert "data.path changed" not in result.err
-
-
 def test_data_that_has_gone_is_named_with_the_option_or_parameter_that_replaces_it(command: Run) -> None:
     command(*FIT, "--data.path", "names.txt")
     before = Path.cwd() / "names.txt"

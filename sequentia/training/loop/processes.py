@@ -1,11 +1,8 @@
 """Several processes: their launcher, and the decisions that they make together."""
 
-import logging
 import os
-from threading import Timer
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
@@ -15,10 +12,6 @@ from sequentia.errors import UserError
 
 _LAUNCHERS = (TorchElasticEnvironment, SLURMEnvironment)
 """Environments of torchrun and srun, in Lightning's order: torchrun can run inside SLURM."""
-
-_PATIENCE = 30.0  # seconds
-
-log = logging.getLogger("sequentia")
 
 
 def check_launcher(trainer: Namespace) -> None:
@@ -60,36 +53,12 @@ def check_launcher(trainer: Namespace) -> None:
         )
 
 
-def warn_if_waiting(processes: int) -> None:
-    """Warn in half a minute if the processes have not found each other by then.
-
-    Args:
-        processes: Number of all processes.
-    """
-
-    def warn() -> None:
-        if not torch.distributed.is_initialized():
-            address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-            log.warning(f"process {rank_zero_only.rank} still waits for the others of {processes} at {address}")
-
-    if processes > 1:
-        timer = Timer(_PATIENCE, warn)
-        timer.daemon = True
-        timer.start()
-
-
 def slurm_without_requeue() -> list[SLURMEnvironment]:
     """SLURM's environment if srun started this process, as a plugin of the trainer that does not requeue the job.
 
     Lightning would save a checkpoint wherever the signal finds the training step, and resume it in a new run directory.
     """
     return [SLURMEnvironment(auto_requeue=False)] if _launcher() == SLURMEnvironment else []
-
-
-def launched() -> int:
-    """Number of processes that torchrun or srun started; 1 if neither did."""
-    environment = _launcher()
-    return 1 if environment is None else environment().world_size()
 
 
 def _launcher() -> type[TorchElasticEnvironment | SLURMEnvironment] | None:

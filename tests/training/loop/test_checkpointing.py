@@ -99,7 +99,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line(fit: ForkServer, uninte
     log = (cwd / "log").read_text()
     assert "Traceback" not in log
     last = log.splitlines()[-1]
-    assert "the previous file is intact; free some space, or set --trainer.default_root_dir" in last
+    assert "the previous file is intact; resolve that, or set --trainer.default_root_dir" in last
     run = the_run(cwd)
     assert read_checkpoint(run / "last.ckpt")["global_step"] == 5
     assert not list(run.glob(".*"))

@@ -5,7 +5,6 @@ SLURM is simulated by its environment variables.
 
 import signal
 from pathlib import Path
-from threading import Timer
 
 import pytest
 from jsonargparse import Namespace
@@ -14,7 +13,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from sequentia.cli import main
 from sequentia.errors import UserError
 from sequentia.training.logs.progress import RunProgress
-from sequentia.training.loop.processes import check_launcher, warn_if_waiting
+from sequentia.training.loop.processes import check_launcher
 from tests.training.runs import LINES, same_runs
 
 
@@ -60,17 +59,6 @@ def test_a_process_that_no_launcher_started_does_not_train_as_one_of_several(mon
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     with pytest.raises(UserError, match="one of several processes"):
         check_launcher(options())
-
-
-def test_a_process_that_waits_in_vain_says_so(
-    torchrun: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(Timer, "start", Timer.run)
-    monkeypatch.setattr("sequentia.training.loop.processes._PATIENCE", 0)
-    warn_if_waiting(1)
-    assert not caplog.messages
-    warn_if_waiting(4)
-    assert caplog.messages == ["process 0 still waits for the others of 4 at localhost:29500"]
 
 
 @pytest.fixture
