@@ -4,13 +4,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import get_args
+from typing import Any, get_args
 
 from lightning.pytorch.utilities import rank_zero_only
 
 from sequentia.data.decoding import check_encoding, line_blocks
-from sequentia.data.fasta import fasta_sequences
-from sequentia.data.layout import JSON_SUFFIXES, NUMBER_OF_ROWS, Format, decoded, is_evident, layout_of, suffix_of
+from sequentia.data.layout import NUMBER_OF_ROWS, Format, decoded, is_evident, layout_of
 from sequentia.data.source import open_data, shown
 from sequentia.data.tables import (
     Refuse,
@@ -22,7 +21,6 @@ from sequentia.data.tables import (
     json_columns,
     json_lines,
     json_rows,
-    json_values,
     parquet_cells,
 )
 from sequentia.errors import UserError
@@ -107,68 +105,52 @@ def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: R
     while len(head) < NUMBER_OF_ROWS and (block := next(lines, None)) is not None:
         head = [*head, *block] if head else block
     lines = chain([head], lines)
+    rows = chain.from_iterable(lines)
     layout, column = layout_of(head, path, reading.column, reading.format), reading.column
+    if layout.format in ("lines", "fasta") and column is not None:
+        raise UserError(f"{path} is read as {layout.format}, which has no columns: omit column, or give another format")
     match layout.format:
-        case "lines":
-            if column is not None:
-                raise UserError("format lines has no columns: give another format, or none, if column is given")
-            return lines
         case "fasta":
-            if column is not None:
-                raise UserError(f"{path} is FASTA, whose records are the examples: omit column")
-            return cell_blocks(_sequences(chain.from_iterable(lines), path))
-        case "json" | "jsonl":
-            return _json_examples(lines, head, path, column, layout.format == "jsonl", refuse)
-        case "csv":
-            if column is not None:
-                return cell_blocks(delimited_cells(chain.from_iterable(lines), layout, path, column, refuse))
-            if reading.format is not None and layout.num_columns > 1:
-                raise UserError(choose_column(path, layout.rows[0]))
-            if is_evident(layout, head, path):
-                _warn_of_raw_lines(path, layout.rows[0])
-            return lines
+            return cell_blocks(_fasta_sequences(rows, path))
+        case "json":
+            values = json_rows(rows, path)
+            column = column or _only_column(next((row for row in values if row is not None), None), path)
+            return cell_blocks(json_cells(values, path, column, "item", refuse))
+        case "jsonl":
+            column = column or _only_column(decoded(next(filter(str.strip, head))), path)
+            return cell_blocks(json_cells(json_lines(rows, path, refuse), path, column, "line", refuse))
+        case "csv" if column is not None:
+            return cell_blocks(delimited_cells(rows, layout, path, column, refuse))
+        case "csv" if reading.format is not None and layout.num_columns > 1:
+            raise UserError(choose_column(path, layout.rows[0]))
+        case "csv" if is_evident(layout, head, path):
+            columns = shorten(", ".join(layout.rows[0]), 100)
+            _warn(
+                f"{path}: read as raw lines; if the examples are one column of a table ({columns}), give its name or "
+                "number as column"
+            )
+    return lines
 
 
-def _sequences(lines: Iterator[str], path: str) -> Iterator[str]:
-    """The sequences of FASTA; logs how many there are."""
+def _only_column(row: Any, path: str) -> str:
+    """The column of JSON that need not be given."""
+    names = json_columns(row)
+    if len(names) != 1:
+        raise UserError(choose_column(path, names))
+    _info(f"{path}: read as JSON, column {names[0]}")
+    return names[0]
+
+
+def _fasta_sequences(lines: Iterator[str], path: str) -> Iterator[str]:
+    """The sequence of each record: its lines are joined, and whitespace and a final `*` are removed."""
+    parts: list[str] | None = None  # None before the first header
     count = 0
-    for count, sequence in enumerate(fasta_sequences(lines), start=1):  # noqa: B007
-        yield sequence
+    for line in chain(lines, [">"]):  # another header ends the last record
+        if line.startswith(">"):
+            if parts is not None:
+                yield "".join(parts).removesuffix("*")
+                count += 1
+            parts = []
+        elif parts is not None and not line.startswith(";"):
+            parts += line.split()
     _info(f"{path}: read as FASTA: {count:,} records")
-
-
-def _json_examples(
-    lines: Iterator[list[str]], head: list[str], path: str, column: str | None, by_line: bool, refuse: Refuse
-) -> Iterator[list[str]]:
-    """The examples of JSON. A column has to be given only if there are several."""
-    is_json = suffix_of(path) in JSON_SUFFIXES
-    if by_line:
-        first = decoded(next(filter(str.strip, head)))
-        if column is None and not (is_json or isinstance(first, dict)):
-            return lines  # such as [1]
-        if column is None and len(names := json_columns(first)) != 1:
-            _warn_of_raw_lines(path, names)
-            return lines
-        rows = json_lines(chain.from_iterable(lines), path, refuse)
-        return cell_blocks(json_cells(rows, path, column or names[0], "line", refuse))
-    text = list(chain.from_iterable(lines))
-    try:
-        values = json_values(text, path)
-    except UserError:
-        if column is not None or is_json:
-            raise
-        return iter([text])  # it only begins like JSON
-    if column is None:
-        names = json_columns(next((row for row in json_rows(values, path) if row is not None), None))
-        if len(names) != 1:
-            raise UserError(choose_column(path, names))
-        column = names[0]
-    return cell_blocks(json_cells(json_rows(values, path, column), path, column, "item", refuse))
-
-
-def _warn_of_raw_lines(path: str, names: list[str]) -> None:
-    columns = shorten(", ".join(names), 100)
-    _warn(
-        f"{path}: read as raw lines; if the examples are one column of a table ({columns}), give its name or number as "
-        "column"
-    )

@@ -4,13 +4,11 @@ import glob
 import logging
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import resources
 from io import BytesIO
-from tempfile import TemporaryFile
 from typing import IO, Any, cast
 from zipfile import BadZipFile, ZipFile
 
@@ -132,7 +130,7 @@ def open_raw(path: str) -> Iterator[IO[bytes]]:
     path = expanded(path)
     with ExitStack() as held:
         try:
-            file = _seekable(held.enter_context(_open(path)), held)
+            file = _seekable(held.enter_context(_open(path)))
         except Exception as error:  # fsspec's filesystems raise errors of their own libraries
             raise UserError(_why(path, error)) from error
         yield file
@@ -149,19 +147,14 @@ def _open(path: str) -> Any:
     return open(path.removeprefix("file://").removeprefix("local://"), "rb")  # fsspec would refuse a pipe
 
 
-def _seekable(file: Any, held: ExitStack) -> IO[bytes]:
-    """The file, or a temporary copy of a pipe, terminal or stream, which can be read only once."""
+def _seekable(file: Any) -> IO[bytes]:
+    """The file, or a copy in memory of a pipe, terminal or stream, which can be read only once."""
     if file.isatty():
         log.warning("reading lines from the terminal: press Ctrl-D after the last one")
-        return BytesIO(file.read())  # copied in parts, it would wait for a second Ctrl-D
     try:
-        file.seek(0, os.SEEK_END)
         file.seek(0)
     except (OSError, ValueError):
-        copy = held.enter_context(TemporaryFile())  # noqa: SIM115
-        shutil.copyfileobj(file, copy)
-        copy.seek(0)
-        return copy
+        return BytesIO(file.read())
     return cast(IO[bytes], file)
 
 
@@ -194,8 +187,6 @@ def _why(path: str, error: Exception) -> str:
         return f"{path} is a directory: give a file with one example per line"
     # fsspec says "not found" whatever the server answers; the cause is what happened.
     if isinstance(error, FileNotFoundError) and error.__cause__ is None:
-        if os.path.islink(path):
-            return f"{path} is a link to {os.readlink(path)}, which does not exist: restore it, or give another file"
         return f"no data file {shown(path)!r}: give a file, a URL, or a packaged dataset ({', '.join(PACKAGED)})"
     if not is_url(path):
         return f"cannot open {path}: {reason(error)}"

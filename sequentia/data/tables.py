@@ -5,7 +5,6 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from typing import IO, Any
 
 from lightning.pytorch.utilities import rank_zero_only
@@ -13,11 +12,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from sequentia.data.layout import DELIMITERS, WHITESPACE, Layout, csv_reader, decoder, has_header
 from sequentia.data.source import reason
 from sequentia.errors import UserError
-from sequentia.text import shorten
+from sequentia.text import shorten, similar
 
 _BLOCK = 1 << 20  # characters of the cells that are held at a time
 _LINE_BREAK = re.compile("\r\n|\r|\n")
-_NO_SPACE = re.compile(r"\S")
 _PARQUET = b"PAR1"
 
 log = logging.getLogger(__name__)
@@ -70,18 +68,17 @@ def delimited_cells(lines: Iterator[str], layout: Layout, name: str, column: str
         elif layout.delimiter == WHITESPACE:  # names are optional
             yield row[index] if index < len(row) else ""
         else:
-            delimiter = DELIMITERS.get(layout.delimiter, layout.delimiter)
-            remedy = "complete it" if len(row) < width else f'put cells with {delimiter} in double quotes ("...")'
             refuse(
-                f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: {remedy}, or leave "
-                "out such lines with skip_invalid"
+                f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: put a cell that "
+                f'contains {DELIMITERS[layout.delimiter]} in double quotes ("..."), or leave out such lines with '
+                "skip_invalid"
             )
 
 
 def _takes_header(layout: Layout, index: int, cell: str, name: str) -> bool:
     """Whether the first row is a header, although the column is given as a number; logs which it is."""
     header = has_header(layout.rows)
-    separated = f", separated by {DELIMITERS.get(layout.delimiter, layout.delimiter)}" if layout.num_columns > 1 else ""
+    separated = f", separated by {DELIMITERS[layout.delimiter]}" if layout.num_columns > 1 else ""
     role, remedy = (
         ("a header", "if it is an example, put a header above it and give a name in it")
         if header
@@ -95,16 +92,11 @@ def _takes_header(layout: Layout, index: int, cell: str, name: str) -> bool:
 
 def _delimited_rows(lines: Iterator[str], layout: Layout, name: str, refuse: Refuse) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the number of its first line; a blank line is an empty row."""
-    start = 1
-    for _ in range(layout.skip):
-        next(lines)
-        start += 1
-    if layout.delimiter == WHITESPACE:
-        most = layout.num_columns - 1
-        yield from ((number, line.split(None, most)) for number, line in enumerate(lines, start))
+    if layout.delimiter == WHITESPACE:  # only a name, the second cell, can contain whitespace
+        yield from ((number, line.split(None, 1)) for number, line in enumerate(lines, start=1))
         return
     reader = csv_reader(lines, layout.delimiter)
-    line = start
+    line = 1
     while True:
         try:
             row = next(reader)
@@ -120,7 +112,7 @@ def _delimited_rows(lines: Iterator[str], layout: Layout, name: str, refuse: Ref
             refuse(f"{message}, or leave out such lines with skip_invalid")
         else:
             yield line, row
-        line = start + reader.line_num
+        line = 1 + reader.line_num
 
 
 def _index(names: list[str], name: str, column: str) -> tuple[int, bool]:
@@ -148,53 +140,27 @@ def _index(names: list[str], name: str, column: str) -> tuple[int, bool]:
                 f"{name} has {among.count(wanted):,} columns with the name {shorten(column, 40)!r}: give the number of "
                 "one"
             )
-    close = get_close_matches(column.casefold(), folded, n=1)
-    meant = f"did you mean {names[folded.index(close[0])]!r}? It has" if close else "it has"
+    close = similar(column, names)
+    meant = f"did you mean {close[0]!r}? It has" if close else "it has"
     raise UserError(
         f"{name} has no column {shorten(column, 40)!r}: {meant} {shorten(', '.join(names), 100)}; "
         "a number, from 1, names a column too"
     )
 
 
-def json_values(lines: Iterable[str], name: str) -> list[Any]:
-    """The values of a file with one JSON value, or several one after the other.
+def json_rows(lines: Iterable[str], name: str) -> list[Any]:
+    """The rows of a file with one JSON value: the elements of an array, or an object as the only row.
 
     Raises:
         UserError: The file is not valid JSON.
     """
-    text, values, end = "\n".join(lines), list[Any](), 0
     try:
-        while start := _NO_SPACE.search(text, end):
-            value, end = decoder.raw_decode(text, start.start())
-            values.append(value)
+        value = decoder.decode("\n".join(lines))
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(
-            f"{name} is not valid JSON ({reason(error)}): give one array, or one object per line"
+            f"{name} is not valid JSON ({reason(error)}): correct it, or read its lines as they are with format lines"
         ) from error
-    return values
-
-
-def json_rows(values: list[Any], name: str, column: str | None = None) -> list[Any]:
-    """The rows that JSON values hold.
-
-    They are the elements of an array, or of the only array of objects or arrays in an object. In an object whose
-    values are other arrays or objects, these are columns.
-
-    Raises:
-        UserError: There is no such column.
-    """
-    if len(values) != 1 or not isinstance(value := values[0], dict | list):
-        return values
-    if isinstance(value, list):
-        return value
-    tables = [part for part in value.values() if isinstance(part, list) and part and isinstance(part[0], dict | list)]
-    if len(tables) == 1:
-        return tables[0]
-    if column is not None and any(isinstance(part, list | dict) for part in value.values()):
-        cells = list(value.values())[_index(list(value), name, column)[0]]
-        if isinstance(cells, list | dict):
-            return [{column: cell} for cell in (cells.values() if isinstance(cells, dict) else cells)]
-    return values
+    return value if isinstance(value, list) else [value]
 
 
 def json_columns(row: Any) -> list[str]:
