@@ -194,8 +194,8 @@ class SequentiaCLI(LightningCLI):
         config = self.instances["trainer"]
         config.update(Namespace(self.objects))
         for name in ("max_time", "val_check_interval"):
-            if isinstance(config[name], str):
-                config[name] = parse_time(config[name], name)
+            if isinstance(config[name], str | dict):
+                config[name] = parse_time(str(config[name]), name)
         curves, samples = Curves(vitals=self.instances["extra_metrics"]), Samples()
         given = as_list(config["callbacks"])
         show = config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given)

@@ -20,7 +20,6 @@ from sequentia.runs.trust import import_trusted, refusal
 from sequentia.schedule import WarmupDecay
 from sequentia.text import similar
 from sequentia.training.help import OPTIONS
-from sequentia.training.loop.budget import parse_time
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.options import Given
 
@@ -59,9 +58,6 @@ def check_options(options: Namespace) -> None:
             raise UserError(f"the section {section} of the config must hold options, not a single value")
     if not 0 <= options.seed_everything < 2**32:  # NumPy's range
         raise UserError(f"seed_everything must be in [0, {2**32 - 1}], got {options.seed_everything}")
-    for name in ("max_time", "val_check_interval"):
-        if isinstance(options.trainer[name], str | dict):
-            parse_time(str(options.trainer[name]), name)
     if options.checkpoint.dirpath is not None:
         raise UserError("checkpoint.dirpath is always the run directory: set --trainer.default_root_dir instead")
     if "://" in str(options.trainer.default_root_dir):
@@ -86,7 +82,7 @@ def parser_error(error: Exception, given: Given) -> UserError:
 
 
 def _parser_message(text: str, given: Given) -> str:
-    """The cause of a jsonargparse error as one line that names the option, and the config that has it."""
+    """The cause of a jsonargparse error as one line that names the option."""
     see = f"; see `sequentia {given.command} --help`"
     # The content of a file that is not a config is not shown: it may be the wrong file, and secret.
     if text.startswith(("Unexpected config: ", "Problems parsing config: ")):
@@ -105,17 +101,16 @@ def _parser_message(text: str, given: Given) -> str:
         option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
         own = signature(import_trusted(cls[1])).parameters if cls else ()
         meant = _suggestion(option, [f"{key}.{name}" for name in own], given.command)
-        return f"{'' if unknown[1] else given.origin(option)}no option --{option}{meant}"
+        return f"no option --{option}{meant}"
     if cls and (required := re.match(r"the following arguments are required: (.*)", cls[2])):
-        first, file = required[1].split(",")[0], given.origin(key)
-        how = f"init_args: {{{first}: VALUE}} below its class_path" if file else f"--{key}.{first} VALUE"
-        return f"{file}--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: give {how}"
+        how = f"give --{key}.{required[1].split(',')[0]} VALUE, or init_args below its class_path"
+        return f"--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: {how}"
     if nothing := re.search(r"Expected a dot import path string: (\S+)|module \S+ has no attribute '(\w+)'", text):
         word, base = nothing[1] or nothing[2], re.search(r"Subtypes: .*?<class '([\w.]+)'>", text)
         close = similar(word.rpartition(".")[2], _subclasses(import_trusted(base[1]))) if base else []
         known = f": give one of {', '.join(n for n in ARCHITECTURES if '.' not in n)}" if key == "model" else see
-        return f"{given.origin(key)}--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
-    return f"{given.origin(key)}{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
+        return f"--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
+    return f"{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
 
 
 def _subclasses(base: type[Any]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 from lightning.pytorch.cli import LightningArgumentParser, ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -76,7 +75,6 @@ class Given:
         self.ckpt_path, self.trust = options.ckpt_path, trusted_modules(options.trust)
         configs = [find_config(expanded(config)) for config in options.config]
         contents = [_content(config) for config in configs]
-        self._files = list(zip(configs, contents, strict=True))
 
         def setting(given: str | None, section: str, key: str) -> Any:
             """The value of an option: as an argument, or in the last config that has it."""
@@ -84,7 +82,8 @@ class Given:
             values = [part.get(key) if isinstance(part, dict) else part for part in sections]
             return given or next((value for value in values if value), None)
 
-        model = setting(_mapping(options.model or "").get("class_path") or options.model, "model", "class_path")
+        mapping = parse_config(options.model, "--model") if (options.model or "").startswith("{") else {}
+        model = setting(mapping.get("class_path") or options.model, "model", "class_path")
         init_from = setting(options.init_from, "init_from", "")
         self.sets_model, self.trained = bool(model), None
         if command == "fit" and init_from and not model and not self.ckpt_path:
@@ -92,7 +91,7 @@ class Given:
             model = self.trained["class_path"]
         root = setting(options.root, "trainer", "default_root_dir")
         self.sets_data = setting(options.data, "data", "path") is not None
-        names = [path.stem for path in map(_file, configs) if path]
+        names = [Path(config).stem for config in configs if os.path.isfile(config)]
         if command == "fit" and not self.ckpt_path and not any("optimizer" in content for content in contents):
             # An architecture's defaults are in its shipped config, which others override.
             base = _shipped_config(str(model)) if model else None if configs else shipped_configs()[DEFAULT]
@@ -115,13 +114,6 @@ class Given:
         }
         given = [f"--{name}={value}" for name, value in first.items() if value is not None]
         self.arguments = [*(f"--config={config}" for config in configs), *given, *others]
-
-    def origin(self, option: str) -> str:
-        """The config that sets an option, to begin a message with; empty if it is an argument, or none does."""
-        if any(argument.partition("=")[0] == f"--{option}" for argument in self.arguments):
-            return ""
-        key = repr(option.rpartition(".")[2])
-        return next((f"{name}: " for name, content in reversed(self._files) if key in str(content)), "")
 
 
 def add_options(parser: LightningArgumentParser, command: str) -> None:
@@ -186,15 +178,6 @@ def locate(options: Any) -> None:
         options["init_from"] = os.path.abspath(expanded(init_from))
 
 
-def _file(config: str) -> Path | None:
-    """The file that a `--config` names; None if it is YAML itself, a pipe, or will be refused by the parser."""
-    try:
-        path = Path(config)
-        return path if path.is_file() else None
-    except (OSError, ValueError):  # too long, with a NUL
-        return None
-
-
 def _shipped_config(model: str) -> Path | None:
     """The config of an architecture of this package, given by its name or import path; None for any other."""
     package, _, name = model.rpartition(".")
@@ -215,10 +198,9 @@ def _content(config: str) -> dict[str, Any]:
     Raises:
         UserError: There is no such file, or its content is not a mapping of options.
     """
-    path = _file(config)
-    if path is not None:
+    if os.path.isfile(config):
         try:
-            return parse_config(path.read_bytes(), config)
+            return parse_config(Path(config).read_bytes(), config)
         except OSError as error:
             raise UserError(f"cannot read {config}: {error.strerror}; check its permissions") from error
     if re.search(r"[{\[\n]|:\s", config):
@@ -231,15 +213,6 @@ def _content(config: str) -> dict[str, Any]:
         f"no config file {config[:80]!r}: {meant}give an existing YAML file, or the name of a shipped config "
         f"({', '.join(names)})"
     )
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    """The mapping that an argument is; empty if it is something else."""
-    try:
-        content = yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:

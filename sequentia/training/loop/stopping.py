@@ -143,16 +143,14 @@ class CheckMonitors(Callback):
         """Check every metric that is monitored.
 
         Raises:
-            UserError: The metric does not exist, or is first logged after it is needed.
+            UserError: The run does not measure the metric.
         """
         if not all(type(one).__module__.startswith(_KNOWN) for one in (pl_module, *trainer.callbacks)):
             return
-        held_out, every = validates(trainer), trainer.log_every_n_steps
-        logged = ["train/loss", *["vitals/grad_norm"] * self._extra] if every else []
+        held_out = validates(trainer)
+        logged = ["train/loss", *["vitals/grad_norm"] * self._extra] if trainer.log_every_n_steps else []
         measured = ["loss", "bits_per_char", "perplexity", *(n for n, m in METRICS.items() if m.fit and self._extra)]
         names = logged + [f"val/{name}" for name in measured if held_out]
-        batches = min(trainer.val_check_batch or math.inf, trainer.num_training_batches)
-        interval = math.ceil(batches / trainer.accumulate_grad_batches)
         waiting = [*trainer.callbacks, *(config.scheduler for config in trainer.lr_scheduler_configs)]
         for one, metric in [(one, getattr(one, "monitor", None)) for one in waiting]:
             if isinstance(one, BestCheckpoint) and not held_out:
@@ -160,11 +158,6 @@ class CheckMonitors(Callback):
             if metric in (None, "epoch", "step") or metric.startswith("vitals/lr_"):
                 continue
             who = "checkpoint.monitor" if isinstance(one, BestCheckpoint) else f"the monitor of {type(one).__name__}"
-            if metric in logged and every > interval:
-                raise UserError(
-                    f"{who} needs {metric} after {interval} steps, but it is logged every {every}: set "
-                    f"--trainer.log_every_n_steps {interval}"
-                )
             if metric not in names:
                 none = "" if held_out or not metric.startswith("val") else ", because no lines are held out"
                 close = "".join(f"did you mean {found}? " for found in similar(metric, names))
