@@ -26,6 +26,21 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+SYNONYMS = {
+    "train": "fit",
+    "generate": "sample",
+    "epochs": "max_epochs",
+    "steps": "max_steps",
+    "seed": "seed_everything",
+    "learning_rate": "lr",
+    "file": "path",
+    "gpus": "devices",
+    "resume": "ckpt_path",
+    "output_dir": "default_root_dir",
+}
+"""Names of commands and options in other programs that resemble those of this one too little."""
+
+
 @contextmanager
 def escaping() -> Iterator[None]:
     r"""Escape characters that the encoding of stdout or stderr lacks (`\u05d0`); if there are any, end with a warning.
@@ -66,7 +81,7 @@ def brief(value: object) -> str:
 
 
 def similar(word: str, names: Iterable[str], number: int = 1) -> list[str]:
-    """The names most similar to a misspelt one; only the equal ones if case and dashes are all that differs.
+    """The names most similar to a misspelt one; only the equal ones, or a synonym, if there are any.
 
     Example:
         >>> similar("lstm", ["LSTM", "RNN"]), similar("transfomer", ["gru", "transformer"]), similar("x", ["gru"])
@@ -76,6 +91,7 @@ def similar(word: str, names: Iterable[str], number: int = 1) -> list[str]:
     for name in names:
         plain.setdefault(name.lower().replace("-", "_"), []).append(name)
     word = word.lower().replace("-", "_")
+    word = word if word in plain else SYNONYMS.get(word, word)
     found = [word] if word in plain else difflib.get_close_matches(word, plain, n=number)
     return [name for one in found for name in plain[one]]
 

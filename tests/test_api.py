@@ -221,16 +221,6 @@ def test_data_is_given_once() -> None:
         sequentia.fit("names.txt", data__path="names.txt")
 
 
-def test_load_takes_a_checkpoint_a_run_a_directory_of_runs_or_nothing(trained: Path) -> None:
-    sequentia.fit(LINES, **TINY)
-    run = Path("checkpoints/bigram/version_0")
-    expected = sequentia.load(run / "best.ckpt").state_dict()
-    for path in (run, str(run.parent), "checkpoints", None):
-        assert all(torch.equal(w, expected[name]) for name, w in sequentia.load(path).state_dict().items())
-    with pytest.raises(UserError, match="no checkpoint nowhere"):
-        sequentia.load("nowhere")
-
-
 def test_a_model_is_evaluated_on_the_held_out_lines_of_its_run(command: Callable[..., CommandResult]) -> None:
     model = sequentia.fit("names.txt", **TINY, data__test_fraction=0.5)
     metrics = sequentia.evaluate(model, num_samples=5)

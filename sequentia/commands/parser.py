@@ -15,10 +15,6 @@ def out_path(text: str) -> Path:
     return Path(expanded(text))
 
 
-_SYNONYMS = {"train": "fit", "generate": "sample", "file": "path"}
-"""Names of commands and options in other programs that resemble those of this one too little."""
-
-
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `UserError` where argparse prints its usage and exits."""
 
@@ -35,9 +31,9 @@ class Parser(argparse.ArgumentParser):
         choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
         unknown = re.match("unrecognized arguments: (--)?([^ =]*)", message)
         if choice:
-            close = similar(_SYNONYMS.get(choice[1], choice[1]), re.findall(r"[\w-]+", choice[2]))
+            close = similar(choice[1], re.findall(r"[\w-]+", choice[2]))
         elif unknown and unknown[1]:
-            close = similar(_SYNONYMS.get(unknown[2], unknown[2]), re.findall(r"--(\w+)", self.format_usage()))
+            close = similar(unknown[2], re.findall(r"--(\w+)", self.format_usage()))
         else:
             close = [f"ckpt_path {unknown[2]}"] if unknown and Path(unknown[2]).exists() else []
         return f": did you mean {'' if choice else '--'}{close[0]}?" if close else ""

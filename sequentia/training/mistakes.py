@@ -18,7 +18,7 @@ from sequentia.models.parts.shipped import find_config
 from sequentia.optim import Muon
 from sequentia.runs.trust import import_trusted, refusal
 from sequentia.schedule import WarmupDecay
-from sequentia.text import similar
+from sequentia.text import SYNONYMS, similar
 from sequentia.training.help import OPTIONS
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.options import Given
@@ -32,18 +32,6 @@ _CLASSES: dict[str, Iterable[type]] = {
     "lr_scheduler": (WarmupDecay,),
 }
 """Section of the options -> the classes that take them, for the suggestion of a similar name."""
-
-_SYNONYMS = {
-    "epochs": "max_epochs",
-    "steps": "max_steps",
-    "seed": "seed_everything",
-    "learning_rate": "lr",
-    "file": "path",
-    "gpus": "devices",
-    "resume": "ckpt_path",
-    "output_dir": "default_root_dir",
-}
-"""Names of options in other programs that resemble those of this one too little."""
 
 
 def check_options(options: Namespace) -> None:
@@ -178,7 +166,7 @@ def _suggestion(unknown: str, own: list[str], command: str) -> str:
     for section, classes in _CLASSES.items():
         options += [f"{section}.{name}" for cls in classes for name in signature(cls).parameters]
     section, _, word = unknown.replace("-", "_").rpartition(".")
-    word = _SYNONYMS.get(word, word)
+    word = SYNONYMS.get(word, word)
     names = similar(word, dict.fromkeys(option.rpartition(".")[2] for option in options), 2)
     close = [option for name in names for option in dict.fromkeys(options) if option.rpartition(".")[2] == name]
     same = [option for option in close if option.startswith(f"{section}.")]

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sequentia.inference import sampling
 from sequentia.models import Transformer
-from tests.conftest import NAMES, bigram
+from tests.conftest import bigram
 
 Command = Callable[..., Any]
 
@@ -89,21 +88,6 @@ def test_novel_prints_no_training_line(command: Command, trained: Path) -> None:
     assert not training & set(lines(command("sample", *options, "--novel")))
 
 
-def test_novel_reads_the_files_and_the_column_that_the_run_recorded(
-    command: Command, trained: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "version_0"
-    shutil.copytree(trained, run)
-    for i, names in enumerate((NAMES[:5], NAMES[5:])):
-        (tmp_path / f"{i}.csv").write_text("id,name\n" + "".join(f"9,{name}\n" for name in names))
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["data"] |= {"path": [f"{tmp_path}/0.csv", f"{tmp_path}/[1-9].csv"], "column": "name"}
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
-    options = ["--num_samples", 300, "--seed", 1, "--max_length", 2, "--novel"]
-    ended = command("sample", "--ckpt_path", run, *options)
-    assert lines(ended) == lines(command("sample", "--ckpt_path", trained, *options))
-
-
 def test_novel_requires_the_data_that_the_run_was_trained_on(command: Command, trained: Path, tmp_path: Path) -> None:
     for name in ("best.ckpt", "config.yaml"):
         shutil.copy(trained / name, tmp_path)
@@ -161,8 +145,6 @@ def test_control_characters_are_escaped_unless_raw(command: Command, save_run: C
         (["--batch_size", 0], "batch_size must be at least 1, got 0"),
         (["--num_samples", -1], "num_samples must be at least 0, got -1"),
         (["--seed", 2**64], "seed must be a 64-bit integer, got 18446744073709551616"),
-        (["--seeds", 1], "unrecognized arguments: --seeds"),
-        (["--ckpt_path", "/no/such/run"], "no checkpoint /no/such/run"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(

@@ -15,8 +15,7 @@ VOCABULARIES = {
 }
 
 
-@pytest.mark.parametrize("other", VOCABULARIES)
-@pytest.mark.parametrize("command", ["fit", "validate", "test"])
+@pytest.mark.parametrize(("command", "other"), list(zip(["fit", "validate", "test"], VOCABULARIES, strict=True)))
 def test_another_vocabulary_is_refused_in_one_line_and_the_checkpoint_is_untouched(
     command: str,
     other: str,

@@ -68,21 +68,6 @@ def test_an_interval_of_time_is_recorded_as_it_was_given(command: Run, brands: P
     assert recorded(brands)["trainer"]["val_check_interval"] == "01:00:00"
 
 
-def test_every_way_to_name_the_run_means_the_same(command: Run, brands: Path) -> None:
-    for steps, path in enumerate(["checkpoints", "checkpoints/gru", brands, "last"], start=7):
-        assert command("fit", "--ckpt_path", path, "--trainer.max_steps", steps).code == 0
-        assert read_checkpoint(brands / "last.ckpt")["global_step"] == steps
-        samples = [command("sample", "--ckpt_path", given, "--seed", "1").out for given in (path, brands)]
-        assert samples[0] == samples[1] != ""
-
-
-def test_explicit_options_override_what_the_run_recorded_and_each_is_logged(command: Run, brands: Path) -> None:
-    result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "8", "--optimizer.lr", "0.001")
-    assert result.code == 0
-    assert "  optimizer.init_args.lr changed: 0.005 -> 0.001\n" in result.err
-    assert recorded(brands)["optimizer"]["init_args"]["lr"] == 0.001
-
-
 def test_a_changed_split_is_logged_with_the_leak_that_it_causes(command: Run, brands: Path) -> None:
     result = command("fit", "--ckpt_path", "last", "--trainer.max_steps", "8", "--data.seed", "4")
     assert result.code == 0

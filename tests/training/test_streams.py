@@ -65,10 +65,6 @@ def test_an_empty_stream_is_refused(
     assert not (tmp_path / "runs/version_0").exists()
 
 
-def test_processes_of_a_launcher_do_not_share_a_stream(fit: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "2"), ("GROUP_RANK", "0")):
-        monkeypatch.setenv(name, value)
-    for name in ("LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
-        monkeypatch.setenv(name, "2")
-    ended = fit("--data.path", "-", stdin=LINES)
+def test_several_processes_do_not_share_a_stream(fit: Command) -> None:
+    ended = fit("--data.path", "-", "--trainer.devices", 2, stdin=LINES)
     assert ended == (2, "", "sequentia: several processes cannot share stdin: save it to a file, and give the file\n")

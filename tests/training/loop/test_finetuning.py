@@ -211,22 +211,3 @@ def test_a_run_killed_before_its_first_checkpoint_is_initialized_when_it_is_star
     assert fit(cwd, without) == 0, (cwd / "log").read_text()
     assert (cwd / "log").read_text().count("initialized from") == 2
     assert recorded(the_run(cwd)) == str(cwd / "pretrained")
-
-
-@pytest.mark.parametrize(
-    ("command", "message"),
-    [
-        (["test", "--ckpt_path", "pretrained", "--init_from=pretrained"], "omit --init_from"),
-        ([*TUNE, "--ckpt_path", "pretrained"], "--init_from starts a new run, but a checkpoint is resumed"),
-        ([*TUNE, "--init_from", "nowhere"], "/nowhere: train a model with"),
-        ([*TUNE, "--model.n_layer", "3"], "has n_layer 1 (not 3): give its values as --model options"),
-    ],
-)
-def test_a_mistake_ends_in_one_line_and_leaves_no_run(
-    fit: ForkServer, cwd: Path, command: list[str], message: str
-) -> None:
-    assert fit(cwd, command) == 2
-    log = (cwd / "log").read_text()
-    assert message in log.splitlines()[-1]
-    assert "Traceback" not in log
-    assert [path for path in cwd.rglob("version_*") if path.is_dir()] == []

@@ -117,8 +117,7 @@ def test_a_second_ctrl_c_stops_immediately(fit: ForkServer, uninterrupted: Unint
     assert log.splitlines()[-1] == "SIGINT: stopping after this step; press Ctrl-C again to stop immediately"
 
 
-@pytest.mark.parametrize("lr", ["1e30", "1e38"])
-@pytest.mark.parametrize("every", ["1", "3"])
+@pytest.mark.parametrize(("lr", "every"), [("1e30", "1"), ("1e38", "3")])
 def test_a_run_that_diverges_stops_and_keeps_the_last_good_weights(
     fit: ForkServer, uninterrupted: Uninterrupted, lr: str, every: str
 ) -> None:
