@@ -3,16 +3,25 @@
 import unicodedata
 from dataclasses import dataclass
 from itertools import chain, compress
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines, hash_texts
-from sequentia.data.length import LongLines, default_max_length, too_few_lines, windows
 from sequentia.data.reading import LINES, Reading, blocks
 from sequentia.data.source import shown
 from sequentia.errors import UserError
+from sequentia.text import shorten
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
+
+LongLines = Literal["drop", "split"]
+"""What becomes of lines that are longer than the maximum."""
+
+FEW = 0.02
+"""Fraction of the lines that are left out for their length without a warning."""
+
+_MAX_LENGTHS = (256, 512, 1024)
 
 
 @dataclass(frozen=True)
@@ -197,3 +206,50 @@ class _CorpusBuilder:
             first_long=self.first_long,
             max_length=self.max_length,
         )
+
+
+def default_max_length(lengths: NDArray[np.int64]) -> int:
+    """The default maximum number of characters per line.
+
+    The smallest of 256, 512 and 1024 that keeps nearly as many lines as 1024 does: a few outliers cannot set the
+    context length, and neither can a single one.
+
+    Args:
+        lengths: Number of characters of a sample of lines, shape `(N,)`.
+    """
+    kept = [int((lengths <= limit).sum()) for limit in _MAX_LENGTHS]
+    enough = max(1, kept[-1] - max(1, FEW * len(lengths)))
+    return next((limit for limit, count in zip(_MAX_LENGTHS, kept, strict=True) if count >= enough), _MAX_LENGTHS[0])
+
+
+def windows(line: str, size: int) -> list[str]:
+    """Cut a line into pieces of about equal length.
+
+    Args:
+        line: The line.
+        size: Maximum number of characters per piece.
+
+    Example:
+        >>> windows("MKVLAAGIV", 4)
+        ['MKV', 'LAA', 'GIV']
+    """
+    size = -(-len(line) // -(-len(line) // size))
+    pieces = (line[start : start + size].strip() for start in range(0, len(line), size))
+    return list(filter(None, pieces))
+
+
+def too_few_lines(path: str, text: str, max_length: int) -> str:
+    """Why a file has too few lines, and what to do.
+
+    Args:
+        path: The file.
+        text: Its first line that is longer than `max_length`, or its only line.
+        max_length: Maximum number of characters per line.
+    """
+    if len(text) <= max_length:
+        return f"{path} has only one line, {text!r}: give at least two lines"
+    return (
+        f"{path} has too few lines of at most max_length {max_length:,} characters; one has {len(text):,}, "
+        f"{shorten(text, 40)!r}: put one example (a sentence, a word) on each line, or cut long lines with long_lines "
+        "split"
+    )

@@ -5,8 +5,6 @@ import io
 import logging
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
-from encodings.aliases import aliases
 from itertools import compress
 from typing import IO
 
@@ -59,23 +57,15 @@ def check_encoding(encoding: str) -> None:
     """Refuse a name that is not one of Python's text encodings.
 
     Raises:
-        UserError: There is no such text encoding; the message suggests a similar name.
+        UserError: There is no such text encoding, or it cannot be decoded in blocks.
     """
-    if not _is_text_encoding(encoding):
-        near = get_close_matches(re.sub(r"\W", "_", encoding.lower()), {*aliases, *aliases.values()}, 5)
-        best = next(filter(_is_text_encoding, near), None)
-        suggestion = ", such as utf-8, latin-1 or gb18030" if best is None else f": did you mean {best}?"
-        raise UserError(f"{encoding!r} is not one of Python's text encodings{suggestion}")
-
-
-def _is_text_encoding(encoding: str) -> bool:
-    """Whether Python has the encoding, for text, and can decode it in blocks."""
     try:
         text = "a".encode(encoding)
         codecs.getincrementaldecoder(encoding)("sequentia.mark").decode(text)
-    except (LookupError, ValueError):  # unknown, not of text, or unable to mark invalid bytes
-        return False
-    return True
+    except (LookupError, ValueError) as error:  # unknown, not of text, or unable to mark invalid bytes
+        raise UserError(
+            f"{encoding!r} is not one of Python's text encodings, such as utf-8, latin-1 or gb18030"
+        ) from error
 
 
 def line_blocks(file: IO[bytes], name: str, encoding: str = "utf-8", skip_invalid: bool = False) -> Iterator[list[str]]:
@@ -163,11 +153,8 @@ def _describe(text: str, name: str, number: int, encoding: str) -> str:
     """
     match = _INVALID.search(text)
     assert match is not None
-    at = match.start()
-    start, stop = text.rfind("\n", 0, at) + 1, text.find("\n", at)
-    line = text[start:] if stop == -1 else text[start:stop]
-    column = at - start
-    where = f"line {number + text.count(chr(10), 0, at):,}, column {column + 1:,}"
+    start, at = text.rfind("\n", 0, match.start()) + 1, match.start()
+    where = f"line {number + text.count(chr(10), 0, at):,}, column {at - start + 1:,}"
     skip = "leave out such lines with skip_invalid"
     if match[0] == "\0":
         guess = "utf-16-be" if text.startswith("\0") else "utf-16-le"
@@ -175,14 +162,10 @@ def _describe(text: str, name: str, number: int, encoding: str) -> str:
             f"{name} is not a text file: {where} has a NUL (binary data, or UTF-16 without a byte order mark): "
             f"give its encoding, such as {guess}, or {skip}"
         )
-    around = line[max(0, column - _AROUND) : column + _AROUND]
+    around = text[max(start, at - _AROUND) : at + _AROUND].partition("\n")[0]
     shown = _MARKED.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", around).encode("utf-8", "replace").decode()
-    valid, hint = _MARKED.sub("", around).replace("\t", ""), ""
-    if not valid.isprintable():
-        hint = " if it is text, not binary data"
-    elif encoding.startswith("utf-8") and valid.isascii():
-        western = around.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
-        hint = "" if "\ufffd" in western else f" (cp1252 reads {western!r})"
+    western = around.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    hint = f" (cp1252 reads {western!r})" if western.isprintable() and _MARKED.sub("", around).isascii() else ""
     # A byte order mark overrides the encoding that the user gives.
     remedy = "restore the file" if encoding in _BYTE_ORDER_MARKS.values() else f"give its encoding{hint}"
     return (

@@ -97,13 +97,10 @@ def suffix_of(path: str) -> str:
         >>> suffix_of("names.CSV.gz"), suffix_of("https://a.org/names.jsonl?raw=1"), suffix_of("names")
         ('csv', 'jsonl', '')
     """
-    for part in path.split("::"):  # fsspec chains URLs: "simplecache::https://..."
-        name = PurePath(part.partition("?")[0] if "://" in part else part)
-        if infer_compression(str(name)) is not None:
-            name = name.with_suffix("")
-        if name.suffix:
-            return name.suffix.lower().removeprefix(".")
-    return ""
+    name = PurePath(path.partition("?")[0] if "://" in path else path)
+    if infer_compression(str(name)) is not None:
+        name = name.with_suffix("")
+    return name.suffix.lower().removeprefix(".")
 
 
 def decoded(text: str) -> Any:
@@ -141,13 +138,14 @@ def _table(head: list[str], column: str | None) -> Layout:
     for delimiter in filter(None, DELIMITERS):
         if rows := _rows(head, delimiter):
             equal = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-            key = (_has_column(rows[0], column), len(rows[0]) > 1 and equal >= 0.5, equal)
+            key = (has_column(rows[0], column), len(rows[0]) > 1 and equal >= 0.5, equal)
             if key > best:
                 best, layout = key, Layout("csv", delimiter, rows)
     return layout
 
 
-def _has_column(row: list[str], column: str | None) -> bool:
+def has_column(row: list[str], column: str | None) -> bool:
+    """Whether a row of names has a column of that name or number, which may be None for any."""
     if column is None or (column.isdecimal() and int(column) <= len(row)):
         return True
     return column.strip().casefold() in (cell.strip().casefold() for cell in row)

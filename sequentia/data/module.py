@@ -12,11 +12,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from sequentia.data.batches import EvalBatches, TrainBatches
-from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.corpus import FEW, Corpus, LongLines, read_corpus, too_few_lines
 from sequentia.data.hashing import distinct
 from sequentia.data.invisible import log_invisible_characters
 from sequentia.data.layout import Format
-from sequentia.data.length import FEW, LongLines, too_few_lines
 from sequentia.data.membership import Membership
 from sequentia.data.paths import Paths, plain
 from sequentia.data.reading import Reading
@@ -82,7 +81,7 @@ class CharDataModule(LightningDataModule):
         max_length: Maximum number of characters per line. By default 256, or 512 or 1024 if that keeps more than a few
             percent more of the first lines.
         long_lines: What becomes of longer lines: `drop` leaves them out, `split` cuts them into pieces of at most
-            `max_length` characters, between words where possible. The pieces of a line are in the same split.
+            `max_length` characters. The pieces of a line are in the same split.
         nfc: Whether to normalize the text to Unicode NFC.
 
     Raises:
@@ -144,9 +143,7 @@ class CharDataModule(LightningDataModule):
         """All lines, read on first access because the model needs the vocabulary before Lightning calls `setup`."""
         paths = [path for paths in self._files for path in paths]
         corpus = read_corpus(paths, self.reading, max_length=self.max_length, long_lines=self.long_lines, nfc=self.nfc)
-        cut = self.long_lines == "split" and not self._ready_made and self.val_fraction + self.test_fraction > 0
-        one_cut = cut and corpus.num_long == 1 and len(distinct(corpus.whole_hashes)) == 1
-        if len(corpus) == 1 or one_cut:
+        if len(corpus) == 1:
             text = corpus.first_long or corpus.line(0)
             raise UserError(too_few_lines(shown(paths[0]), text, corpus.max_length))
         return corpus

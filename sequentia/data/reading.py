@@ -18,7 +18,6 @@ from sequentia.data.tables import (
     delimited_cells,
     is_parquet,
     json_cells,
-    json_columns,
     json_lines,
     json_rows,
     parquet_cells,
@@ -71,32 +70,21 @@ def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
         UserError: The file cannot be read, or is not text or a valid table.
     """
     name = shown(path)
-    rejects = _Rejects(name, reading.skip_invalid)
+    invalid: list[str] = []
+
+    def refuse(message: str) -> None:
+        if not reading.skip_invalid:
+            raise UserError(message)
+        invalid.append(message.partition(": ")[0])
+
     with open_data(path) as file:
         if is_parquet(file):
-            yield from cell_blocks(parquet_cells(file, name, reading.column, rejects))
+            yield from cell_blocks(parquet_cells(file, name, reading.column, refuse))
         else:
             lines = line_blocks(file, name, reading.encoding, reading.skip_invalid)
-            yield from _examples(lines, name, reading, rejects)
-    rejects.report()
-
-
-class _Rejects:
-    """Refuses the first invalid row of a file, or counts them all."""
-
-    def __init__(self, name: str, skip: bool) -> None:
-        self._name, self._skip, self._count, self._first = name, skip, 0, ""
-
-    def __call__(self, message: str) -> None:
-        if not self._skip:
-            raise UserError(message)
-        self._count += 1
-        self._first = self._first or message.partition(": ")[0]
-
-    def report(self) -> None:
-        """Log how many rows were left out."""
-        if self._count:
-            _warn(f"{self._name}: rows dropped: {self._count:,} invalid; the first: {self._first}")
+            yield from _examples(lines, name, reading, refuse)
+    if invalid:
+        _warn(f"{name}: rows dropped: {len(invalid):,} invalid; the first: {invalid[0]}")
 
 
 def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: Refuse) -> Iterator[list[str]]:
@@ -134,7 +122,7 @@ def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: R
 
 def _only_column(row: Any, path: str) -> str:
     """The column of JSON that need not be given."""
-    names = json_columns(row)
+    names = list(row) if isinstance(row, dict) else ["1"]
     if len(names) != 1:
         raise UserError(choose_column(path, names))
     _info(f"{path}: read as JSON, column {names[0]}")

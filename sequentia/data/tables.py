@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from sequentia.data.layout import DELIMITERS, WHITESPACE, Layout, csv_reader, decoder, has_header
+from sequentia.data.layout import DELIMITERS, WHITESPACE, Layout, csv_reader, decoder, has_column, has_header
 from sequentia.data.source import reason
 from sequentia.errors import UserError
 from sequentia.text import shorten, similar
@@ -163,13 +163,6 @@ def json_rows(lines: Iterable[str], name: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def json_columns(row: Any) -> list[str]:
-    """The columns of a row: the keys of an object, the numbers of the elements of an array, or 1."""
-    if isinstance(row, dict):
-        return list(row)
-    return [str(number + 1) for number in range(len(row))] if isinstance(row, list) else ["1"]
-
-
 def json_lines(lines: Iterator[str], name: str, refuse: Refuse) -> Iterator[Any]:
     """The values of a file with one JSON value per line; None for a blank line.
 
@@ -189,9 +182,7 @@ def json_lines(lines: Iterator[str], name: str, refuse: Refuse) -> Iterator[Any]
 
 
 def json_cells(rows: Iterable[Any], name: str, column: str, unit: str, refuse: Refuse) -> Iterator[str]:
-    """The cells of one column of JSON values.
-
-    An object has the columns that its keys name, an array is a row of columns, and any other value is the only column.
+    """The cells of one column of JSON objects; any other value is the only column of its row.
 
     Args:
         rows: The values.
@@ -203,42 +194,23 @@ def json_cells(rows: Iterable[Any], name: str, column: str, unit: str, refuse: R
     Raises:
         UserError: No object has the column.
     """
-    keys: list[str] = []  # of the first object
-    key, found = column, False
+    key, names = None, list[str]()
     for number, row in enumerate(rows, start=1):
-        where = f"{unit} {number:,} of {name}"
-        if isinstance(row, dict):
-            if not keys and row:
-                keys = list(row)
-                key = _key(keys, name, column)
-            found = found or key in row
-            cell = row.get(key)
-        elif row is None:
-            cell = None
-        elif not column.isdecimal():
-            raise UserError(f"{where} is not an object, so it has no keys: give the number of a column")
-        else:
-            cells = row if isinstance(row, list) else [row]
-            cell = cells[_index([""] * len(cells), where, column)[0]]
+        cells = {} if row is None else row if isinstance(row, dict) else {"1": row}
+        names = names or list(cells)
+        if key is None and has_column(list(cells), column):  # the first objects can lack it
+            key = list(cells)[_index(list(cells), name, column)[0]]
+        cell = cells.get(key)
         if cell is None or (isinstance(cell, str | int | float) and not isinstance(cell, bool)):
             yield "" if cell is None else str(cell)
         else:
             refuse(
-                f"{where} has a value of type {type(cell).__name__} in column {shorten(column, 40)!r}, which is not a "
-                "string or a number: choose another column, or leave out such rows with skip_invalid"
+                f"{unit} {number:,} of {name} has a value of type {type(cell).__name__} in column "
+                f"{shorten(column, 40)!r}, which is not a string or a number: choose another column or format, or "
+                "leave out such rows with skip_invalid"
             )
-    if keys and not found:
-        _index(keys, name, column)  # raises the error
-
-
-def _key(keys: list[str], name: str, column: str) -> str:
-    """The key that a column means; the column itself if the first object does not have it, since others may."""
-    if column in keys:
-        return column
-    try:
-        return keys[_index(keys, name, column)[0]]
-    except UserError:
-        return column
+    if names and key is None:
+        _index(names, name, column)  # raises the error
 
 
 def is_parquet(file: IO[bytes]) -> bool:

@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sequentia.data import decoding
-from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.corpus import Corpus, default_max_length, read_corpus
 from sequentia.data.decoding import line_blocks
 from sequentia.data.hashing import hash_texts
-from sequentia.data.length import default_max_length, windows
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
@@ -177,16 +176,6 @@ def test_a_file_without_lines_to_keep_is_refused_whatever_the_other_files_contai
     good = write(["emma", "", "x" * 99], "good")
     with pytest.raises(UserError, match=message):
         read_corpus([good, write(content, "bad")], max_length=8)
-
-
-@FEW
-@given(st.text("ab \u3000é", min_size=1, max_size=60).map(str.strip).filter(bool), st.integers(1, 12))
-def test_the_windows_of_a_line_have_its_words_in_order_and_at_most_the_given_size(line: str, size: int) -> None:
-    pieces = windows(line, size)
-    assert "".join("".join(pieces).split()) == "".join(line.split())
-    assert all(piece == piece.strip() and 0 < len(piece) <= size for piece in pieces)
-    if max(map(len, line.split(" "))) * 2 <= size:
-        assert " ".join(pieces).split() == line.split()
 
 
 def test_long_lines_are_cut_on_request_and_keep_the_hash_of_the_whole_line(write: Callable[..., str]) -> None:

@@ -35,15 +35,10 @@ def test_a_byte_order_mark_decides_whatever_the_encoding(encoding: str) -> None:
     assert read(content) == read(content, "latin-1") == WESTERN + EASTERN
 
 
-def test_only_text_encodings_of_python_are_taken_and_a_similar_one_is_suggested() -> None:
-    for encoding, message in (
-        ("utf-9", "'utf-9' is not one of Python's text encodings: did you mean utf_8?"),
-        ("win1252", "'win1252' is not one of Python's text encodings: did you mean windows_1252?"),
-        ("rot13", "'rot13' is not one of Python's text encodings, such as utf-8, latin-1 or gb18030"),
-        ("idna", "'idna' is not one of Python's text encodings, such as"),
-    ):
-        with pytest.raises(UserError, match=f"^{message}"):
-            CharDataModule(encoding=encoding)
+@pytest.mark.parametrize("encoding", ["utf-9", "rot13", "idna"])
+def test_only_text_encodings_of_python_are_taken(encoding: str) -> None:
+    with pytest.raises(UserError, match=f"^'{encoding}' is not one of Python's text encodings, such as utf-8, latin-1"):
+        CharDataModule(encoding=encoding)
 
 
 @pytest.mark.parametrize("block", [1, 1 << 22])
@@ -65,7 +60,7 @@ def test_the_text_around_an_invalid_byte_is_shown_shortened_and_a_western_readin
             rf"column 31 has an invalid byte, '{'a' * 20}\\xe9{'b' * 19}': give",
         ),
         (b"\xef\xbb\xbfRen\xe9", "utf-8", "restore the file, or leave out such lines with skip_invalid"),
-        (b"\x01\xff", "utf-8", "give its encoding if it is text, not binary data, or leave out such lines"),
+        (b"\x01\xff", "utf-8", "give its encoding, or leave out such lines"),
         (
             b"Ren\xe9",
             "ascii",
