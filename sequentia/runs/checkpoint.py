@@ -7,7 +7,7 @@ checked before it reads.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,8 +189,3 @@ def _refusing(path: Path, reason: str) -> Iterator[None]:
         # PyTorch's reader advises to unpickle the file in another way, which would run its code.
         detail = "" if "eights only load" in str(error) else f" ({type(error).__name__}: {error})"
         raise refused(path, shorten(" ".join(f"{reason}{detail}".split()), 200)) from error
-
-
-def contradicted(names: Iterable[str], stored: Mapping[str, object], given: Mapping[str, object]) -> str:
-    """The hyperparameters of a checkpoint that the options contradict, for a message: `n_layer 2 (not 4), ...`."""
-    return ", ".join(f"{name} {brief(stored[name])} (not {given[name]})" for name in names)

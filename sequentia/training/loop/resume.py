@@ -22,8 +22,8 @@ from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.base import check_same_vocabulary
 from sequentia.models.parts.saving import KEY, architecture_name
-from sequentia.runs.checkpoint import contradicted
 from sequentia.schedule import WarmupDecay
+from sequentia.text import brief
 from sequentia.vocabulary import Vocabulary
 
 log = logging.getLogger("sequentia")
@@ -62,11 +62,12 @@ def check_same_model(
             f"{checkpoint} is of class {architecture}, but the options ask for {ours}: give --model {architecture}, or "
             "another checkpoint"
         )
-    changed = [name for name, value in options.items() if name not in free and value != model.hparams.get(name, value)]
+    fixed = {name: value for name, value in options.items() if name not in free and name in model.hparams}
+    changed = [f"{k} {brief(v)} (not {model.hparams[k]})" for k, v in fixed.items() if v != model.hparams[k]]
     if changed:
         raise UserError(
-            f"the model of {checkpoint} has {contradicted(changed, options, model.hparams)}: give its values as "
-            "--model options, or another checkpoint"
+            f"the model of {checkpoint} has {', '.join(changed)}: give its values as --model options, or another "
+            "checkpoint"
         )
 
 

@@ -98,19 +98,8 @@ def test_a_counted_table_is_complete_after_one_epoch(fit: Fit) -> None:
     ]
 
 
-def test_an_incomplete_count_can_be_resumed(fit: Fit) -> None:
-    lines = fit("bigram_counts", "--trainer.max_steps=4")
-    assert lines[-1].endswith(" --trainer.max_steps 8")
-    assert resume(lines) == 8
-
-
 def test_without_tensorboard_the_curves_are_in_metrics_csv(fit: Fit) -> None:
     assert f"  curves   {RUN}/metrics.csv" in fit("bigram", "--trainer.max_steps=5 --trainer.logger=False")
-
-
-def test_a_given_root_is_the_directory_of_its_curves(fit: Fit) -> None:
-    lines = fit("bigram", "--trainer.max_steps=5 --trainer.default_root_dir=my/root")
-    assert lines[-3:-1] == ["  sample   sequentia sample --ckpt_path my/root/version_0", CURVES[:-11] + "my/root"]
 
 
 @pytest.mark.parametrize("accumulated", [1, 3])
