@@ -239,17 +239,9 @@ def windows(line: str, size: int) -> list[str]:
 
 
 def too_few_lines(path: str, text: str, max_length: int) -> str:
-    """Why a file has too few lines, and what to do.
-
-    Args:
-        path: The file.
-        text: Its first line that is longer than `max_length`, or its only line.
-        max_length: Maximum number of characters per line.
-    """
-    if len(text) <= max_length:
-        return f"{path} has only one line, {text!r}: give at least two lines"
+    """Why a file has too few lines, and what to do, given a line that it has and the maximum length."""
     return (
         f"{path} has too few lines of at most max_length {max_length:,} characters; one has {len(text):,}, "
-        f"{shorten(text, 40)!r}: put one example (a sentence, a word) on each line, or cut long lines with long_lines "
-        "split"
+        f"{shorten(text, 40)!r}: put one example (a sentence, a word) on each of several lines"
+        f"{', or cut long lines with long_lines split' if len(text) > max_length else ''}"
     )

@@ -14,19 +14,13 @@ _SPELLING = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
 log = logging.getLogger(__name__)
 
 
-def is_invisible(character: str) -> bool:
-    r"""Whether a character is a control or a mark without a glyph; tabs and spaces are not.
-
-    Example:
-        >>> [is_invisible(character) for character in "\ufeff\u200b\x1a\t\u00a0"]
-        [True, True, True, False, False]
-    """
-    return character != "\t" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
-
-
 def log_invisible_characters(corpus: Corpus) -> None:
-    """Name the invisible characters of a corpus and count their lines; a warning unless they belong to the spelling."""
-    found = [character for character in corpus.vocabulary.characters if is_invisible(character)]
+    """Name the invisible characters of a corpus and count their lines; a warning unless they belong to the spelling.
+
+    They are controls and marks without a glyph; tabs and spaces are not among them.
+    """
+    kinds = ("Cc", "Cf", "Zl", "Zp")
+    found = [each for each in corpus.vocabulary.characters if each != "\t" and unicodedata.category(each) in kinds]
     if not found:
         return
     positions = np.flatnonzero(np.isin(corpus.ids, corpus.vocabulary.encode("".join(found))))

@@ -30,7 +30,6 @@ _MAGIC = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
     "bz2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
-    "lzma": re.compile(rb"\x5d\0\0"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
     "zip": re.compile(rb"PK\x03\x04|PK\x05\x06"),
 }
@@ -191,13 +190,9 @@ def _why(path: str, error: Exception) -> str:
     if not is_url(path):
         return f"cannot open {path}: {reason(error)}"
     cause = error.__cause__ or error if isinstance(error, FileNotFoundError) else error
-    if isinstance(cause, TimeoutError):
-        answer = "the server does not answer in time"
-    elif status := getattr(cause, "status", None):
-        answer = f"the server answers {status} ({getattr(cause, 'message', '')})"
-    else:
-        answer = f"{type(cause).__name__}: {reason(cause)}"
-    return f"cannot open {path}: {answer}; check the address, or download the file yourself"
+    return (
+        f"cannot open {path}: {type(cause).__name__}: {reason(cause)}; check the address, or download the file yourself"
+    )
 
 
 def reason(error: BaseException) -> str:

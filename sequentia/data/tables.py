@@ -79,13 +79,10 @@ def _takes_header(layout: Layout, index: int, cell: str, name: str) -> bool:
     """Whether the first row is a header, although the column is given as a number; logs which it is."""
     header = has_header(layout.rows)
     separated = f", separated by {DELIMITERS[layout.delimiter]}" if layout.num_columns > 1 else ""
-    role, remedy = (
-        ("a header", "if it is an example, put a header above it and give a name in it")
-        if header
-        else ("an example", "if it is a header, give the name of the column")
-    )
+    role = "a header; if it is an example, put a header above it and" if header else "an example; if it is a header,"
     rank_zero_only(log.info)(
-        f"column {index + 1} of {name}{separated}: the first row, {shorten(cell, 40)!r}, is taken as {role}; {remedy}"
+        f"column {index + 1} of {name}{separated}: the first row, {shorten(cell, 40)!r}, is taken as {role} give the "
+        "name of the column"
     )
     return header
 
@@ -127,19 +124,16 @@ def _index(names: list[str], name: str, column: str) -> tuple[int, bool]:
         UserError: There is no such column, or more than one.
     """
     column = column.strip()
-    if column.isdecimal() and (1 <= int(column) <= len(names) or column not in names):
-        if not 1 <= int(column) <= len(names):
-            raise UserError(f"{name} has no column {column}: it has {len(names):,}, counted from 1")
+    if column.isdecimal() and 1 <= int(column) <= len(names):
         return int(column) - 1, False
-    folded = [each.casefold() for each in names]
-    for wanted, among in ((column, names), (column.casefold(), folded)):
-        if among.count(wanted) == 1:
-            return among.index(wanted), True
-        if wanted in among:
-            raise UserError(
-                f"{name} has {among.count(wanted):,} columns with the name {shorten(column, 40)!r}: give the number of "
-                "one"
-            )
+    found = [index for index, each in enumerate(names) if each == column]
+    found = found or [index for index, each in enumerate(names) if each.casefold() == column.casefold()]
+    if len(found) == 1:
+        return found[0], True
+    if found:
+        raise UserError(
+            f"{name} has {len(found):,} columns with the name {shorten(column, 40)!r}: give the number of one"
+        )
     close = similar(column, names)
     meant = f"did you mean {close[0]!r}? It has" if close else "it has"
     raise UserError(

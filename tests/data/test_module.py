@@ -119,7 +119,7 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
 
 
 def test_a_single_line_is_refused(write: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match="has only one line, 'emma': give at least two lines"):
+    with pytest.raises(UserError, match=r"one has 4, 'emma': put one example .* on each of several lines$"):
         CharDataModule(write(["emma"])).corpus  # noqa: B018
 
 
@@ -128,7 +128,9 @@ def test_a_text_in_one_line_is_refused_with_a_remedy_that_works(write: Callable[
     with pytest.raises(UserError, match="too few lines of at most max_length 256 characters; one has 2,649, 'It w"):
         CharDataModule(path).corpus  # noqa: B018
     assert len(CharDataModule(path, long_lines="split", val_fraction=0, test_fraction=0).split.train) == 11
-    with pytest.raises(UserError, match=r"put one example .* on each line, or cut long lines with long_lines split"):
+    with pytest.raises(
+        UserError, match=r"put one example .* on each of several lines, or cut long lines with long_lines split"
+    ):
         CharDataModule(write(["a title", "x" * 2649])).corpus  # noqa: B018
 
 

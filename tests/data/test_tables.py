@@ -184,7 +184,7 @@ def test_a_smi_file_has_smiles_and_names_that_may_be_missing_or_have_spaces() ->
 @pytest.mark.parametrize(
     ("content", "role"),
     [
-        ("name,age\nEmma,7\nAva,8\n", "a header; if it is an example, put a header above it and give a name in it"),
+        ("name,age\nEmma,7\nAva,8\n", "a header; if it is an example, put a header above it and give the name of"),
         ("name,state\n" + "Emma,MA\n" * 5, "a header; "),
         ("name,age\nEmma,\nAva,8\n", "a header; "),
         ("who,city\nEmma,Rome\nAva,Bern\n", "an example; if it is a header, give the name of the column"),
@@ -209,8 +209,8 @@ def test_a_number_takes_the_first_row_for_a_header_by_its_content_and_says_which
     [
         ("csv", b"name,id\na,1\n", "nme", "table.csv has no column 'nme': did you mean 'name'? It has name, id;"),
         ("csv", b"name,id\na,1\n", "x", "table.csv has no column 'x': it has name, id; a number, from 1, names a col"),
-        ("csv", b"name,id\na,1\n", 3, "table.csv has no column 3: it has 2, counted from 1"),
-        ("csv", b"name,id\na,1\n", 0, "table.csv has no column 0: it has 2, counted from 1"),
+        ("csv", b"name,id\na,1\n", 3, "table.csv has no column '3': it has name, id; a number, from 1"),
+        ("csv", b"name,id\na,1\n", 0, "table.csv has no column '0': it has name, id; a number, from 1"),
         ("csv", b"x,x\na,1\n", "x", "table.csv has 2 columns with the name 'x': give the number of one"),
         ("txt", b"a;b\n1;2\n1;2;3\n1;2\n", "a", 'line 3 of table.txt has 3 columns, and the first has 2: put a cell'),
         ("tsv", b"a\tb\n1\n", "a", "line 2 of table.tsv has 1 columns, and the first has 2: put a"),
