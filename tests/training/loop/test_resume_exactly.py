@@ -53,7 +53,7 @@ CASES = {
 }
 SLOW_CASES = {
     "early stopping": f"{TRANSFORMER} --trainer.callbacks EarlyStopping --trainer.callbacks.monitor val/loss "
-    "--trainer.callbacks.min_delta 0.2 --trainer.callbacks.patience 2",
+    "--trainer.callbacks.min_delta 0.2 --trainer.callbacks.patience 3",
     **{name: f"{BIGRAM} --optimizer {name} {options}" for name, options in OPTIMIZERS.items()},
     **{name: f"{BIGRAM} --optimizer AdamW --lr_scheduler {name} {options}" for name, options in SCHEDULES.items()},
 }
