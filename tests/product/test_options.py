@@ -151,7 +151,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
         value = random.choice(OPTIONS[command][name])
         if name in FLAGS:
             arguments.append(f"--{name}" + (f"={value}" if value else ""))
-        elif random.random() < 0.7:
+        elif random.random() < 0.7 and value != "--":  # argparse takes "--" after "=" away, and leaves a list
             arguments.append(f"--{name}={value}")
         else:
             arguments += [f"--{name}", value]
