@@ -16,6 +16,7 @@ from sequentia.data import decoding
 from sequentia.data.corpus import Corpus, default_max_length, read_corpus
 from sequentia.data.decoding import line_blocks
 from sequentia.data.hashing import hash_texts
+from sequentia.data.reading import Reading
 from sequentia.errors import UserError
 from tests.data.conftest import same
 
@@ -33,6 +34,9 @@ TEXTS = st.lists(PIECES | st.characters(exclude_categories=["Cs"]) | st.text("ab
     "".join
 )
 FILES = st.binary(max_size=200) | TEXTS.map(str.encode) | TEXTS.map(lambda text: text.encode("utf-8-sig"))
+
+
+RAW = Reading(format="lines")
 
 
 def oracle(content: bytes, max_length: int) -> tuple[list[str], int, int] | None:
@@ -66,13 +70,13 @@ def check(content: bytes, max_length: int, block: int) -> None:
         patch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
         if expected is None:
             with pytest.raises(UserError):
-                read_corpus([file.name], max_length=max_length)
+                read_corpus([file.name], RAW, max_length=max_length)
             return
-        corpus = read_corpus([file.name], max_length=max_length)
+        corpus = read_corpus([file.name], RAW, max_length=max_length)
         if not content.endswith((b"\n", b"\r")):
             file.write(b"\n")
             file.flush()
-            assert same(read_corpus([file.name], max_length=max_length), corpus)
+            assert same(read_corpus([file.name], RAW, max_length=max_length), corpus)
     kept, blank, long = expected
     stripped = [line.strip() for block in line_blocks(io.BytesIO(content), "file") for line in block]
     assert [line for line in stripped if 0 < len(line) <= max_length] == kept

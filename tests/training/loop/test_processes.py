@@ -15,7 +15,10 @@ from tests.training.runs import CONFIGS, RATE, Uninterrupted, arguments, curves,
 OPTIONS = ["--model.dropout", "0", "--trainer.max_steps", "50"]
 MIXTURE = [
     *("--config", str(CONFIGS / "mixture.yaml"), "--trainer.default_root_dir", "checkpoints/transformer"),
-    *("--model.members", "[{architecture: Transformer, n_embd: 16, n_layer: 1, n_head: 2, dropout: 0}, {architecture: NGram}]"),
+    *(
+        "--model.members",
+        "[{architecture: Transformer, n_embd: 16, n_layer: 1, n_head: 2, dropout: 0}, {architecture: NGram}]",
+    ),
 ]
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2"]
 
