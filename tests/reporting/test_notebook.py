@@ -65,7 +65,8 @@ def test_a_running_ipython_shows_models_of_every_architecture_and_nothing_else_a
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own process
 def test_a_notebook_trains_and_shows_a_model_without_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    lines = f"sequentia.fit({NAMES * 3}, model='Bigram', max_steps=4, accelerator='cpu', data__batch_size=8, data__val_fraction=0.5)"
+    options = "max_steps=4, accelerator='cpu', data__batch_size=8, data__val_fraction=0.5"
+    lines = f"sequentia.fit({NAMES * 3}, model='Bigram', {options})"
     cells = [f"import sequentia\nmodel = {lines}", "model", "model.score(['emma'])"]
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
     NotebookClient(notebook, timeout=100, resources={"metadata": {"path": tmp_path}}).execute()
