@@ -45,7 +45,7 @@ def oracle(content: bytes, max_length: int) -> tuple[list[str], int, int] | None
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if "\0" in text:
+    if "\0" in text or content.startswith(b"PAR1"):  # Parquet, whatever the format
         return None
     lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
     if lines[-1] == "":
