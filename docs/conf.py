@@ -35,7 +35,6 @@ os.environ["PYTHONWARNINGS"] = "ignore"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 default_role = "code"  # docstrings mark code with single backticks
 napoleon_use_ivar = True
 
