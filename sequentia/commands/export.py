@@ -32,10 +32,11 @@ def run(name: str, arguments: list[str]) -> int:
     checkpoint = find_checkpoint(options.ckpt_path)
 
     from sequentia.export import export_gpt2, export_html, export_onnx
+    from sequentia.inference.sampling import drafts
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
-    model.sample(1)  # refuses weights that give no probabilities
+    drafts(model, 1)  # refuses weights that give no probabilities
     match options.format:
         case "gpt2":
             export_gpt2(model, options.out, checkpoint)

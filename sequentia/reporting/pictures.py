@@ -8,6 +8,7 @@ from torch import nn
 
 from sequentia.errors import UserError
 from sequentia.inference.model import evaluating
+from sequentia.inference.sampling import drafts
 from sequentia.models import LanguageModel, Transformer
 from sequentia.reporting.curves import FONT
 from sequentia.reporting.heatmap import check_drawable, label
@@ -67,7 +68,7 @@ def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
     if transformer is None:
         raise UserError(f"{type(model).__name__} has no attention to draw")
     if text is None:
-        text = max(model.sample(10, seed=0, max_length=min(_LONGEST, model.context_length - 1)), key=len)
+        text = max(drafts(model, 10, seed=0, max_length=min(_LONGEST, model.context_length - 1)), key=len)
     context = torch.tensor([[0, *model.vocabulary.encode(text)]], device=model.device)
     with evaluating(transformer):
         maps = transformer.attention(context)

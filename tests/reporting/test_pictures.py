@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, GRU, Bigram, LanguageModel, Mixture, Transformer
@@ -37,6 +38,18 @@ def test_a_map_is_drawn_for_each_layer_and_head_with_the_characters_that_it_read
     assert [axes.get_title() for axes in figure.axes] == [f"layer {i}, head {j}" for i in (1, 2) for j in (1, 2, 3)]
     for axes in figure.axes:
         assert [tick.get_text() for tick in axes.get_xticklabels()] == [".", "a", "␣", "$"]
+
+
+def test_the_sampled_line_of_a_model_that_hardly_ends_one_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Transformer("ab", 40, n_layer=1, n_head=1, n_embd=8).eval()
+    step = model.step
+
+    def never_end(token: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        logits, state = step(token, state)
+        return logits.index_fill(1, torch.tensor([0]), -torch.inf), state
+
+    monkeypatch.setattr(model, "step", never_end)
+    assert len(draw_attention(model).axes[0].get_xticklabels()) == 25
 
 
 def test_of_many_heads_the_first_ones_are_drawn() -> None:
