@@ -1,11 +1,13 @@
 """What is asked of a line: which beginnings can still become such a line, and which lines are."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import regex
+import torch
+from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference.model import Model
@@ -68,6 +70,7 @@ class Conditions:
     """
 
     def __init__(self, model: Model, options: SamplingOptions) -> None:
+        self._vocabulary = model.vocabulary
         normalize = model.vocabulary.normalize
         self.refused: Counter[str] = Counter()
         self._example: dict[str, str] = {}
@@ -109,11 +112,21 @@ class Conditions:
         """Whether a beginning can be hopeless."""
         return self._can_match is not None
 
-    def can_begin(self, beginnings: Sequence[str]) -> list[bool]:
-        """Whether a line that begins so can still meet the conditions; true if that is not known."""
+    def can_begin(self, ids: Tensor) -> Tensor:
+        """Whether lines that begin so can still meet the conditions; true if that is not known.
+
+        Args:
+            ids: Beginnings of equal length, `(B, P)`.
+
+        Returns:
+            `(B,)` bool.
+        """
         if (pattern := self._can_match) is None:
-            return [True] * len(beginnings)
-        return [pattern.fullmatch(text, partial=True) is not None for text in beginnings]
+            return torch.ones(len(ids), dtype=torch.bool, device=ids.device)
+        text, length = self._vocabulary.decode(ids.flatten().cpu().numpy()), ids.shape[1]
+        beginnings = (text[start : start + length] for start in range(0, len(ids) * length, length))
+        hopeful = [pattern.fullmatch(beginning, partial=True) is not None for beginning in beginnings]
+        return torch.tensor(hopeful, dtype=torch.bool, device=ids.device)
 
     def meets(self, text: str, ended: bool) -> bool:
         """Whether a line meets all conditions but `unique`.

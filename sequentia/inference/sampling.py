@@ -212,9 +212,7 @@ def _sample_batch(
         if conditions.prunes and position >= len(prompt):
             pairs, distinct = torch.unique(row * logits.shape[1] + chosen, return_inverse=True)
             one = torch.empty_like(pairs).scatter(0, distinct, lines)  # a line of each
-            text = model.vocabulary.decode(ids[one, : position + 1].flatten().cpu().numpy())
-            hopeful = conditions.can_begin([text[i : i + position + 1] for i in range(0, len(text), position + 1)])
-            kept = torch.tensor(hopeful, device=device)[distinct]
+            kept = conditions.can_begin(ids[one, : position + 1])[distinct]
             lines, row, chosen = lines[kept], row[kept], chosen[kept]
             if len(lines) == 0:
                 break

@@ -148,12 +148,8 @@ class Search:
         """The beginnings with one more token where `follows` `(B, V)` is true; the last is to be continued first."""
         row, token = follows.nonzero(as_tuple=True)
         ids = torch.cat([batch.ids[row], token[:, None]], 1)
-        if self._conditions.prunes and len(ids):
-            length = ids.shape[1]
-            text = self._model.vocabulary.decode(ids.flatten().cpu().numpy())
-            texts = [text[start : start + length] for start in range(0, len(text), length)]
-            kept = torch.tensor(self._conditions.can_begin(texts), device=ids.device)
-            ids, row, token = ids[kept], row[kept], token[kept]
+        kept = self._conditions.can_begin(ids)
+        ids, row, token = ids[kept], row[kept], token[kept]
         order = log_prob[row, token].argsort()  # the most probable last, so that `least` rises early
         ids, row, token = ids[order], row[order], token[order]
         return _Batch(ids, log_prob[row, token], token, row, state).split() if len(ids) else []

@@ -107,7 +107,8 @@ def test_a_line_that_matches_is_hopeful_from_its_start(pattern: str) -> None:
     assert [text for text in LINES if conditions.meets(text, True)] == matching
     for text in matching:
         assert text.startswith(conditions.prompt)
-        assert all(conditions.can_begin([text[:length] for length in range(len(text) + 1)]))
+        ids = torch.from_numpy(SMALL.vocabulary.encode(text))
+        assert all(bool(conditions.can_begin(ids[None, :length])) for length in range(1, len(text) + 1))
 
 
 def test_drawing_gives_up_and_names_the_condition_that_refuses_most(monkeypatch: pytest.MonkeyPatch) -> None:
