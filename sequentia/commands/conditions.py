@@ -1,11 +1,15 @@
-"""The options of `SamplingOptions` on the command line, for `sample` and `top`."""
+"""The options of `sample` and `top`: the conditions on lines, and how a line is printed."""
 
 from argparse import Namespace
 from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from sequentia.commands.parser import Parser
 from sequentia.inference.options import SamplingOptions
+from sequentia.text import printable
+
+if TYPE_CHECKING:
+    from sequentia.inference.sampling import Sample
 
 
 def add_conditions(parser: Parser, drawing: bool) -> None:
@@ -25,18 +29,29 @@ def add_conditions(parser: Parser, drawing: bool) -> None:
             parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar=metavar, help=text)
 
 
+def add_columns(parser: Parser) -> None:
+    """Add the options on how a line is printed."""
+    parser.add_argument("--nll", action="store_true", help="append a tab and the negative log-likelihood in nats")
+    parser.add_argument("--raw", action="store_true", help="do not escape control characters")
+
+
+def columns(sample: "Sample", options: Namespace) -> str:
+    """A line as it is printed."""
+    text = sample.text if options.raw else printable(sample.text)
+    return f"{text}\t{sample.nll:.4f}" if options.nll else text
+
+
 def conditions(options: Namespace, drawing: bool) -> dict[str, Any]:
     """The fields of `SamplingOptions` that were given, with the lines of a file and the function of a name.
 
     Raises:
         UserError: The file cannot be read, or there is no such function.
     """
-    from sequentia.data.reading import LINES, blocks
+    from sequentia.data.reading import texts
     from sequentia.evaluation.validity import load_valid
 
     names = [field.name for field in fields(SamplingOptions) if drawing or not field.metadata["drawing"]]
     values = {name: getattr(options, name) for name in names}
     if options.valid is not None:
         values["valid"] = load_valid(options.valid)
-    lines = [] if options.avoid is None else [line.strip() for block in blocks(options.avoid, LINES) for line in block]
-    return values | {"avoid": set(lines)}
+    return values | {"avoid": () if options.avoid is None else set(texts(options.avoid))}

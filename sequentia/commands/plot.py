@@ -1,6 +1,5 @@
 """`sequentia plot`: draw a trained model, or the curves of its run."""
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser, out_path
@@ -71,15 +70,12 @@ def run(name: str, arguments: list[str]) -> int:
 
 
 def _draw_guessing(model: "LanguageModel", path: str | None) -> "Figure":
-    from sequentia.data.reading import LINES, blocks
+    from sequentia.data.reading import texts
     from sequentia.evaluation.baselines import counted
     from sequentia.models import NGram
     from sequentia.reporting.guessing import draw_guessing
     from sequentia.runs.checkpoint import training_data
 
     data = training_data(model, "the guessing curve", "correct its path there")
-    if path is None:
-        texts = [data.corpus.line(index) for index in data.split.test]
-    else:
-        texts = [line for line in map(str.strip, chain.from_iterable(blocks(path, LINES))) if line]
-    return draw_guessing({"model": model, "n-gram": counted(NGram, data)}, texts)
+    lines = list(texts(path)) if path is not None else [data.corpus.line(index) for index in data.split.test]
+    return draw_guessing({"model": model, "n-gram": counted(NGram, data)}, lines)

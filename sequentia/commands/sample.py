@@ -2,22 +2,21 @@
 
 import sys
 
-from sequentia.commands.conditions import add_conditions, conditions
+from sequentia.commands.conditions import add_columns, add_conditions, columns, conditions
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
 from sequentia.runs.directory import find_checkpoint
-from sequentia.text import printable
 
 
 def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(prog="sequentia sample", description="Print new lines from a trained model, one sample per line.")
     parser.add_ckpt_path()
-    add = parser.add_argument
-    add("--num_samples", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
+    parser.add_argument(
+        "--num_samples", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)"
+    )
     add_conditions(parser, drawing=True)
-    add("--nll", action="store_true", help="append a tab and the line's negative log-likelihood in nats")
-    add("--raw", action="store_true", help="do not escape control characters")
+    add_columns(parser)
     return parser
 
 
@@ -46,8 +45,7 @@ def run(name: str, arguments: list[str]) -> int:
     show = bar.write if sys.stdout.isatty() and not bar.disable else print
     with bar:
         for sample in draws:
-            text = sample.text if options.raw else printable(sample.text)
-            show(f"{text}\t{sample.nll:.4f}" if options.nll else text)
+            show(columns(sample, options))
     sys.stdout.flush()
     if shortage := draws.shortage():
         raise UserError(shortage)

@@ -105,13 +105,12 @@ def run(name: str, arguments: list[str]) -> int:
 
 def _texts(arguments: list[str], path: str | None, reading: "Reading") -> Iterator[str]:
     """The arguments, then the lines of the file; the lines of stdin if neither is given."""
-    from sequentia.data.reading import blocks
+    from sequentia.data.reading import texts
     from sequentia.data.source import STDIN
 
     yield from arguments
     if path is not None or not arguments:
-        lines = chain.from_iterable(blocks(STDIN if path is None else path, reading))
-        yield from filter(None, map(str.strip, lines))
+        yield from texts(STDIN if path is None else path, reading)
 
 
 def _per_char(result: "Score", raw: bool) -> Iterator[str]:

@@ -2,11 +2,10 @@
 
 import sys
 
-from sequentia.commands.conditions import add_conditions, conditions
+from sequentia.commands.conditions import add_columns, add_conditions, columns, conditions
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
 from sequentia.runs.directory import find_checkpoint
-from sequentia.text import printable
 
 
 def parser() -> Parser:
@@ -16,11 +15,9 @@ def parser() -> Parser:
         description="Print the most probable lines of a trained model, exactly and in order, the most probable first.",
     )
     parser.add_ckpt_path()
-    add = parser.add_argument
-    add("--num_lines", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
+    parser.add_argument("--num_lines", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
     add_conditions(parser, drawing=False)
-    add("--nll", action="store_true", help="append a tab and the line's negative log-likelihood in nats")
-    add("--raw", action="store_true", help="do not escape control characters")
+    add_columns(parser)
     return parser
 
 
@@ -45,8 +42,7 @@ def run(name: str, arguments: list[str]) -> int:
         search.after_batch = lambda: bar.update(search.beginnings - bar.n)
         lines = search.run()
     for line in lines:
-        text = line.text if options.raw else printable(line.text)
-        print(f"{text}\t{line.nll:.4f}" if options.nll else text)
+        print(columns(line, options))
     sys.stdout.flush()
     if len(lines) < options.num_lines:
         raise UserError(f"only {len(lines):,} lines of the model meet the conditions: ask for no more with --num_lines")

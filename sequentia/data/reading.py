@@ -87,6 +87,15 @@ def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
         _warn(f"{name}: rows dropped: {len(invalid):,} invalid; the first: {invalid[0]}")
 
 
+def texts(path: str, reading: Reading = LINES) -> Iterator[str]:
+    """The lines of a file that are not blank, without surrounding whitespace: see `blocks`.
+
+    Raises:
+        UserError: See `blocks`.
+    """
+    return filter(None, map(str.strip, chain.from_iterable(blocks(path, reading))))
+
+
 def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: Refuse) -> Iterator[list[str]]:
     """The examples of a text file, whatever its layout."""
     head: list[str] = []
