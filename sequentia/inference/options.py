@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sequentia.errors import UserError
@@ -117,10 +118,20 @@ _ATTRIBUTES = "".join(f"\n        {option.name}: {option.metadata['help']}." for
 SamplingOptions.__doc__ = f"{SamplingOptions.__doc__}\n    Attributes:{_ATTRIBUTES}\n    "
 
 
-def takes_sampling_options(function: _Function) -> _Function:
-    """Give a function with a parameter `**options` the signature that it has in truth, which notebooks show."""
+def takes_sampling_options(function: _Function, drawing: bool = True) -> _Function:
+    """Give a function with a parameter `**options` the signature that it has in truth, which notebooks show.
+
+    Args:
+        function: The function.
+        drawing: Whether it takes the options of drawing at random too.
+    """
     signature = inspect.signature(function)
     given = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = inspect.signature(SamplingOptions).parameters.values()
+    taken = {option.name for option in fields(SamplingOptions) if drawing or not option.metadata["drawing"]}
+    options = [p for name, p in inspect.signature(SamplingOptions).parameters.items() if name in taken]
     function.__signature__ = signature.replace(parameters=[*given, *options])  # type: ignore[attr-defined]
     return function
+
+
+takes_conditions = partial(takes_sampling_options, drawing=False)
+"""The same for a function that takes the conditions alone."""

@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from sequentia.errors import UserError
 from sequentia.inference.conditions import Conditions
 from sequentia.inference.model import Model, check_probabilities, evaluating
-from sequentia.inference.options import SamplingOptions, takes_sampling_options
+from sequentia.inference.options import SamplingOptions, takes_conditions
 from sequentia.inference.sampling import Sample
 from sequentia.vocabulary import BOUNDARY
 
@@ -155,7 +155,7 @@ class Search:
         return _Batch(ids, log_prob[row, token], token, row, state).split() if len(ids) else []
 
 
-@takes_sampling_options
+@takes_conditions
 def top(model: Model, num_lines: int, **options: Any) -> list[Sample]:
     """The most probable lines of a model that meet the conditions, exactly and in order.
 
@@ -168,7 +168,7 @@ def top(model: Model, num_lines: int, **options: Any) -> list[Sample]:
         The lines, the most probable first; fewer than `num_lines` if the model has no more.
 
     Raises:
-        UserError: See `Search`.
+        UserError: See `Search`; or an option is one of drawing at random, which has no effect here.
 
     Example:
         >>> from sequentia import BigramCounts
@@ -176,4 +176,7 @@ def top(model: Model, num_lines: int, **options: Any) -> list[Sample]:
         >>> [(line.text, round(line.nll, 4)) for line in top(model, 2)]
         [('ab', 0.4055), ('abab', 1.5041)]
     """
+    for option in fields(SamplingOptions):
+        if option.metadata["drawing"] and option.name in options:
+            raise UserError(f"{option.name} is for lines drawn at random, not for the most probable ones: omit it")
     return Search(model, num_lines, SamplingOptions(**options)).run()

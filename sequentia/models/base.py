@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity, target_log_probs
-from sequentia.inference.options import takes_sampling_options
+from sequentia.inference.options import takes_conditions, takes_sampling_options
 from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
 from sequentia.inference.search import top
@@ -293,7 +293,7 @@ class LanguageModel(LightningModule, ABC):
             log.warning(shortage)
         return texts
 
-    @takes_sampling_options
+    @takes_conditions
     def top(self, num_lines: int = 20, **options: Any) -> list[str]:
         """The most probable lines, exactly and in order: see `sequentia.top`."""
         return [line.text for line in top(self, num_lines, **options)]

@@ -1,5 +1,6 @@
 """`top` finds the most probable lines, and the estimated ranks agree with it."""
 
+import inspect
 import math
 
 import pytest
@@ -32,6 +33,13 @@ def test_conditions_leave_out_lines_and_change_no_order() -> None:
 def test_a_model_with_fewer_lines_gives_all_of_them_and_endless_ones_are_no_lines() -> None:
     coin = bigram([[0.0, 0.5, 0.5], [0.75, 0.0, 0.25], [0.0, 0.0, 1.0]], "ab")  # "b" goes on forever
     assert [(line.text, round(line.nll, 6)) for line in top(coin, 3)] == [("a", round(-math.log(0.375), 6))]
+
+
+def test_an_option_of_drawing_at_random_is_refused_and_not_in_the_signature() -> None:
+    with pytest.raises(UserError, match="temperature is for lines drawn at random, not for the most probable ones"):
+        uneven().top(1, temperature=0.5)
+    assert list(inspect.signature(top).parameters)[:3] == ["model", "num_lines", "prompt"]
+    assert "temperature" not in inspect.signature(top).parameters
 
 
 def test_a_search_that_leads_nowhere_ends_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
