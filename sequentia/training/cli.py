@@ -14,7 +14,6 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sequentia.data import CharDataModule
 from sequentia.data.source import shown
@@ -25,7 +24,6 @@ from sequentia.evaluation.validity import load_valid
 from sequentia.files import expanded, remove_leftovers
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.base import check_same_vocabulary
-from sequentia.models.parts.saving import architecture_name
 from sequentia.runs.checkpoint import build_model, load
 from sequentia.runs.directory import BEST, ROOT, create_run, find_checkpoint, locked, remove_if_never_begun
 from sequentia.runs.trust import foreign_classes, is_class_path, only_trusted
@@ -38,11 +36,11 @@ from sequentia.training.logs.tensorboard import RunTensorBoard, TensorBoardSumma
 from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
-from sequentia.training.loop.length import UNDECIDED, LogLength, choose_length
+from sequentia.training.loop.length import UNDECIDED, LogLength, set_length
 from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
-from sequentia.training.mistakes import check_options, instantiation_message, parser_error, start_error
+from sequentia.training.mistakes import check_options, instantiation_message, parser_error
 from sequentia.training.options import Given, add_options, as_list, locate
 from sequentia.training.results import as_text, record
 from sequentia.training.source import Source, find_source
@@ -157,12 +155,7 @@ class SequentiaCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Complete the options and lock the run before anything slow is done."""
         options = self.options
-        root = (
-            options.trainer.default_root_dir
-            or self.given.root
-            or ROOT / options.model.class_path.rpartition(".")[2].lower()
-        )
-        options.trainer.default_root_dir = expanded(root)
+        options.trainer.default_root_dir = expanded(options.trainer.default_root_dir or self.given.root or ROOT)
         self.source.check_files(options.data)
         if options.trainer.accelerator == "auto" and torch.backends.mps.is_available():
             options.trainer.accelerator = "cpu"  # Apple's GPU has no float64, which metrics need
@@ -221,8 +214,11 @@ class SequentiaCLI(LightningCLI):
         self.saver: BestCheckpoint = self.instances["checkpoint"]
         last, extra, default = self.saver.last, self.instances["extra_metrics"], config["logger"] in (None, True)
         limit, recorded = config["max_time"], self.options["trainer"]
-        timed = choose_length(config, recorded, self.datamodule, self.model)
-        length = Budget(limit, self.started, recorded, last, extra and default) if timed else LogLength()
+        if set_length(config, recorded, self.datamodule, self.model):
+            config["max_time"] = None  # Lightning's clock would stop the run
+            length: Callback = Budget(limit, self.started, recorded, last, extra and default)
+        else:
+            length = LogLength()
         if self.source.content:
             check_unfinished(config, self.source.content, str(self.source.checkpoint), self.model.single_epoch)
         if self.run is None:  # created this late because by now options and data are known to be valid
@@ -303,22 +299,15 @@ class SequentiaCLI(LightningCLI):
         kwargs |= {"ckpt_path": self.source.checkpoint, "weights_only": True}
         try:
             self.trainer.fit(**kwargs)
-        except Interrupted:
-            self._log_closing()
-            raise
         except (UserError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            under_way, resumed = self.resume.under_way, self.source.checkpoint
-            own = is_class_path(architecture_name(type(self.model)))  # whose author needs the traceback
-            failed = failure(error, self.trainer.global_step) if under_way or resumed is None else None
-            if under_way and (failed is not None or not isinstance(error, OSError)):
+            under_way = self.resume.under_way
+            if under_way or isinstance(error, Interrupted):
                 self._log_closing()
-            if failed is not None:
-                raise failed from error
-            if under_way or isinstance(error, OSError | MisconfigurationException) or (own and resumed is None):
+            if (cause := failure(error, self.trainer, self.source.checkpoint, under_way)) is None:
                 raise
-            raise start_error(error, resumed) from error
+            raise cause from error
         self._log_closing()
 
     def _log_closing(self) -> None:

@@ -115,21 +115,6 @@ def instantiation_message(error: Exception) -> str:
     return f"invalid or conflicting options: {_innermost(str(error))}"
 
 
-def start_error(error: Exception, checkpoint: Path | None) -> UserError:
-    """The one line about a run that fails in its first step.
-
-    Args:
-        error: What was raised.
-        checkpoint: The checkpoint that was resumed.
-    """
-    if checkpoint is None:
-        return UserError(f"the first step fails, perhaps because of its options: {error}")
-    return UserError(
-        f"cannot resume {checkpoint}: its training state is damaged or does not fit these options "
-        f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
-    )
-
-
 _FRAME = (
     "Does not validate against any of the Union subtypes",
     "Subtypes: ",

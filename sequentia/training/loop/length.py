@@ -68,48 +68,19 @@ def validation_batches(steps: int, data: CharDataModule, batches: int, accumulat
     return epochs * batches + rest * accumulated
 
 
-def choose_length(trainer: Namespace, recorded: Namespace, data: CharDataModule, model: LanguageModel) -> bool:
-    """Fill in the trainer options on length, validation and logging that are not given.
-
-    Args:
-        trainer: Options of the Trainer, changed in place.
-        recorded: The same options, which config.yaml will record.
-        data: The data to train on.
-        model: The model, with its schedule.
-
-    Returns:
-        Whether a clock decides the length: `max_time` is given without one. It is not recorded yet.
-
-    Raises:
-        UserError: An option is out of range.
-    """
-    given = trainer.max_steps != -1 or trainer.max_epochs not in (None, -1)
-    timed = trainer.max_time is not None and not (given or trainer.fast_dev_run or model.single_epoch)
-    schedule = getattr(model.lr_scheduler, "func", None)
-    # A plateau is one of the metric after each epoch; a model that counts is complete only then.
-    plateau = schedule is not None and issubclass(schedule, ReduceLROnPlateau)
-    set_length(trainer, data, model.single_epoch or plateau, timed)
-    recorded.log_every_n_steps = trainer.log_every_n_steps
-    recorded.check_val_every_n_epoch = trainer.check_val_every_n_epoch
-    if timed:
-        trainer.max_time = None
-    else:
-        recorded.max_steps = trainer.max_steps
-        if not isinstance(trainer.val_check_interval, timedelta):  # recorded as it was given
-            recorded.val_check_interval = trainer.val_check_interval
-    return timed
-
-
-def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = False, timed: bool = False) -> None:
+def set_length(trainer: Namespace, recorded: Namespace, data: CharDataModule, model: LanguageModel) -> bool:
     """Fill in the trainer options on length, validation and logging that are not given.
 
     A run whose length is given as eight epochs or more is validated after each epoch.
 
     Args:
         trainer: Options of the Trainer, changed in place.
+        recorded: The same options, which config.yaml will record; a length that a clock decides is not known yet.
         data: The data to train on.
-        each_epoch: Whether a validation is needed after each epoch, and none before.
-        timed: Whether a clock will decide the length, which is limited here.
+        model: The model, with its schedule.
+
+    Returns:
+        Whether a clock decides the length: `max_time` is given without one. The options limit it.
 
     Raises:
         UserError: An option is out of range.
@@ -121,8 +92,10 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     if trainer.max_steps == 0:
         raise UserError("trainer.max_steps must be at least 1, or -1 for the default; got 0")
     by_epochs = trainer.max_epochs not in (None, -1)
+    timed = False
     batches = math.ceil(len(data.train_dataloader()) / processes(trainer))  # of each process
     if trainer.max_steps == -1 and not by_epochs:
+        timed = trainer.max_time is not None and not (trainer.fast_dev_run or model.single_epoch)
         per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
         trainer.max_steps = (best_steps if timed else default_steps)(data.train_characters, per_epoch)
     limit = trainer.overfit_batches or trainer.limit_train_batches
@@ -133,13 +106,20 @@ def set_length(trainer: Namespace, data: CharDataModule, each_epoch: bool = Fals
     steps = min((length for length in lengths if length > 0), default=1)  # others are refused by the Trainer
     if trainer.log_every_n_steps is None:
         trainer.log_every_n_steps = _TIMED_LOG_INTERVAL if timed else logging_interval(steps)
-    if trainer.check_val_every_n_epoch is not None:
-        return
-    many = by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS
-    if isinstance(interval, float) or (interval is None and (each_epoch or many)):  # a fraction or number of epochs
-        trainer.check_val_every_n_epoch = 1
-    elif interval is None:
-        trainer.val_check_interval = UNDECIDED if timed else validation_batches(steps, data, batches, accumulated)
+    schedule = getattr(model.lr_scheduler, "func", None)
+    # A plateau is one of the metric after each epoch; a model that counts is complete only then.
+    each_epoch = model.single_epoch or (schedule is not None and issubclass(schedule, ReduceLROnPlateau))
+    each_epoch = each_epoch or (by_epochs and trainer.max_epochs >= _FEWEST_VALIDATIONS)
+    if trainer.check_val_every_n_epoch is None:
+        if isinstance(interval, float) or (interval is None and each_epoch):  # a fraction or number of epochs
+            trainer.check_val_every_n_epoch = 1
+        elif interval is None:
+            trainer.val_check_interval = UNDECIDED if timed else validation_batches(steps, data, batches, accumulated)
+    known = ("log_every_n_steps", "check_val_every_n_epoch")
+    for name in known if timed else (*known, "max_steps", "val_check_interval"):
+        if not isinstance(trainer[name], timedelta):  # which is recorded as it was given
+            recorded[name] = trainer[name]
+    return timed
 
 
 class LogLength(Callback):

@@ -11,10 +11,13 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError
 from sequentia.evaluation.metrics import METRICS
+from sequentia.models.parts.saving import architecture_name
+from sequentia.runs.trust import is_class_path
 from sequentia.text import shorten, similar
 from sequentia.training.loop.checkpointing import BestCheckpoint, LastCheckpoint, validates
 from sequentia.training.loop.processes import any_process
@@ -114,9 +117,10 @@ class StopWhenDiverged(Callback):
         Raises:
             UserError: A weight is NaN, or a trained one infinite.
         """
-        name = _first_invalid(pl_module)
-        if name is not None:
-            raise self._diverged(trainer, f"the weights {name} are NaN or infinite")
+        for name, tensor in (*pl_module.named_parameters(), *pl_module.named_buffers()):
+            invalid = ~tensor.detach().isfinite() if tensor.requires_grad else tensor.isnan()
+            if invalid.any():
+                raise self._diverged(trainer, f"the weights {name} are NaN or infinite")
 
     def _diverged(self, trainer: Trainer, what: str) -> UserError:
         lr = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else 0.0
@@ -165,26 +169,30 @@ class CheckMonitors(Callback):
                 raise UserError(f"{who} is {metric!r}, which is not measured{none}: {close}the metrics are {known}")
 
 
-def failure(error: Exception, step: int) -> UserError | None:
-    """The one line about what a callback, logger or schedule raised; None if it was none, or one of this package.
+def failure(error: Exception, trainer: Trainer, checkpoint: Path | None, under_way: bool) -> UserError | None:
+    """The one line about what ended a run; None if its own message or traceback says more.
 
     Args:
         error: What was raised.
-        step: Number of complete steps.
+        trainer: The trainer.
+        checkpoint: The checkpoint that is resumed.
+        under_way: Whether a step has completed, so that the checkpoint and the options are known to be valid.
     """
-    for frame, line in walk_tb(error.__traceback__):
-        culprit = type(frame.f_locals.get("self"))
-        if issubclass(culprit, Callback | Logger | LRScheduler) and not culprit.__module__.startswith("sequentia."):
-            code, cause = frame.f_code, f"{type(error).__name__}: {shorten(str(error), 300)}"
-            where = f"{Path(code.co_filename).name}, line {line}"
-            return UserError(f"{culprit.__name__}.{code.co_name} failed at step {step} ({where}): {cause}")
-    return None
-
-
-def _first_invalid(model: LightningModule) -> str | None:
-    """Name of a weight that is NaN or, if it is trained, infinite; None if all are valid."""
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        invalid = ~tensor.detach().isfinite() if tensor.requires_grad else tensor.isnan()
-        if invalid.any():
-            return name
-    return None
+    if under_way or checkpoint is None:
+        for frame, line in walk_tb(error.__traceback__):
+            culprit = type(frame.f_locals.get("self"))
+            if issubclass(culprit, Callback | Logger | LRScheduler) and not culprit.__module__.startswith("sequentia."):
+                name, step = f"{culprit.__name__}.{frame.f_code.co_name}", trainer.global_step
+                where = f"{Path(frame.f_code.co_filename).name}, line {line}"
+                cause = f"{type(error).__name__}: {shorten(str(error), 300)}"
+                return UserError(f"{name} failed at step {step} ({where}): {cause}")
+    if under_way or isinstance(error, Interrupted | OSError | MisconfigurationException):
+        return None
+    if checkpoint is not None:
+        return UserError(
+            f"cannot resume {checkpoint}: its training state is damaged or does not fit these options "
+            f"({type(error).__name__}: {str(error)[:150]}); start a new run, or give another --ckpt_path"
+        )
+    if is_class_path(architecture_name(type(trainer.lightning_module))):  # whose author needs the traceback
+        return None
+    return UserError(f"the first step fails, perhaps because of its options: {error}")

@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 
 from sequentia.cli import main
 from sequentia.data import CharDataModule
+from sequentia.models import Bigram
 from sequentia.training.loop.length import default_steps, set_length, validation_interval
 from tests.training.runs import LINES, RATE, curves
 
@@ -119,11 +120,12 @@ def test_accumulation_and_more_processes_shorten_the_run_like_the_epoch(
 ) -> None:
     # 250 lines in batches of 16; the last accumulated batches of an epoch also make a step.
     data = CharDataModule(write(LINES), val_path=write(["ab"], "val.txt"), batch_size=16)
-    trainer = unset(**options)
-    set_length(trainer, data)
+    trainer, recorded = unset(**options), Namespace()
+    assert not set_length(trainer, recorded, data, Bigram.for_data(data))
     assert trainer.max_steps == default_steps(sum(len(line) + 1 for line in LINES), steps_per_epoch)
     epochs, rest = divmod(validation_interval(trainer.max_steps), steps_per_epoch)
     assert trainer.val_check_interval == epochs * batches + rest * trainer.accumulate_grad_batches
+    assert (recorded.max_steps, recorded.val_check_interval) == (trainer.max_steps, trainer.val_check_interval)
 
 
 def test_a_schedule_that_monitors_a_metric_gets_it_after_each_epoch(write: Callable[..., str], tmp_path: Path) -> None:
