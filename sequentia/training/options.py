@@ -30,6 +30,9 @@ from sequentia.training.results import Format
 _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
 """Options that can name a class, beside `--model`."""
 
+_SINGLE = ("trainer.default_root_dir", "data.path", "init_from")
+"""Options with one value that decide on the run, beside `--ckpt_path`."""
+
 
 class Given:
     """The part of the user's arguments that decides on the run.
@@ -62,35 +65,26 @@ class Given:
             raise UserError("the name of a file or directory is not valid UTF-8: rename it") from error
         parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
-        parser.add_argument("--ckpt_path")
         parser.add_argument("--trust", action="append", default=[])
         parser.add_argument("--model", "--model.class_path", dest="model")
-        parser.add_argument("--trainer.default_root_dir", dest="root")
-        parser.add_argument("--data.path", dest="data")
-        parser.add_argument("--init_from")
+        for name in ("ckpt_path", *_SINGLE):
+            parser.add_argument(f"--{name}", dest=name)
         try:
-            options, others = parser.parse_known_args(arguments)
+            namespace, others = parser.parse_known_args(arguments)
         except ArgumentError as error:
             raise UserError(f"{error}; see `sequentia {command} --help`") from error
-        self.ckpt_path, self.trust = options.ckpt_path, trusted_modules(options.trust)
-        configs = [find_config(expanded(config)) for config in options.config]
+        options = vars(namespace)
+        self.ckpt_path, self.trust = options["ckpt_path"], trusted_modules(options["trust"])
+        configs = [_readable(find_config(expanded(config))) for config in options["config"]]
         contents = [_content(config) for config in configs]
-
-        def setting(given: str | None, section: str, key: str) -> Any:
-            """The value of an option: as an argument, or in the last config that has it."""
-            sections = [content[section] for content in reversed(contents) if section in content]
-            values = [part.get(key) if isinstance(part, dict) else part for part in sections]
-            return given or next((value for value in values if value), None)
-
-        mapping = parse_config(options.model, "--model") if (options.model or "").startswith("{") else {}
-        model = setting(mapping.get("class_path") or options.model, "model", "class_path")
-        init_from = setting(options.init_from, "init_from", "")
-        self.sets_model, self.trained = bool(model), None
-        if command == "fit" and init_from and not model and not self.ckpt_path:
-            self.trained = _trained_model(str(init_from), self.trust)
-            model = self.trained["class_path"]
-        root = setting(options.root, "trainer", "default_root_dir")
-        self.sets_data = setting(options.data, "data", "path") is not None
+        given: dict[str, Any] = {name: options[name] or _setting(contents, name) for name in _SINGLE}
+        model = options["model"] or ""
+        model = parse_config(model, "--model").get("class_path") if model.startswith("{") else model
+        model = model or _setting(contents, "model.class_path")
+        self.sets_data, self.sets_model, self.trained = bool(given["data.path"]), bool(model), None
+        if command == "fit" and given["init_from"] and not model and not self.ckpt_path:
+            self.trained = _trained_model(str(given["init_from"]), self.trust)
+            model, options["model"] = self.trained["class_path"], json.dumps(self.trained)
         names = [Path(config).stem for config in configs if os.path.isfile(config)]
         if command == "fit" and not self.ckpt_path and not any("optimizer" in content for content in contents):
             # An architecture's defaults are in its shipped config, which others override.
@@ -100,20 +94,23 @@ class Given:
                 names.append(base.stem)
         if model:
             names.append(str(model).rpartition(".")[2].lower())
+        root = given["trainer.default_root_dir"]
         self.root = Path(expanded(str(root))) if root else ROOT / names[0] if names else None
 
         values = [first.partition("=")[2] or second for first, second in pairwise([*others, ""]) if _CODE.match(first)]
         self.classes = list(foreign_classes([model, values, *contents]))
         if self.classes:
             search_working_directory()
-        first = {
-            "model": json.dumps(self.trained) if self.trained else options.model,
-            "trainer.default_root_dir": options.root,
-            "data.path": options.data,
-            "init_from": options.init_from,
-        }
-        given = [f"--{name}={value}" for name, value in first.items() if value is not None]
-        self.arguments = [*(f"--config={config}" for config in configs), *given, *others]
+        first = [f"--{name}={options[name]}" for name in ("model", *_SINGLE) if options[name] is not None]
+        self.arguments = [*(f"--config={config}" for config in configs), *first, *others]
+
+
+def _setting(contents: Sequence[dict[str, Any]], name: str) -> Any:
+    """The value of an option in the last of these configs that has it; None if none has."""
+    section, _, key = name.partition(".")
+    values = (content.get(section) for content in reversed(contents))
+    found = (value.get(key) if isinstance(value, dict) else value for value in values)
+    return next((value for value in found if value), None)
 
 
 def add_options(parser: LightningArgumentParser, command: str) -> None:
@@ -172,8 +169,8 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
 def locate(options: Any) -> None:
     """Make the paths in the options of a command, or of its run, find the same files from any directory."""
     data, init_from = options.get("data"), options.get("init_from")
-    for name in OPTIONS if hasattr(data, "get") else ():
-        data[name] = located(plain(data.get(name)))
+    for name in OPTIONS:
+        data[name] = located(plain(data[name]))
     if isinstance(init_from, str) and init_from != "last":
         options["init_from"] = os.path.abspath(expanded(init_from))
 
@@ -192,8 +189,13 @@ def _trained_model(init_from: str, trust: Sequence[str]) -> dict[str, Any]:
     return {"class_path": architecture_name(type(model)), "init_args": options}
 
 
+def _readable(config: str) -> str:
+    """A `--config` that can be read twice: the YAML of a pipe in place of the pipe."""
+    return Path(config).read_text(encoding="utf-8") if Path(config).is_fifo() else config
+
+
 def _content(config: str) -> dict[str, Any]:
-    """The options in a `--config`: a file, or YAML itself. Empty for a pipe, which only the parser reads.
+    """The options in a `--config`: a file, or YAML itself.
 
     Raises:
         UserError: There is no such file, or its content is not a mapping of options.
@@ -205,8 +207,6 @@ def _content(config: str) -> dict[str, Any]:
             raise UserError(f"cannot read {config}: {error.strerror}; check its permissions") from error
     if re.search(r"[{\[\n]|:\s", config):
         return parse_config(config, "the YAML of --config")
-    if re.match("/(dev|proc)/", config):
-        return {}
     names = shipped_configs()
     meant = "".join(f"did you mean {name}? " for name in similar(Path(config).stem, names))
     raise UserError(

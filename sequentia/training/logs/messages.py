@@ -31,7 +31,6 @@ def plain_messages() -> Iterator[None]:
     If the program has given the logger `sequentia` handlers of its own, they are used instead.
     """
     handler = _AboveBar()
-    handler.setFormatter(_Plain("%(message)s"))
     loggers = [logging.getLogger(name) for name in ("py.warnings", "lightning.pytorch", "lightning.fabric")]
     before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in (log, *loggers)]
     hook = threading.excepthook
@@ -39,7 +38,9 @@ def plain_messages() -> Iterator[None]:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # caused by Lightning
     with warnings.catch_warnings():
         logging.captureWarnings(True)
-        threading.excepthook = lambda failure: None if _is_tensorboard(failure.thread) else hook(failure)
+        # If TensorBoard's thread fails, the next write raises the same error in its caller.
+        writer = "tensorboard."
+        threading.excepthook = lambda e: None if type(e.thread).__module__.startswith(writer) else hook(e)
         for logger in (log, loggers[0]):
             if not logger.handlers:
                 logger.handlers, logger.propagate = [handler], False
@@ -63,24 +64,13 @@ def plain_messages() -> Iterator[None]:
                 logger.propagate, logger.handlers = propagate, handlers
 
 
-def _is_tensorboard(thread: threading.Thread | None) -> bool:
-    """Whether a thread writes TensorBoard's files. If it fails, the next write raises the same error in its caller."""
-    return type(thread).__module__.startswith("tensorboard.")
-
-
 class _AboveBar(logging.Handler):
-    """Prints on stderr, above the progress bar if one is open."""
+    """Prints on stderr, above the progress bar if one is open, without control characters from paths and data."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        text = "\n".join(printable(line) for line in self.format(record).split("\n"))
         with suppress(OSError):  # the terminal was closed; the run must still be saved
-            tqdm.write(self.format(record), file=sys.stderr)
-
-
-class _Plain(logging.Formatter):
-    """Escapes control characters from paths and data, which could move the cursor."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(printable(line) for line in super().format(record).split("\n"))
+            tqdm.write(text, file=sys.stderr)
 
 
 def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sequentia.files import replacing
 from sequentia.runs.directory import METRICS
+from sequentia.runs.history import read_history
 
 
 class MetricsFile(Logger):
@@ -49,7 +50,7 @@ class MetricsFile(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write metrics to the row of a step, which is the last row or a new one."""
-        row = {"step": str(step)} | {name: format(float(value), ".9g") for name, value in metrics.items()}
+        row = _cells(step, metrics)
         same_step = self._row.get("step") == row["step"]
         if same_step:
             row = self._row | row
@@ -67,10 +68,16 @@ class MetricsFile(Logger):
 
     def _rewrite(self, row: Mapping[str, str], before: int) -> None:
         """Write the complete rows before a step again, with the columns of the file and of a row."""
-        content = self.path.read_text("utf-8", errors="replace") if self.path.is_file() else ""
-        rows = csv.DictReader(line for line in io.StringIO(content) if line.endswith("\n"))
-        self._columns = ["step", *sorted({*(rows.fieldnames or ()), *row} - {"step"})]
+        history = read_history(self.path.parent)
+        self._columns = ["step", *sorted({*history, *row} - {"step"})]
         with replacing(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, restval="", extrasaction="ignore", lineterminator="\n")
+            writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(old for old in rows if old.get("step", "").isdecimal() and int(old["step"]) < before)
+            for step in sorted({step for values in history.values() for step in values if step < before}):
+                values = {name: values[step] for name, values in history.items() if step in values}
+                writer.writerow(_cells(step, values))
+
+
+def _cells(step: int | None, metrics: Mapping[str, float]) -> dict[str, str]:
+    """The cells of a row."""
+    return {"step": str(step)} | {name: format(float(value), ".9g") for name, value in metrics.items()}

@@ -48,11 +48,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Path(path).parent.mkdir(parents=True, exist_ok=True)  # other callbacks may save outside the run directory
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        with (
-            replacing(Path(path), "set --trainer.default_root_dir") as temporary,
-            temporary.open("wb") as file,
-        ):
-            file.write(content.getbuffer())
+        with replacing(Path(path), "set --trainer.default_root_dir") as temporary:
+            temporary.write_bytes(content.getbuffer())
 
 
 class SaveConfig(SaveConfigCallback):
