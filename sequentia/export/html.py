@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from sequentia.inference.options import max_sample_length
 from sequentia.models import LanguageModel, Mixture, NGram
 from sequentia.models.parts.ngram_levels import distinct
 from sequentia.runs.checkpoint import training_data
-from sequentia.vocabulary import smallest_unsigned
+from sequentia.vocabulary import BOUNDARY, smallest_unsigned
 
 _BITS, _PROBES = 9.6, 7  # of the Bloom filter, per training line: 1% of the other lines pass for training lines
 
@@ -44,8 +45,8 @@ def export_html(model: LanguageModel, out: Path) -> None:
         UserError: The architecture is not one of the package's, a weight is too large for half precision, or `out`
             exists or cannot be written.
     """
-    scripts = _scripts(model)
-    arrays = _arrays(model)
+    scripts = dict.fromkeys(map(_script, (*_members(model), model)))
+    arrays = {name: _array(weight) for name, weight in _weights(model).items()}
     try:
         data = training_data(model, "the page", "correct its path there", may_differ=True)
         arrays["filter"] = bloom_filter(data.membership.distinct["train"])
@@ -79,22 +80,20 @@ def _members(model: LanguageModel) -> list[LanguageModel]:
     return model.all_members() if isinstance(model, Mixture) else []
 
 
-def _scripts(model: LanguageModel) -> list[str]:
-    """The scripts of a model's architecture, each after those that it needs: named after the modules of its classes.
+def _script(model: LanguageModel) -> str:
+    """The script of a model's architecture: named after the module of its class, or of the nearest base that has one.
 
     Raises:
-        UserError: There is none for the class itself.
+        UserError: The architecture is not one of the package's.
     """
-    scripts = [script for member in _members(model) for script in _scripts(member)]
-    modules = [cls.__module__ for cls in reversed(type(model).__mro__)]
-    found = {module: f"models/{module.rpartition('.')[2]}.js" for module in modules if module.startswith("sequentia.")}
-    found = {module: script for module, script in found.items() if _PAGE.joinpath(script).is_file()}
-    if modules[-1] not in found:
+    modules = [cls.__module__ for cls in type(model).__mro__]
+    if not modules[0].startswith("sequentia.models."):
         raise UserError(
             f"html needs an architecture of sequentia's own, got a model of class {type(model).__name__}: export it as "
             "onnx"
         )
-    return list(dict.fromkeys([*scripts, *found.values()]))
+    scripts = (f"models/{module.rpartition('.')[2]}.js" for module in modules)
+    return next(script for script in scripts if _PAGE.joinpath(script).is_file())
 
 
 def _description(model: LanguageModel) -> dict[str, Any]:
@@ -104,29 +103,50 @@ def _description(model: LanguageModel) -> dict[str, Any]:
     return {"architecture": type(model).__name__, "options": options | {"members": members}}
 
 
-def _arrays(model: LanguageModel, prefix: str = "") -> dict[str, NDArray[Any]]:
-    """The weights by their names in the checkpoint: half precision, or the smallest unsigned integers that hold them.
+def _weights(model: LanguageModel) -> dict[str, Tensor]:
+    """The weights by their names in the checkpoint, a tied one once; of n-grams, their graph."""
+    names = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    weights = {name: weight for name, weight in model.state_dict().items() if name in names}
+    for name, module in model.named_modules():
+        if isinstance(module, NGram):
+            prefix = f"{name}." if name else ""
+            del weights[f"{prefix}ngrams"]
+            weights |= {f"{prefix}{key}": weight for key, weight in _graph(module).items()}
+    return weights
 
-    Of n-grams, only as many tokens as the model reads, and by column, which compresses better.
+
+def _graph(model: NGram) -> dict[str, Tensor]:
+    """N-grams as a graph: each is an edge with its token, from its context to the one that the token ends.
+
+    Contexts are in lexicographic order, last token first, and so are the edges. The contexts that a token ends have the
+    order of the edges with this token that lead to a context first; so no context needs to be stored.
+
+    Source: Bowe et al., "Succinct de Bruijn graphs", 2012.
+
+    Returns:
+        `edges`, each 4 times its token, plus 2 if it is the last of its context, plus 1 if it leads to a context first;
+        `counts`; and `reads`, the number of tokens of a context.
+    """
+    reads, V = model.tables.reads, len(model.vocabulary)
+    read = torch.cat((model.ngrams[:, :reads], model.ngrams[:, -1:]), 1)
+    ngrams, counts = distinct(read, model.counts, V)
+    contexts, tokens = ngrams[:, :-1], ngrams[:, -1].long()
+    differs = contexts.diff(dim=0) != 0  # from the n-gram before, (N - 1, reads)
+    group = F.pad(differs[:, :-1].any(1).cumsum(0), (1, 0))[: len(tokens)]  # of contexts that differ in the last column
+    first = np.unique((group * V + tokens).cpu(), return_index=True)[1]
+    edges = 4 * tokens
+    edges[:-1] += 2 * differs.any(1)
+    edges[-1:] += 2
+    edges[first] += tokens[first] != BOUNDARY
+    return {"edges": edges, "counts": counts, "reads": torch.tensor([reads])}
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """Numbers in half precision, or in the smallest unsigned integers that hold them.
 
     Raises:
         UserError: A weight is too large for half precision.
     """
-    if isinstance(model, Mixture):
-        arrays = {f"{prefix}log_weights": _array(model.log_weights)}
-        for i, member in enumerate(model.all_members()):
-            arrays |= _arrays(member, f"{prefix}members.{i}.")
-        return arrays
-    weights = model.state_dict()
-    if isinstance(model, NGram):
-        read = model.ngrams[:, : model.tables.reads]
-        ngrams, counts = distinct(torch.cat((read, model.ngrams[:, -1:]), 1), model.counts, len(model.vocabulary))
-        weights = {"ngrams": ngrams.T, "counts": counts}
-    tied = set(weights) - {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
-    return {prefix + name: _array(weight) for name, weight in weights.items() if name not in tied}
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
     tensor = tensor.cpu()
     if tensor.is_floating_point():
         if not tensor.half().isfinite().all():

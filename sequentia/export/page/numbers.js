@@ -12,7 +12,7 @@ function fromHalf(bits) {
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : fraction * 2 ** -24);
 }
 
-/** Every tensor by its name: the numbers of a matrix, row by row, and its shape. See `_pack` in html.py. */
+/** Every tensor by its name: the numbers of a matrix, row by row, and its shape. See `_array` in html.py. */
 async function readTensors() {
   const packed = Uint8Array.from(atob(content.bytes), (character) => character.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));

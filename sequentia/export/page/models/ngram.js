@@ -3,14 +3,24 @@
  * one first, back to the start of the line.
  */
 ARCHITECTURES.NGram = class {
-  constructor({ ngrams, counts }) {
+  constructor({ edges, counts, reads: [reads] }) {
+    // An edge is 4 times its token, plus 2 if it is the last of its context, plus 1 if it leads to a context first.
+    const before = Array.from({ length: V }, () => []);  // by token: the contexts before those that the token ends
+    let number = 0;
+    for (const edge of edges) {
+      if (edge & 1) before[edge >> 2].push(number);
+      if (edge & 2) number++;
+    }
+    const steps = before.flatMap((sources, token) => sources.map((source) => [String.fromCharCode(token), source]));
+    let contexts = new Array(steps.length + 1).fill("");
+    for (let k = 0; k < reads; k++) contexts = ["\0", ...steps.map(([token, source]) => token + contexts[source])];
+
     // Level k: for each context of k tokens, how often each token follows.
-    this.levels = Array.from({ length: ngrams.shape[0] }, () => new Map());
-    const columns = this.levels.map((_, k) => row(ngrams, k)), targets = columns.pop();
-    counts.forEach((count, i) => {
-      const tokens = columns.map((column) => column[i]), start = tokens.indexOf(BOUNDARY);
-      const context = start < 0 ? tokens : tokens.slice(0, start + 1);
-      this.count(String.fromCharCode(...context), targets[i], count);
+    this.levels = Array.from({ length: reads + 1 }, () => new Map());
+    number = 0;
+    edges.forEach((edge, i) => {
+      this.count(contexts[number], edge >> 2, counts[i]);
+      if (edge & 2) number++;
     });
     // After a shorter context, a token counts once for each token that was seen before the two.
     for (let k = this.levels.length - 1; k > 0; k--) {

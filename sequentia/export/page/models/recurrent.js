@@ -1,7 +1,28 @@
-/**
- * The common part of RNN, GRU and LSTM. The state has the vectors that each layer carries along the line: the output,
- * and the cell of an LSTM. A `cell` makes the next ones from the products with the input and with the last output.
- */
+/** How RNN, GRU and LSTM get the next vectors of a layer from the products with the input and with the last output. */
+const CELLS = {
+  /** h = tanh(W x + b + U h' + c) */
+  RNN: (input, hidden) => [add(input, hidden).map(Math.tanh)],
+
+  /** The gates r (reset) and z (update) and the candidate n are stacked: h = (1 - z) n + z h'. */
+  GRU(input, hidden, [h]) {
+    const C = h.length;
+    return [h.map((last, i) => {
+      const r = sigmoid(input[i] + hidden[i]);
+      const z = sigmoid(input[C + i] + hidden[C + i]);
+      const n = Math.tanh(input[2 * C + i] + r * hidden[2 * C + i]);
+      return (1 - z) * n + z * last;
+    })];
+  },
+
+  /** The gates i (in) and f (forget), the candidate g and the gate o (out) are stacked: c = f c' + i g, h = o tanh(c). */
+  LSTM(input, hidden, [h, c]) {
+    const C = h.length, y = add(input, hidden);
+    const cell = c.map((last, i) => sigmoid(y[C + i]) * last + sigmoid(y[i]) * Math.tanh(y[2 * C + i]));
+    return [cell.map((value, i) => sigmoid(y[3 * C + i]) * Math.tanh(value)), cell];
+  },
+};
+
+/** The state has the vectors that each layer carries along the line: the output, and the cell of an LSTM. */
 class Recurrent {
   constructor(tensors) {
     this.tensors = tensors;
@@ -28,3 +49,5 @@ class Recurrent {
     return [linear(x, this.tensors, "head."), after];
   }
 }
+
+for (const [name, cell] of Object.entries(CELLS)) ARCHITECTURES[name] = class extends Recurrent { cell = cell; };
