@@ -37,11 +37,6 @@ def run(name: str, arguments: list[str]) -> int:
 
     model = load(checkpoint, trust=options.trust)
     drafts(model, 1)  # refuses weights that give no probabilities
-    match options.format:
-        case "gpt2":
-            export_gpt2(model, options.out, checkpoint)
-        case "onnx":
-            export_onnx(model, options.out)
-        case "html":
-            export_html(model, options.out)
+    export = {"gpt2": export_gpt2, "onnx": export_onnx, "html": export_html}[options.format]
+    export(model, options.out)
     return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from sequentia.errors import UserError
 from sequentia.export.tokenizer import BOUNDARY_NAME, UNKNOWN
 from sequentia.models import LanguageModel
+from sequentia.runs.checkpoint import origin
 from sequentia.runs.directory import read_config
 from sequentia.text import printable, shorten
 
@@ -56,21 +57,15 @@ training data.
 """
 
 
-def model_card(model: LanguageModel, title: str, checkpoint: Path | None) -> str:
-    """The text of the card.
-
-    Args:
-        model: The exported model.
-        title: Name of the model.
-        checkpoint: Where the model was loaded from. If it is in a run directory, the card has the name of the data.
-    """
+def model_card(model: LanguageModel, title: str) -> str:
+    """The text of the card; it names the data if the model was loaded from a run."""
     return _CARD.format(
         title=printable(title),
         parameters=model.num_parameters,
         samples=_block(model.sample(_SAMPLES, seed=0)),
         unknown=UNKNOWN,
         boundary=BOUNDARY_NAME,
-        data="\n".join(_data(model, checkpoint)),
+        data="\n".join(_data(model)),
     )
 
 
@@ -79,9 +74,9 @@ def _block(lines: list[str]) -> str:
     return "\n".join(f"    {printable(line)}" for line in lines)
 
 
-def _data(model: LanguageModel, checkpoint: Path | None) -> Iterator[str]:
+def _data(model: LanguageModel) -> Iterator[str]:
     """Lines about the training data: its name from the run's config.yaml, the rest from the model itself."""
-    name = _data_name(checkpoint)
+    name = _data_name(model)
     if name is not None:
         yield f"One example per line, from:\n\n{_block([name])}\n"
     characters = model.vocabulary.characters
@@ -89,14 +84,13 @@ def _data(model: LanguageModel, checkpoint: Path | None) -> Iterator[str]:
     yield f"\n{_block([shorten(characters, 100)])}"
 
 
-def _data_name(checkpoint: Path | None) -> str | None:
+def _data_name(model: LanguageModel) -> str | None:
     """File names of the training data, without their directories; None if unknown."""
-    if checkpoint is None:
+    if (found := origin(model)) is None:
         return None
     try:
-        data = read_config(checkpoint.parent).get("data")
-    except UserError:  # not in a run directory, or its config.yaml is not needed to sample
+        path = read_config(found.checkpoint.parent)["data"]["path"]
+    except (UserError, LookupError, TypeError):  # not in a run directory, or its config.yaml is not needed to sample
         return None
-    path = data.get("path") if isinstance(data, dict) else None
     paths = path if isinstance(path, list) else [path]
     return ", ".join(Path(p).name for p in paths if isinstance(p, str)) or None

@@ -21,10 +21,10 @@ _BLOCK = {
     "expand": "mlp.c_fc",
     "proj": "mlp.c_proj",
 }
-"""Layers of a block, in the order in which they are used -> GPT-2's names."""
+"""Layers of a block -> GPT-2's names."""
 
 
-def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None) -> None:
+def export_gpt2(model: LanguageModel, out: Path) -> None:
     """Write a directory that `GPT2LMHeadModel.from_pretrained` and `AutoTokenizer.from_pretrained` load.
 
     The tokenizer prepends the boundary token to a text, so its output can be used as a prompt.
@@ -32,7 +32,6 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
     Args:
         model: A Transformer.
         out: The directory; it must not exist yet.
-        checkpoint: Where the model was loaded from: the model card names the data of its run.
 
     Raises:
         UserError: The model is not a Transformer, `out` exists or cannot be written, or safetensors is not installed.
@@ -40,11 +39,6 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
     if not isinstance(model, Transformer):
         raise UserError(f"gpt2 needs a Transformer, got a model of class {type(model).__name__}: choose another format")
     save = optional_module("safetensors.torch").save
-    weights = {
-        # GPT-2's linear layers are of the class Conv1D, which stores the matrix transposed.
-        name: (weight.T if ".c_" in name and weight.ndim == 2 else weight).contiguous()
-        for name, weight in gpt2_weights(model).items()
-    }
     characters = model.vocabulary.characters
     contents = {
         "config.json": _config(model),
@@ -54,7 +48,7 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
         "tokenizer.json": tokenizer_json(characters),
         "tokenizer_config.json": tokenizer_config(model.context_length),
     }
-    card = model_card(model, out.name, checkpoint)
+    weights, card = _weights(model), model_card(model, out.name)
     with creating(out) as directory:
         directory.mkdir()
         # As bytes: safetensors itself creates files that only their owner can read.
@@ -64,11 +58,8 @@ def export_gpt2(model: LanguageModel, out: Path, checkpoint: Path | None = None)
         (directory / "README.md").write_text(card, encoding="utf-8")
 
 
-def gpt2_weights(model: Transformer) -> dict[str, Tensor]:
-    """The weights under GPT-2's names, in the order in which they are used; matrices have a row per output.
-
-    A tied head is left out.
-    """
+def _weights(model: Transformer) -> dict[str, Tensor]:
+    """The weights under GPT-2's names, without a tied head; its class Conv1D stores the matrices transposed."""
     names = {"token_embedding": "wte", "position_embedding": "wpe"}
     for i in range(len(model.blocks)):
         names |= {f"blocks.{i}.{ours}": f"h.{i}.{theirs}" for ours, theirs in _BLOCK.items()}
@@ -80,7 +71,10 @@ def gpt2_weights(model: Transformer) -> dict[str, Tensor]:
     }
     if not model.hparams["tied"]:
         weights["lm_head.weight"] = model.head.weight
-    return {name: weight.detach().float().cpu() for name, weight in weights.items()}
+    return {
+        name: (weight.T if ".c_" in name and weight.ndim == 2 else weight).detach().float().cpu().contiguous()
+        for name, weight in weights.items()
+    }
 
 
 def _config(model: Transformer) -> dict[str, Any]:

@@ -8,48 +8,37 @@ from huggingface_hub import ModelCard
 
 from sequentia.export.card import model_card
 from sequentia.models import Transformer
+from sequentia.runs.checkpoint import load
+
+MODEL = Transformer("<ab", 5, n_layer=1, n_head=1, n_embd=4)
 
 
-@pytest.fixture
-def model() -> Transformer:
-    return Transformer("<ab", 5, n_layer=1, n_head=1, n_embd=4)
-
-
-@pytest.fixture
-def run(save_run: Callable[..., Path], model: Transformer) -> Path:
-    """A run directory with a checkpoint that was written before the first step."""
-    return save_run(model)
-
-
-def card(model: Transformer, run: Path | None) -> str:
-    return model_card(model, "toy", run and run / "best.ckpt")
-
-
-def test_the_header_is_what_the_hub_reads(model: Transformer) -> None:
-    parsed = ModelCard(card(model, None))
+def test_it_has_the_hubs_header_and_states_what_the_model_is() -> None:
+    parsed = ModelCard(model_card(MODEL, "toy"))
     assert parsed.data.to_dict() == {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["sequentia", "character-level"],
     }
     assert parsed.text.strip().startswith("# toy")
+    assert f"{sum(p.numel() for p in MODEL.parameters()):,} parameters" in parsed.text
+    assert "The longest line has 4 characters. The vocabulary has 3:\n\n    <ab\n" in parsed.text
+    assert "\n".join(f"    {line}" for line in MODEL.sample(10, seed=0)) in parsed.text
 
 
-def test_it_states_what_the_model_is(model: Transformer) -> None:
-    text = card(model, None)
-    assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in text
-    assert "The longest line has 4 characters. The vocabulary has 3:\n\n    <ab\n" in text
-    assert "\n".join(f"    {line}" for line in model.sample(10, seed=0)) in text
-
-
-def test_the_data_are_named_without_their_directory(model: Transformer, run: Path) -> None:
-    (run / "config.yaml").write_text("data: {path: [/home/me/secret/brands.txt, more.txt]}")
-    text = card(model, run)
-    assert "    brands.txt, more.txt\n" in text
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ("data: {path: [/home/me/secret/brands.txt, more.txt]}", "    brands.txt, more.txt\n"),
+        *((config, None) for config in ("data: [1]", "data: {path: null}", "nonsense")),
+    ],
+)
+def test_the_data_are_named_without_their_directory_if_the_run_has_them(
+    save_run: Callable[..., Path], config: str, names: str | None
+) -> None:
+    run = save_run(MODEL)
+    (run / "config.yaml").write_text(config)
+    text = model_card(load(run), "toy")
     assert "secret" not in text
-
-
-@pytest.mark.parametrize("content", ["data: [1]", "data: {path: null}", "nonsense", "{"])
-def test_a_config_that_names_no_data_is_not_needed(model: Transformer, run: Path, content: str) -> None:
-    (run / "config.yaml").write_text(content)
-    assert "One example per line" not in card(model, run)
+    assert ("One example per line" in text) == (names is not None)
+    assert (names or "") in text

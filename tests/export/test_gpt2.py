@@ -1,4 +1,4 @@
-"""Hugging Face transformers computes the same logits from an exported directory as the model itself."""
+"""Hugging Face transformers computes the same from an exported directory as the model itself."""
 
 from importlib import import_module
 from pathlib import Path
@@ -21,8 +21,10 @@ def transformers() -> Any:
 
 
 @pytest.fixture(params=[True, False], ids=["tied", "untied"])
-def model(request: pytest.FixtureRequest) -> LanguageModel:
-    return perturbed(Transformer(CHARACTERS, 7, n_layer=2, n_head=2, n_embd=8, tied=request.param))
+def model(request: pytest.FixtureRequest) -> Transformer:
+    model = perturbed(Transformer(CHARACTERS, 7, n_layer=2, n_head=2, n_embd=8, tied=request.param))
+    assert isinstance(model, Transformer)
+    return model
 
 
 @pytest.fixture
@@ -32,13 +34,16 @@ def exported(model: LanguageModel, tmp_path: Path) -> Path:
 
 
 @torch.no_grad()
-def test_transformers_loads_every_weight_and_computes_the_same_logits(
-    transformers: Any, model: LanguageModel, exported: Path
+def test_transformers_loads_every_weight_and_computes_the_same_logits_and_attention(
+    transformers: Any, model: Transformer, exported: Path
 ) -> None:
-    theirs, problems = transformers.GPT2LMHeadModel.from_pretrained(exported, output_loading_info=True)
+    options = {"output_loading_info": True, "attn_implementation": "eager"}
+    theirs, problems = transformers.GPT2LMHeadModel.from_pretrained(exported, **options)
     assert not any(problems.values())  # no missing, unexpected or mismatched weights
     context = torch.randint(0, len(model.vocabulary), (3, 7))
-    torch.testing.assert_close(theirs.eval()(context).logits, model(context), atol=1e-4, rtol=0)
+    computed = theirs.eval()(context, output_attentions=True)
+    torch.testing.assert_close(computed.logits, model(context), atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.stack(computed.attentions, 1), model.attention(context), atol=1e-5, rtol=0)
 
 
 def test_generate_continues_the_prompt_and_stops_at_the_context_length(transformers: Any, exported: Path) -> None:
