@@ -27,7 +27,7 @@ def parser() -> Parser:
         "--format",
         choices=FORMATS,
         default="table",
-        help="html is one page without external resources; of a single RUN it also has the curves, options and samples "
+        help="html is one page without external resources, with the curves and samples of each run "
         "(default: %(default)s)",
     )
     parser.add_argument("--out", type=out_path, metavar="FILE", help="file to write (default: stdout); it is replaced")

@@ -1,7 +1,6 @@
 """How a notebook shows models and scores: IPython's own registry of formatters calls the functions."""
 
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING
@@ -10,8 +9,6 @@ from sequentia.errors import UserError
 from sequentia.text import printable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from sequentia.inference.scoring import Score
     from sequentia.models import LanguageModel
 
@@ -35,7 +32,10 @@ def score_html(score: "Score") -> str:
 
 def model_html(model: "LanguageModel") -> str:
     """A model as HTML without references: its size, its options, the heat map of its pairs, the curves of its run."""
-    from sequentia.reporting.curves import inline_svg  # slow to import, and possibly never needed
+    from sequentia.reporting.curves import draw_curves, inline_svg  # slow to import, and possibly never needed
+    from sequentia.reporting.heatmap import draw
+    from sequentia.runs.checkpoint import origin
+    from sequentia.runs.history import read_history
 
     options = {name: str(value) for name, value in model.hparams.items() if name != "vocabulary"}
     rows = {"vocabulary": f"{len(model.vocabulary):,} with the boundary"} | options
@@ -43,19 +43,9 @@ def model_html(model: "LanguageModel") -> str:
         f"<tr><th>{escape(name)}</th><td>{escape(printable(text))}</td></tr>" for name, text in rows.items()
     )
     html = f"<b>{escape(model.describe())}</b><table>{cells}</table>"
-    for draw_picture in _pictures(model):
-        with suppress(UserError):  # a large vocabulary, or a run that has logged no loss
-            html += f"<div>{inline_svg(draw_picture())}</div>"
+    with suppress(UserError):  # a large vocabulary
+        html += f"<div>{inline_svg(draw(model, small=True))}</div>"
+    if (found := origin(model)) is not None:
+        with suppress(UserError):  # a run that has logged no loss
+            html += f"<div>{inline_svg(draw_curves(read_history(found.checkpoint.parent)))}</div>"
     return html
-
-
-def _pictures(model: "LanguageModel") -> "Iterator[Callable[[], Figure]]":
-    from sequentia.reporting.curves import draw_curves
-    from sequentia.reporting.heatmap import draw
-    from sequentia.runs.checkpoint import origin
-    from sequentia.runs.history import read_history
-
-    yield lambda: draw(model, small=True)
-    found = origin(model)
-    if found is not None:
-        yield lambda: draw_curves(read_history(found.checkpoint.parent))

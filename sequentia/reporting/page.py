@@ -1,14 +1,14 @@
 """Runs -> one HTML page that needs nothing else: no network, no script. The template escapes everything from a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jinja2 import Environment, StrictUndefined
 
 from sequentia.errors import UserError
 from sequentia.reporting.curves import draw_curves, inline_svg
-from sequentia.reporting.report import COLUMNS, Run, Value, differing_options, shown
+from sequentia.reporting.report import COLUMNS, Run, differing_options, shown
 from sequentia.runs.directory import BEST, CONFIG
 from sequentia.text import printable, shorten
 
@@ -23,29 +23,27 @@ T = TypeVar("T")
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The page. One run is also shown with its curves, its options and samples of its best checkpoint."""
-    if len(runs) > 1:
-        names = [*COLUMNS, *differing_options(list(runs))]
-        rows = [[shown(name, (run.row | run.options).get(name), _LONGEST) for name in names] for run in runs]
-        return _PAGE.render(title=f"{len(runs)} runs", names=names, runs=rows)
-    (run,) = runs
+    """The page: the table of the runs, and the curves of each run with samples of its best checkpoint."""
+    names = [*COLUMNS, *differing_options(list(runs))]
+    rows = [[shown(name, (run.row | run.options).get(name), _LONGEST) for name in names] for run in runs]
+    return _PAGE.render(names=names, rows=rows, runs=map(_section, runs))
+
+
+def _section(run: Run) -> dict[str, Any]:
+    """The values of a run in the template."""
     curves, no_curves = _attempt(lambda: inline_svg(draw_curves(run.history)))
     samples, no_samples = _attempt(lambda: _samples(run))
     best, step = run.at_best("val/loss"), run.best_step
     lowest = "" if best is None or step is None else f" The lowest validation NLL is {best:.4f}, at step {step + 1:,}."
-    return _PAGE.render(
-        title=_text(f"Run {run.path}"),
-        runs=None,
-        result=_pairs({name: value for name, value in run.row.items() if value is not None}),
-        curves=curves,
-        no_curves=no_curves,
-        caption=f"Training and validation NLL by step.{lowest}",
-        test=_pairs({name: f"{value:.4g}" for name, value in run.test.items()}),
-        samples=samples,
-        no_samples=no_samples,
-        command=_text(f"sequentia fit --config {run.path / CONFIG}"),
-        options=_pairs(run.options),
-    )
+    return {
+        "name": _text(str(run.path)),
+        "curves": curves,
+        "no_curves": no_curves,
+        "caption": f"Training and validation NLL by step.{lowest}",
+        "samples": samples,
+        "no_samples": no_samples,
+        "command": _text(f"sequentia fit --config {run.path / CONFIG}"),
+    }
 
 
 def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
@@ -58,15 +56,11 @@ def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
 
 def _samples(run: Run) -> list[str]:
     """Samples of the best checkpoint, with seed 0."""
-    from sequentia.runs.checkpoint import load  # slow to import, and needed for the page of one run only
+    from sequentia.runs.checkpoint import load  # slow to import
 
     model = load(run.path / BEST)
     samples = model.sample(_NUM_SAMPLES, seed=0, max_length=model.context_length - 1)
     return [_text(text) or "(empty)" for text in samples]
-
-
-def _pairs(values: Mapping[str, Value]) -> list[tuple[str, str]]:
-    return [(_text(name), shown(name, value, _LONGEST)) for name, value in values.items()]
 
 
 def _text(text: str) -> str:

@@ -153,8 +153,8 @@ HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=y>"
 def test_everything_from_a_run_is_escaped_in_the_page(make: Make) -> None:
     name = "x<b>&\"'"
     options = {"data": {"path": HOSTILE, HOSTILE: 1}, HOSTILE: {"class_path": HOSTILE}}
-    one = read_run(make(name, options, METRICS, {"test/" + HOSTILE: 1.0, "test/loss": 2.0}))
     model = {"class_path": f"a.{HOSTILE}", "init_args": {"n_hidden": HOSTILE}}
+    one = read_run(make(name, options | {"model": model}, METRICS))
     two = read_run(make("b", options | {"model": model, "data": {"path": HOSTILE + "2"}}))
     for text in (page([one]), page([one, two])):
         assert "<script" not in text
