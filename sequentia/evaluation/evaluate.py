@@ -14,6 +14,7 @@ from sequentia.evaluation.metrics import metrics
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
+from sequentia.models.base import check_same_vocabulary
 from sequentia.runs.checkpoint import training_data
 
 
@@ -51,19 +52,17 @@ def evaluate(
             f"data must be a CharDataModule, got a {type(data).__name__}: evaluate(model, CharDataModule(...))"
         )
     check_evaluates(model, data, split)
-    step = model.validation_step if split == "val" else model.test_step
-    own_metric = model.val_nll if split == "val" else model.test_nll
-    own_metric.reset()
+    model.held_out_nll.reset()
     measurement = Measurement(model, data, split, num_samples=num_samples, seed=seed, valid=valid)
     try:
         with evaluating(model), torch.no_grad():
             for batch in data.eval_batches(getattr(data.split, split)):
                 on_device = move_data_to_device(batch, model.device)
-                step(on_device)
+                model.test_step(on_device)
                 measurement.update(on_device)
             return metrics(measurement)
     finally:
-        own_metric.reset()
+        model.held_out_nll.reset()
 
 
 class Evaluation(Callback):
@@ -106,7 +105,7 @@ def check_evaluates(model: LanguageModel, data: CharDataModule, split: HeldOut) 
     Raises:
         UserError: The split is empty, the vocabulary is not the model's, or a line is too long for the model.
     """
-    model.check_vocabulary(data.vocabulary)
+    check_same_vocabulary(model.vocabulary, data.vocabulary, "score takes lines of any characters")
     if model.max_positions is not None and data.context_length > model.max_positions:
         raise UserError(
             f"{data.shown_path} has lines of {data.context_length - 1} characters, but the model reads at most "

@@ -31,7 +31,7 @@ class Measurement:
     the same samples.
 
     Args:
-        model: The model. Its own metric, `val_nll` or `test_nll`, sums the NLL.
+        model: The model. Its own metric, `held_out_nll`, sums the NLL.
         data: The data.
         split: The held-out lines.
         num_samples: See `sequentia.evaluate`, also for `seed` and `valid`.
@@ -76,7 +76,7 @@ class Measurement:
         Raises:
             UserError: The NLL is NaN.
         """
-        return check_probabilities((self.model.val_nll if self.split == "val" else self.model.test_nll).compute())
+        return check_probabilities(self.model.held_out_nll.compute())
 
     @cached_property
     def baselines(self) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """The user's own check of texts, `--valid my_module:function`: found and imported."""
 
 from collections.abc import Callable
-from pathlib import Path
 from pkgutil import resolve_name
 
 from sequentia.errors import UserError
@@ -15,11 +14,10 @@ def load_valid(name: str) -> Callable[[str], object]:
         UserError: There is no such function.
     """
     module, _, function = name.partition(":")
-    if module.endswith(".py") or "/" in module:
-        where = "" if module == Path(module).name else f", in the directory {Path(module).parent}"
-        raise UserError(f"{name!r} names a file, not a module: omit .py, as {Path(module).stem}:{function}{where}")
-    if not module or not function:
-        raise UserError(f"{name!r} is not of the form module:function: name both, such as my_module:my_function")
+    if not module or not function or module.endswith(".py") or "/" in module:
+        raise UserError(
+            f"{name!r} is not of the form module:function: give a module and a function of it, as my_module:valid"
+        )
     search_working_directory()
     try:
         found = resolve_name(name)

@@ -99,8 +99,7 @@ class LanguageModel(LightningModule, ABC):
         self.context_length = context_length
         self.optimizer, self.lr_scheduler = recipe(type(self))
         self.lr_scheduler_interval = None
-        self.val_nll = CharacterNLL()
-        self.test_nll = CharacterNLL()
+        self.held_out_nll = CharacterNLL()
 
     @classmethod
     def for_data(cls, data: Data, **options: Any) -> Self:
@@ -191,25 +190,25 @@ class LanguageModel(LightningModule, ABC):
             self.log("train/loss", loss.detach(), batch_size=1)
         return loss
 
-    def validation_step(self, batch: Batch) -> None:
-        """Add a batch to the validation metrics."""
-        self.val_nll.update(self.nll_sum(batch), int(batch.total))
-
     def test_step(self, batch: Batch) -> None:
-        """Add a batch to the test metrics."""
-        self.test_nll.update(self.nll_sum(batch), int(batch.total))
+        """Add a batch to the metric of the held-out lines."""
+        self.held_out_nll.update(self.nll_sum(batch), int(batch.total))
+
+    def validation_step(self, batch: Batch) -> None:
+        """Add a batch to the metric of the held-out lines."""
+        self.test_step(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log NLL, bits per character and perplexity of the validation lines."""
-        self._log_nll("val", self.val_nll)
+        self._log_nll("val")
 
     def on_test_epoch_end(self) -> None:
         """Log NLL, bits per character and perplexity of the test lines."""
-        self._log_nll("test", self.test_nll)
+        self._log_nll("test")
 
-    def _log_nll(self, split: str, metric: CharacterNLL) -> None:
-        nll = metric.compute()
-        metric.reset()
+    def _log_nll(self, split: str) -> None:
+        nll = self.held_out_nll.compute()
+        self.held_out_nll.reset()
         values = {
             f"{split}/loss": nll,
             f"{split}/bits_per_char": bits_per_char(nll),
@@ -272,14 +271,6 @@ class LanguageModel(LightningModule, ABC):
         """
         trained = Vocabulary(checkpoint["hyper_parameters"]["vocabulary"])
         check_same_vocabulary(trained, self.vocabulary, "start a new run with init_from, which takes any characters")
-
-    def check_vocabulary(self, data: Vocabulary) -> None:
-        """Refuse a vocabulary of data that is not this model's.
-
-        Raises:
-            UserError: The vocabularies differ.
-        """
-        check_same_vocabulary(self.vocabulary, data, "score takes lines of any characters")
 
     @takes_sampling_options
     def sample(self, num_samples: int = 20, **options: Any) -> list[str]:

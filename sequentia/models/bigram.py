@@ -5,7 +5,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.options import check_amount
@@ -31,8 +30,6 @@ class Bigram(LanguageModel):
         self, vocabulary: str, context_length: int, init_seed: int | None = None, regularization: float = 0.0
     ) -> None:
         super().__init__(vocabulary, context_length)
-        if init_seed is not None and not 0 <= init_seed < 2**64:
-            raise UserError(f"init_seed must be in [0, 2^64), got {init_seed}")
         check_amount("regularization", regularization)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)

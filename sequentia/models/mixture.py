@@ -167,7 +167,7 @@ class Mixture(LanguageModel):
             some = log_probs[:, :: 1 + log_probs.shape[1] // _ENOUGH]
             total = partial(self.trainer.strategy.reduce, reduce_op="sum")
             self.log_weights.copy_(choose_weights(some, self.log_weights, self.prior, total))
-            self.val_nll.update(-self._mix(list(log_probs)).sum(dtype=torch.double), log_probs.shape[1])
+            self.held_out_nll.update(-self._mix(list(log_probs)).sum(dtype=torch.double), log_probs.shape[1])
             named = zip(self.all_members(), self.log_weights.exp(), strict=True)
             weights = {f"weight/{i}_{type(member).__name__}": weight for i, (member, weight) in enumerate(named)}
             self.log_dict(weights, sync_dist=True)

@@ -16,8 +16,7 @@ from sequentia.models.parts.options import check_sizes
 from sequentia.models.parts.packing import windows
 from sequentia.vocabulary import BOUNDARY
 
-LARGEST_CHOSEN_ORDER = 10
-"""The largest order that is chosen if none is given."""
+_LARGEST_CHOSEN_ORDER = 10  # if none is given
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class NGram(Counting):
 
     def __init__(self, vocabulary: str, context_length: int, order: int | None = None) -> None:
         super().__init__(vocabulary, context_length)
-        longest = LARGEST_CHOSEN_ORDER if order is None else order
+        longest = _LARGEST_CHOSEN_ORDER if order is None else order
         check_sizes(order=longest)
         self.save_hyperparameters(logger=False)
         self.register_buffer("ngrams", torch.zeros(0, longest, dtype=torch.int))

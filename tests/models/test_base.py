@@ -41,11 +41,9 @@ def test_a_model_scores_a_list_of_texts_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES.values() if a.__module__.startswith("sequentia.")])
 def test_a_size_or_rate_that_is_none_nan_or_out_of_range_is_refused_by_name(architecture: type[LanguageModel]) -> None:
+    wrong: dict[Any, list[Any]] = {int: [None, math.nan, 0, -1], float: [None, math.nan, math.inf, -1.0]}
     for name, parameter in list(signature(architecture).parameters.items())[1:]:
-        wrong: list[Any] = {int: [None, math.nan, 0, -1], float: [None, math.nan, math.inf, -1.0]}.get(
-            parameter.annotation, []
-        )
-        for value in wrong:
+        for value in wrong.get(parameter.annotation, []) + [1.0] * (name == "dropout"):
             with pytest.raises(UserError, match=f"^{name} must be .*, got {value}$"):
                 architecture(**{"vocabulary": "ab", "context_length": 4, name: value})
 

@@ -8,7 +8,6 @@ import torch
 
 from sequentia.data.batches import make_batch
 from sequentia.data.corpus import Corpus
-from sequentia.errors import UserError
 from sequentia.models import Bigram
 from sequentia.runs.checkpoint import load
 from tests.conftest import NAMES, bigram
@@ -50,15 +49,3 @@ def test_the_initial_table_is_zero_or_determined_by_init_seed() -> None:
 def test_a_logit_of_minus_infinity_is_a_probability_of_0_that_a_checkpoint_keeps(save_run: Callable[..., Path]) -> None:
     model = bigram([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], "ab")
     assert set(load(save_run(model)).sample(50, seed=1)) == {"", "a"}
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"init_seed": -1}, r"init_seed must be in \[0, 2\^64\), got -1"),
-        ({"regularization": -0.1}, r"regularization must be finite and at least 0, got -0.1"),
-    ],
-)
-def test_an_option_out_of_range_raises_an_error_that_names_it(options: dict, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        Bigram("abc", 4, **options)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sequentia.cli import main
-from sequentia.errors import UserError
 from sequentia.models import BigramCounts
 from sequentia.runs.checkpoint import read_checkpoint
 from tests.conftest import NAMES
@@ -61,9 +60,3 @@ def test_a_pair_of_probability_0_is_never_sampled(counted: BigramCounts) -> None
     counted.counts[2, 0] = 1
     for text in counted.sample(500, seed=1):
         assert set(pairwise(f".{text}.")) <= set(pairwise("..a.")) | set(pairwise("ab."))
-
-
-@pytest.mark.parametrize("smoothing", [-1.0, math.nan, math.inf])
-def test_a_negative_infinite_or_nan_smoothing_raises(smoothing: float) -> None:
-    with pytest.raises(UserError, match=r"smoothing must be finite and at least 0"):
-        BigramCounts("ab", 4, smoothing=smoothing)

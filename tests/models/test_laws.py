@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sequentia.data.batches import make_batch
-from sequentia.data.corpus import Corpus, read_corpus
+from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
 from sequentia.inference import options
 from sequentia.inference.batch import Batch
-from sequentia.models import ARCHITECTURES, CNN, Bigram, LanguageModel, Mixture, Transformer
+from sequentia.models import ARCHITECTURES, Bigram, LanguageModel, Mixture
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import load, read_checkpoint
 from tests.inference.enumeration import chi_square_test, probabilities
@@ -116,25 +116,6 @@ def test_a_step_continues_any_subset_of_the_lines_in_any_order(model: LanguageMo
 
 
 @torch.no_grad()
-def test_only_a_transformers_state_grows_without_limit(model: LanguageModel) -> None:
-    state, sizes = None, []
-    for _ in range(model.context_length):
-        _, state = model.step(torch.tensor([1, 2]), state)
-        sizes.append(sum(tensor.numel() for tensor in state))
-    if isinstance(model, Mixture):  # those of a Transformer and a CNN grow
-        assert sizes == sorted(sizes)
-    elif isinstance(model, Transformer):  # the keys and values of all tokens so far
-        assert sizes == [sizes[0] * (t + 1) for t in range(model.context_length)]
-    elif isinstance(model, CNN):  # each layer's inputs, no more than its dilation
-        assert sizes == [
-            sizes[0] * sum(min(t + 1, d) for d in model.dilations) // len(model.dilations)
-            for t in range(model.context_length)
-        ]
-    else:
-        assert len(set(sizes)) == 1
-
-
-@torch.no_grad()
 def test_a_model_reads_longer_lines_than_in_training_or_raises_if_its_positions_are_limited(
     model: LanguageModel,
 ) -> None:
@@ -213,36 +194,13 @@ def test_a_zeroed_output_layer_gives_an_nll_of_ln_v(model: LanguageModel, corpus
     assert float(model.nll_sum(batch)) / batch.total == pytest.approx(uniform, rel=1e-6)
 
 
-def made(architecture: str, **options: Any) -> LanguageModel:
-    return ARCHITECTURES[architecture](**options)
-
-
-def options_of_kind(kind: type) -> list[tuple[str, str]]:
-    """Architectures, and their options with a default of a type."""
-    return [(a, name) for a in ARCHITECTURES for name, value in options_of(a).items() if type(value) is kind]
-
-
-@pytest.mark.parametrize(
-    ("architecture", "name"), [*options_of_kind(int), ("GRU", "context_length"), ("NGram", "order")]
-)
-def test_a_size_below_1_is_refused(architecture: str, name: str) -> None:
-    with pytest.raises(UserError, match=f"^{name} must be at least 1, got 0$"):
-        made(architecture, **{"vocabulary": "ab", "context_length": 4, name: 0})
-
-
-DROPOUT = [architecture for architecture, name in options_of_kind(float) if name == "dropout"]
-
-
-@pytest.mark.parametrize("architecture", DROPOUT)
-def test_dropout_is_active_only_in_training_and_its_rate_is_at_least_0_and_below_1(architecture: str) -> None:
-    options: dict[str, Any] = {"vocabulary": "ab", "context_length": 4}
-    model, context = made(architecture, **options, dropout=0.5), torch.tensor([[0, 1, 2, 1]])
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if "dropout" in options_of(name)])
+def test_dropout_is_active_only_in_training(architecture: str) -> None:
+    options: dict[str, Any] = {"dropout": 0.5}
+    model, context = ARCHITECTURES[architecture]("ab", 4, **options), torch.tensor([[0, 1, 2, 1]])
     assert not torch.equal(model(context), model(context))
     model.eval()
     assert torch.equal(model(context), model(context))
-    for dropout in (-0.1, 1.0):
-        with pytest.raises(UserError, match=rf"^dropout must be in \[0, 1\), got {dropout}$"):
-            made(architecture, **options, dropout=dropout)
 
 
 STACKED = {
@@ -371,8 +329,8 @@ def test_a_checkpoint_round_trip_changes_no_logit(model: LanguageModel, save_run
     assert torch.equal(loaded(context), model(context))
 
 
-def test_a_checkpoint_or_data_of_another_vocabulary_is_refused(
-    architecture: str, model: LanguageModel, write: Callable[..., str], save_run: Callable[..., Path]
+def test_a_checkpoint_of_another_vocabulary_is_refused(
+    architecture: str, model: LanguageModel, save_run: Callable[..., Path]
 ) -> None:
     checkpoint = read_checkpoint(save_run(model) / "best.ckpt")
     model.on_load_checkpoint(checkpoint)
@@ -381,6 +339,3 @@ def test_a_checkpoint_or_data_of_another_vocabulary_is_refused(
     other = build(architecture, characters[:-1] + replaced, model.context_length)
     with pytest.raises(UserError, match="vocabulary"):
         other.on_load_checkpoint(checkpoint)
-    data = read_corpus([write(["xyz", "zyx"], "other.txt")])
-    with pytest.raises(UserError, match="vocabulary"):
-        model.check_vocabulary(data.vocabulary)
