@@ -20,7 +20,9 @@ def add_conditions(parser: Parser, drawing: bool) -> None:
             continue
         kind = (get_args(hints[field.name]) or (hints[field.name],))[0]  # int | None -> int
         text, metavar = field.metadata["help"], field.metadata["metavar"]
-        if kind is bool:
+        if field.name == "prompt":
+            parser.add_argument("--prompt", action="append", metavar=metavar, help=text)
+        elif kind is bool:
             parser.add_argument(f"--{field.name}", action="store_true", help=text)
         elif metavar in ("FILE", "MODULE:FUNCTION"):
             parser.add_argument(f"--{field.name}", metavar=metavar, help=text)
@@ -54,4 +56,5 @@ def conditions(options: Namespace, drawing: bool) -> dict[str, Any]:
     values = {name: getattr(options, name) for name in names}
     if options.valid is not None:
         values["valid"] = load_valid(options.valid)
-    return values | {"avoid": () if options.avoid is None else set(texts(options.avoid))}
+    avoid = () if options.avoid is None else set(texts(options.avoid))
+    return values | {"prompt": options.prompt or "", "avoid": avoid}

@@ -35,7 +35,7 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.runs.checkpoint import load
 
     draws = generate(load(checkpoint, trust=options.trust), options.num_samples, **conditions(options, drawing=True))
-    bar = tqdm(total=options.num_samples, unit=" lines", delay=2, disable=None, leave=False)  # on a terminal only
+    bar = tqdm(total=draws.wanted, unit=" lines", delay=2, disable=None, leave=False)  # on a terminal only
 
     def show_progress() -> None:
         bar.set_postfix_str(f"{draws.drawn:,} draws", refresh=False)

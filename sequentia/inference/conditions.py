@@ -12,7 +12,7 @@ from torch import Tensor
 from sequentia.errors import UserError
 from sequentia.inference.model import Model
 from sequentia.inference.options import SamplingOptions
-from sequentia.text import printable, shorten
+from sequentia.text import printable, shorten, strings
 
 # Partial matching is wrong where an assertion looks beyond the beginning that there is: "(?!ann$)" seems to refuse
 # every line that starts with "ann". Of these patterns only whole lines are checked, which is slower and always right.
@@ -55,18 +55,20 @@ def is_valid(valid: Callable[[str], object], text: str) -> bool:
 
 
 class Conditions:
-    """The conditions that the options of sampling make on whole lines, lengths excepted.
+    """The conditions that the options of sampling make on lines.
 
     Args:
         model: The model whose lines are drawn.
         options: The options.
 
     Attributes:
-        prompt: The beginning of every line that meets the conditions: that of the options, or a longer one.
+        prompts: The beginnings of lines: the prompts of the options, continued while only one character can follow.
+        max_length: Maximum number of characters of a line.
         refused: Number of lines by the first condition that they do not meet.
 
     Raises:
-        UserError: The pattern is invalid or no line of the model can match it, or the training lines are not known.
+        UserError: An option is out of range, a prompt is too long or has unknown characters, the pattern is invalid,
+            no line of the model can match it, or the training lines are not known.
     """
 
     def __init__(self, model: Model, options: SamplingOptions) -> None:
@@ -74,11 +76,17 @@ class Conditions:
         normalize = model.vocabulary.normalize
         self.refused: Counter[str] = Counter()
         self._example: dict[str, str] = {}
-        self._max_length, _ = options.limits(model)
+        self.max_length, _ = options.limits(model)
         self._is_bounded = options.max_length is not None
         self._unique, self._seen = options.unique, set[str]()
         tests: dict[str, Callable[[str], object]] = {}
-        self.prompt, self._can_match = normalize(options.prompt), None
+        given = [options.prompt] if isinstance(options.prompt, str) else strings(options.prompt, "the prompts")
+        self.prompts = list(map(normalize, given))
+        for prompt in self.prompts:
+            if (length := len(model.vocabulary.encode(prompt))) > self.max_length:
+                which = f"the prompt {shorten(prompt)!r} has {length} characters"
+                raise UserError(f"{which}, more than max_length ({self.max_length}): shorten it")
+        self._can_match = None
         if options.match is not None:
             try:
                 pattern = regex.compile(normalize(options.match))
@@ -87,7 +95,7 @@ class Conditions:
             tests["match"] = pattern.fullmatch
             if _WITHOUT_ASSERTIONS.fullmatch(options.match):
                 self._can_match = pattern
-                self.prompt = self._common_beginning(model, options, pattern)
+                self.prompts = [self._common_beginning(prompt, pattern) for prompt in self.prompts]
         if options.min_length:
             tests["min_length"] = lambda text: len(text) >= options.min_length
         if options.avoid:
@@ -136,7 +144,7 @@ class Conditions:
             ended: Whether it is a whole line.
         """
         if not ended:
-            self._refuse("max_length" if len(text) == self._max_length else "match", text)
+            self._refuse("max_length" if len(text) == self.max_length else "match", text)
             return False
         for name, test in self._tests.items():
             if not test(text):
@@ -162,19 +170,19 @@ class Conditions:
         share = f"{100 * count / self.refused.total():.0f}% of the others"
         return f"{share} are refused by {name}, as {shorten(printable(self._example[name]), 40)!r}: {_REMEDIES[name]}"
 
-    def _common_beginning(self, model: Model, options: SamplingOptions, pattern: "regex.Pattern[str]") -> str:
+    def _common_beginning(self, prompt: str, pattern: "regex.Pattern[str]") -> str:
         """The prompt, continued while only one character can follow: a beginning of all matches costs no draw.
 
         Raises:
             UserError: No line of the model's characters can match.
         """
-        beginning = self.prompt
+        beginning = prompt
         while pattern.fullmatch(beginning) is None:
-            possible = [c for c in model.vocabulary.characters if pattern.fullmatch(beginning + c, partial=True)]
-            if not possible or len(beginning) == self._max_length:
-                which = f"line that begins with {shorten(self.prompt)!r}" if self.prompt else "line"
+            possible = [c for c in self._vocabulary.characters if pattern.fullmatch(beginning + c, partial=True)]
+            if not possible or len(beginning) == self.max_length:
+                which = f"line that begins with {shorten(prompt)!r}" if prompt else "line"
                 raise UserError(
-                    f"no {which} of at most {self._max_length} of the model's characters matches {options.match!r}"
+                    f"no {which} of at most {self.max_length} of the model's characters matches {pattern.pattern!r}"
                 )
             if len(possible) > 1:
                 break

@@ -1,7 +1,7 @@
 """The options of sampling, their meanings, and the values that a model allows. It imports nothing slow."""
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,7 +55,9 @@ class SamplingOptions:
     Source of `top_p` (nucleus sampling): Holtzman et al., "The curious case of neural text degeneration", 2020.
     """
 
-    prompt: str = _option("", "prefix of every line")
+    prompt: str | Sequence[str] = _option(
+        "", "prefix of every line; several prompts get that many lines each, in their order", "TEXT"
+    )
     temperature: float = _option(
         1.0,
         "below 1, more probable lines; above 1, more diverse lines; 0, only the most probable character each time",
@@ -85,19 +87,14 @@ class SamplingOptions:
     )
 
     def limits(self, model: "Model") -> tuple[int, int]:
-        """Maximum number of characters and lines per batch, by default the model's own."""
-        return (
-            max_sample_length(model) if self.max_length is None else self.max_length,
-            default_batch_size(model) if self.batch_size is None else self.batch_size,
-        )
-
-    def check(self, model: "Model") -> None:
-        """Check the options against the model to be sampled.
+        """Maximum number of characters and lines per batch, by default the model's own; all options are checked.
 
         Raises:
-            UserError: An option is out of range, or a character of the prompt is not in the vocabulary.
+            UserError: An option is out of range.
         """
-        limit, (max_length, batch_size) = max_sample_length(model), self.limits(model)
+        limit = max_sample_length(model)
+        max_length = limit if self.max_length is None else self.max_length
+        batch_size = default_batch_size(model) if self.batch_size is None else self.batch_size
         for name, valid, requirement in (
             ("temperature", 0 <= self.temperature < float("inf"), "finite and at least 0"),
             ("top_k", self.top_k is None or self.top_k >= 1, "at least 1"),
@@ -109,9 +106,7 @@ class SamplingOptions:
         ):
             if not valid:
                 raise UserError(f"{name} must be {requirement}, got {getattr(self, name)}")
-        characters = len(model.vocabulary.encode(model.vocabulary.normalize(self.prompt)))
-        if characters > max_length:
-            raise UserError(f"the prompt has {characters} characters, more than max_length ({max_length}): shorten it")
+        return max_length, batch_size
 
 
 _ATTRIBUTES = "".join(f"\n        {option.name}: {option.metadata['help']}." for option in fields(SamplingOptions))

@@ -14,6 +14,7 @@ from sequentia.errors import UserError
 from sequentia.inference.conditions import Conditions
 from sequentia.inference.model import Model, check_probabilities, evaluating
 from sequentia.inference.options import SamplingOptions, takes_sampling_options
+from sequentia.text import shorten
 from sequentia.vocabulary import BOUNDARY
 
 _PATIENCE = 1_000_000
@@ -37,16 +38,16 @@ class Sample:
 class Draws(Iterator[Sample]):
     """Lines drawn from a model, batch by batch, until enough of them meet all conditions.
 
-    It ends early after 1,000,000 characters without a line that is wanted; at temperature 0, where every draw is the
-    same line, after the first.
+    Drawing from a prompt ends early after 1,000,000 characters without a line that is wanted; at temperature 0, where
+    every draw is the same line, after the first.
 
     Args:
         model: Any architecture. It is switched to evaluation mode while a batch is sampled.
-        num_samples: Number of lines.
+        num_samples: Number of lines for each prompt.
         options: Which lines are drawn, and how.
 
     Attributes:
-        wanted: Number of lines that are wanted.
+        wanted: Number of lines that are wanted, for all prompts.
         found: Number of them found so far.
         drawn: Number of lines drawn for that.
         fitting: Number of lines drawn that meet the conditions, those that `unique` excludes included.
@@ -54,60 +55,53 @@ class Draws(Iterator[Sample]):
         after_batch: Called whenever a batch has been looked through, to show the progress.
 
     Raises:
-        UserError: An option is out of range, a character of the prompt is not in the vocabulary, or no line can meet
+        UserError: An option is out of range, a character of a prompt is not in the vocabulary, or no line can meet
             the conditions. While drawing: the model's probabilities are NaN.
     """
 
     def __init__(self, model: Model, num_samples: int, options: SamplingOptions) -> None:
         if num_samples < 0:
             raise UserError(f"num_samples must be at least 0, got {num_samples}")
-        options.check(model)
-        self.wanted, self.found, self.drawn, self.fitting = num_samples, 0, 0, 0
-        self.after_batch: Callable[[], object] = lambda: None
         self.conditions = Conditions(model, options)
-        self._model = model
-        self._max_length, self._batch_size = options.limits(model)
+        self.wanted = num_samples * len(self.conditions.prompts)
+        self.found = self.drawn = self.fitting = 0
+        self.after_batch: Callable[[], object] = lambda: None
+        self._model, self._num_samples = model, num_samples
+        _, self._batch_size = options.limits(model)
         generator = torch.Generator(model.device)
         generator.manual_seed(secrets.randbits(63) if options.seed is None else options.seed)
         self._choose = partial(choose, options=options, generator=generator)
         same = options.temperature == 0 or options.top_k == 1  # every draw is the same line
         self._patience = 1 if same else _PATIENCE
+        self._short: list[str] = []
         self._samples = self._until_found()
 
     def __next__(self) -> Sample:
         return next(self._samples)
 
-    def batch(self, size: int) -> list[tuple[Sample, bool]]:
-        """Draw lines, as many as fit in a batch, without regard to the conditions that only a whole line can meet.
-
-        Args:
-            size: Largest number of lines.
-
-        Returns:
-            Each line, or the beginning of it after which it was given up; and whether its end was drawn.
-        """
-        with evaluating(self._model):  # left before the caller can train the model
-            size = min(size, self._batch_size)
-            return _sample_batch(self._model, size, self._choose, self._max_length, self.conditions)
-
     def _until_found(self) -> Iterator[Sample]:
-        patience = self._patience
-        while self.found < self.wanted and patience > 0:
-            # As many as suffice if the share of wanted lines stays as it is.
-            missing = (self.wanted - self.found) * (self.drawn + 1) // (self.found + 1)
-            for sample, ended in self.batch(missing):
-                self.drawn += 1
-                patience -= len(sample.text) + 1
-                if not self.conditions.meets(sample.text, ended):
-                    continue
-                self.fitting += 1
-                if self.conditions.is_new(sample.text):
-                    self.found += 1
-                    patience = self._patience
-                    yield sample
-                    if self.found == self.wanted:
-                        break
-            self.after_batch()
+        for prompt in self.conditions.prompts:
+            found, drawn, patience = 0, 0, self._patience
+            while found < self._num_samples and patience > 0:
+                # As many as suffice if the share of wanted lines stays as it is.
+                missing = (self._num_samples - found) * (drawn + 1) // (found + 1)
+                with evaluating(self._model):  # left before the caller can train the model
+                    batch = self.batch(missing, prompt)
+                for sample, ended in batch:
+                    drawn, self.drawn = drawn + 1, self.drawn + 1
+                    patience -= len(sample.text) + 1
+                    if not self.conditions.meets(sample.text, ended):
+                        continue
+                    self.fitting += 1
+                    if self.conditions.is_new(sample.text):
+                        found, self.found = found + 1, self.found + 1
+                        patience = self._patience
+                        yield sample
+                        if found == self._num_samples:
+                            break
+                self.after_batch()
+            if found < self._num_samples:
+                self._short.append(prompt)
 
     def frequency(self) -> str:
         """How common the lines that meet the conditions are, as far as the draws tell.
@@ -117,7 +111,7 @@ class Draws(Iterator[Sample]):
         if self.fitting and not self.conditions.exist:
             count = self.drawn - self.fitting
             return f"{count:,} of {self.drawn:,} lines reached the model's limit without an end, and were drawn again"
-        which = f" that begin with {self.conditions.prompt!r}" if self.conditions.prompt else ""
+        which = _that_begin_with(self.conditions.prompts)
         if not self.fitting:  # with a probability p, n draws would find none in exp(-np) of all cases
             return f"fewer than 1 in {self.drawn // 3 + 1:,} lines{which} fits (95% confidence)"
         return f"1 in {self.drawn / self.fitting:,.3g} lines{which} fits"
@@ -127,8 +121,61 @@ class Draws(Iterator[Sample]):
         if self.found == self.wanted:
             return ""
         found = f"found {self.found:,} of {self.wanted:,} lines in {self.drawn:,} draws"
+        if len(self.conditions.prompts) > 1:
+            found += f", too few{_that_begin_with(self._short)}"
         frequency = [self.frequency()] if self.conditions.exist else []
         return "; ".join([found, *frequency, self.conditions.most_refused()])
+
+    @torch.inference_mode()
+    def batch(self, size: int, prompt: str) -> list[tuple[Sample, bool]]:
+        """Draw lines, as many as fit in a batch, without regard to the conditions that only a whole line can meet.
+
+        Lines with equal prefixes use the same row of the model's batch; at the start there is a single row. Lines that
+        have ended are dropped, and so are those that cannot meet the conditions any more.
+
+        Args:
+            size: Largest number of lines.
+            prompt: The beginning of all of them.
+
+        Returns:
+            Each line, or the beginning of it after which it was given up; and whether its end was drawn.
+        """
+        model, conditions, size = self._model, self.conditions, min(size, self._batch_size)
+        device = model.device
+        given = torch.from_numpy(model.vocabulary.encode(prompt)).to(device)  # (P,)
+        ids = torch.full((size, 1), BOUNDARY, device=device)  # grows with the lines, which max_length may far exceed
+        ended = torch.zeros(size, dtype=torch.bool, device=device)
+        nlls = torch.zeros(size, dtype=torch.float64, device=device)
+        lines = torch.arange(size, device=device)  # (B,), indices of the lines that go on
+        row = torch.zeros_like(lines)  # (B,), the row of each of these lines in the model's batch of R rows
+        token, state = torch.full((1,), BOUNDARY, device=device), None  # (R,)
+        for position in range(conditions.max_length + 1):
+            logits, state = model.step(token, state)  # (R, V)
+            log_probs = check_probabilities(logits.float().log_softmax(1))[row]  # (B, V)
+            chosen = given[position].expand(len(lines)) if position < len(given) else self._choose(log_probs)
+            nlls[lines] -= log_probs.gather(1, chosen[:, None])[:, 0].double()
+            goes_on = chosen != BOUNDARY
+            ended[lines[~goes_on]] = True
+            lines, row, chosen = lines[goes_on], row[goes_on], chosen[goes_on]
+            if len(lines) == 0 or position == conditions.max_length:
+                break
+            if position == ids.shape[1]:
+                ids = F.pad(ids, (0, position), value=BOUNDARY)
+            ids[lines, position] = chosen
+            if conditions.prunes and position >= len(given):
+                pairs, distinct = torch.unique(row * logits.shape[1] + chosen, return_inverse=True)
+                one = torch.empty_like(pairs).scatter(0, distinct, lines)  # a line of each
+                kept = conditions.can_begin(ids[one, : position + 1])[distinct]
+                lines, row, chosen = lines[kept], row[kept], chosen[kept]
+                if len(lines) == 0:
+                    break
+            token, row, state = _next_rows(chosen, row, state, len(token), logits.shape[1])
+        text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
+        ends = (ids != BOUNDARY).sum(1).cumsum(0).tolist()
+        return [
+            (Sample(text[start:end], nll), has_end)
+            for start, end, nll, has_end in zip([0, *ends], ends, nlls.tolist(), ended.tolist(), strict=False)
+        ]
 
 
 @takes_sampling_options
@@ -137,11 +184,11 @@ def generate(model: Model, num_samples: int, **options: Any) -> Draws:
 
     Args:
         model: Any architecture.
-        num_samples: Number of lines.
+        num_samples: Number of lines, for each prompt if there are several.
         options: The fields of `SamplingOptions`: `prompt`, `match`, `temperature`, `seed`, ...
 
     Returns:
-        An iterator over the samples, in the order drawn.
+        An iterator over the samples, prompt by prompt, in the order drawn.
 
     Raises:
         UserError: See `Draws`.
@@ -157,72 +204,21 @@ def drafts(model: Model, num_samples: int, **options: Any) -> list[str]:
     Args:
         model: Any architecture.
         num_samples: Number of lines.
-        options: Fields of `SamplingOptions` that make no condition: `prompt`, `max_length`, `temperature`, `seed`, ...
+        options: Fields of `SamplingOptions` that make no condition: `max_length`, `temperature`, `seed`, ...
 
     Raises:
         UserError: See `Draws`.
     """
     draws = Draws(model, num_samples, SamplingOptions(**options))
     texts: list[str] = []
-    while len(texts) < num_samples:
-        texts += [sample.text for sample, _ in draws.batch(num_samples - len(texts))]
+    with evaluating(model):
+        while len(texts) < num_samples:
+            texts += [sample.text for sample, _ in draws.batch(num_samples - len(texts), "")]
     return texts
 
 
-@torch.inference_mode()
-def _sample_batch(
-    model: Model, size: int, choose_next: Callable[[Tensor], Tensor], max_length: int, conditions: Conditions
-) -> list[tuple[Sample, bool]]:
-    """Sample one batch of lines.
-
-    Lines with equal prefixes use the same row of the model's batch; at the start there is a single row. Lines that
-    have ended are dropped, and so are those that cannot meet the conditions any more.
-
-    Args:
-        model: In evaluation mode.
-        size: Number of lines.
-        choose_next: Draws a token from each row of log probabilities: `(B, V)` -> `(B,)`.
-        max_length: Maximum number of characters of a line.
-        conditions: What lines begin with, and what they must become.
-
-    Returns:
-        Each line, or the part of it that was drawn, and whether its end was drawn.
-    """
-    device = model.device
-    prompt = torch.from_numpy(model.vocabulary.encode(conditions.prompt)).to(device)  # (P,)
-    ids = torch.full((size, 1), BOUNDARY, device=device)  # grows with the lines, which max_length may far exceed
-    ended = torch.zeros(size, dtype=torch.bool, device=device)
-    nlls = torch.zeros(size, dtype=torch.float64, device=device)
-    lines = torch.arange(size, device=device)  # (B,), indices of the lines that go on
-    row = torch.zeros_like(lines)  # (B,), the row of each of these lines in the model's batch of R rows
-    token, state = torch.full((1,), BOUNDARY, device=device), None  # (R,)
-    for position in range(max_length + 1):
-        logits, state = model.step(token, state)  # (R, V)
-        log_probs = check_probabilities(logits.float().log_softmax(1))[row]  # (B, V)
-        chosen = prompt[position].expand(len(lines)) if position < len(prompt) else choose_next(log_probs)
-        nlls[lines] -= log_probs.gather(1, chosen[:, None])[:, 0].double()
-        goes_on = chosen != BOUNDARY
-        ended[lines[~goes_on]] = True
-        lines, row, chosen = lines[goes_on], row[goes_on], chosen[goes_on]
-        if len(lines) == 0 or position == max_length:
-            break
-        if position == ids.shape[1]:
-            ids = F.pad(ids, (0, position), value=BOUNDARY)
-        ids[lines, position] = chosen
-        if conditions.prunes and position >= len(prompt):
-            pairs, distinct = torch.unique(row * logits.shape[1] + chosen, return_inverse=True)
-            one = torch.empty_like(pairs).scatter(0, distinct, lines)  # a line of each
-            kept = conditions.can_begin(ids[one, : position + 1])[distinct]
-            lines, row, chosen = lines[kept], row[kept], chosen[kept]
-            if len(lines) == 0:
-                break
-        token, row, state = _next_rows(chosen, row, state, len(token), logits.shape[1])
-    text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
-    ends = (ids != BOUNDARY).sum(1).cumsum(0).tolist()
-    return [
-        (Sample(text[start:end], nll), has_end)
-        for start, end, nll, has_end in zip([0, *ends], ends, nlls.tolist(), ended.tolist(), strict=False)
-    ]
+def _that_begin_with(prompts: list[str]) -> str:
+    return f" that begin with {shorten(' or '.join(map(repr, prompts)))}" if all(prompts) else ""
 
 
 def _next_rows(

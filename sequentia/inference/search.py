@@ -17,7 +17,10 @@ from sequentia.inference.sampling import Sample
 from sequentia.vocabulary import BOUNDARY
 
 _ROWS = 512
-"""Beginnings computed at a time. One such batch for each character of a line is in memory."""
+"""Most beginnings that are computed at a time."""
+
+_MEMORY = 2**30
+"""Bytes of waiting beginnings and states of the model; the beginnings of each length get the same share of them."""
 
 _BUDGET = 3_000_000
 """Give up after this many beginnings."""
@@ -41,9 +44,9 @@ class _Batch:
     parent: Tensor
     state: tuple[Tensor, ...] | None
 
-    def split(self) -> list["_Batch"]:
-        """The same in batches of at most 512 rows."""
-        parts = zip(*(part.split(_ROWS) for part in (self.ids, self.log_prob, self.token, self.parent)), strict=True)
+    def split(self, rows: int) -> list["_Batch"]:
+        """The same in batches of at most `rows` rows."""
+        parts = zip(*(part.split(rows) for part in (self.ids, self.log_prob, self.token, self.parent)), strict=True)
         return [_Batch(ids, log_prob, token, parent, self.state) for ids, log_prob, token, parent in parts]
 
 
@@ -51,17 +54,18 @@ class Search:
     """The most probable lines that meet the conditions.
 
     A beginning is at least as probable as every line that it begins. So all lines of a probability of at least p are
-    found by following all such beginnings, depth first in batches, which bounds the memory. p starts at 1/N, since N
-    lines cannot all be more probable, and is lowered until N lines are found.
+    found by following all such beginnings, depth first in batches, whose sizes are such that about 1 GB of
+    memory suffices. p starts at 1/N, since N lines cannot all be more probable, and is lowered until N are found.
 
     Args:
         model: Any architecture.
-        num_lines: Number of lines, N.
+        num_lines: Number of lines for each prompt, N.
         options: The conditions; options of drawing have no effect.
 
     Attributes:
+        wanted: Number of lines for all prompts.
         beginnings: Number of beginnings computed so far.
-        found: The best lines found so far, as a heap of pairs of log probability and text.
+        found: The best lines of a prompt found so far, as a heap of pairs of log probability and text.
         after_batch: Called after each batch, to show the progress.
 
     Raises:
@@ -71,26 +75,30 @@ class Search:
     def __init__(self, model: Model, num_lines: int, options: SamplingOptions) -> None:
         if num_lines < 1:
             raise UserError(f"num_lines must be at least 1, got {num_lines}")
-        options.check(model)
         self.beginnings, self.found = 0, list[tuple[float, str]]()
         self.after_batch: Callable[[], object] = lambda: None
         self._model, self._num_lines = model, num_lines
-        self._max_length, _ = options.limits(model)
         self._conditions = Conditions(model, options)
+        self.wanted = num_lines * len(self._conditions.prompts)
 
     def run(self) -> list[Sample]:
-        """The lines, the most probable first; fewer than N if the model has no more.
+        """The lines, prompt by prompt, the most probable first; fewer than N if the model has no more.
 
         Raises:
             UserError: N lines are not among those that 3,000,000 beginnings lead to, or the probabilities are NaN.
         """
-        least = -math.log(self._num_lines)
+        lines: list[Sample] = []
         with torch.inference_mode(), evaluating(self._model):
-            while not self._find_all(least) and len(self.found) < self._num_lines:
-                least -= max(0.5, math.log(self._num_lines / max(1, len(self.found))))
-        return [Sample(text, -log_prob) for log_prob, text in sorted(self.found, key=lambda line: (-line[0], line[1]))]
+            for prompt in self._conditions.prompts:
+                self._limit = self.beginnings + _BUDGET
+                least = -math.log(self._num_lines)
+                while not self._find_all(prompt, least) and len(self.found) < self._num_lines:
+                    least -= max(0.5, math.log(self._num_lines / max(1, len(self.found))))
+                best = sorted(self.found, key=lambda line: (-line[0], line[1]))
+                lines += [Sample(text, -log_prob) for log_prob, text in best]
+        return lines
 
-    def _find_all(self, least: float) -> bool:
+    def _find_all(self, prompt: str, least: float) -> bool:
         """Find all lines with at least this log probability, or the best N of them.
 
         Returns:
@@ -98,11 +106,11 @@ class Search:
         """
         self.found = []
         everything = True
-        batches = [self._start()]
+        batches = [self._start(prompt)]
         while batches:
             batch = batches.pop()
             self.beginnings += len(batch.token)
-            if self.beginnings > _BUDGET:
+            if self.beginnings > self._limit:
                 raise UserError(
                     f"found {len(self.found):,} of {self._num_lines:,} lines after {_BUDGET:,} beginnings: "
                     "ask for fewer lines, or loosen the conditions"
@@ -117,18 +125,18 @@ class Search:
             if len(self.found) == self._num_lines:
                 least = max(least, self.found[0][0])
             log_prob[:, BOUNDARY] = -torch.inf
-            if batch.ids.shape[1] < self._max_length:
+            if batch.ids.shape[1] < self._conditions.max_length:
                 follows = log_prob >= least
                 everything &= not bool((log_prob[~follows] > -torch.inf).any())
                 batches += self._longer(batch, log_prob, follows, state)
             self.after_batch()
         return everything
 
-    def _start(self) -> _Batch:
+    def _start(self, prompt: str) -> _Batch:
         """The prompt."""
         device = self._model.device
         token, log_prob, state = torch.full((1,), BOUNDARY, device=device), torch.zeros(1, device=device).double(), None
-        ids = torch.from_numpy(self._model.vocabulary.encode(self._conditions.prompt)).to(device)[None]
+        ids = torch.from_numpy(self._model.vocabulary.encode(prompt)).to(device)[None]
         for following in ids[0]:
             logits, state = self._model.step(token, state)
             log_prob += check_probabilities(logits.float().log_softmax(1))[:, following].double()
@@ -152,7 +160,10 @@ class Search:
         ids, row, token = ids[kept], row[kept], token[kept]
         order = log_prob[row, token].argsort()  # the most probable last, so that `least` rises early
         ids, row, token = ids[order], row[order], token[order]
-        return _Batch(ids, log_prob[row, token], token, row, state).split() if len(ids) else []
+        # Bytes of what a beginning leads to until it is done: those that follow it, and its state.
+        each = len(self._model.vocabulary) * 8 * (ids.shape[1] + 3) + sum(s.nbytes for s in state) // len(batch.token)
+        rows = max(1, min(_ROWS, _MEMORY // (self._conditions.max_length + 1) // each))
+        return _Batch(ids, log_prob[row, token], token, row, state).split(rows) if len(ids) else []
 
 
 @takes_conditions
@@ -161,11 +172,11 @@ def top(model: Model, num_lines: int, **options: Any) -> list[Sample]:
 
     Args:
         model: Any architecture.
-        num_lines: Number of lines.
+        num_lines: Number of lines, for each prompt if there are several.
         options: The conditions among the fields of `SamplingOptions`: `prompt`, `match`, `novel`, ...
 
     Returns:
-        The lines, the most probable first; fewer than `num_lines` if the model has no more.
+        The lines, prompt by prompt, the most probable first; fewer than `num_lines` if the model has no more.
 
     Raises:
         UserError: See `Search`; or an option is one of drawing at random, which has no effect here.

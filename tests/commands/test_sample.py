@@ -125,6 +125,11 @@ def test_every_line_starts_with_the_prompt_and_obeys_the_length_limits(command: 
         assert 3 <= len(line) <= 5
 
 
+def test_several_prompts_get_num_samples_lines_each(command: Command, coin: Path) -> None:
+    options = ("sample", "--ckpt_path", coin, "--num_samples", 3)
+    assert lines(command(*options, "--prompt", "b", "--prompt", "a")) == ["b"] * 3 + ["a"] * 3
+
+
 def test_control_characters_are_escaped_unless_raw(command: Command, save_run: Callable[..., Path]) -> None:
     run = save_run(bigram([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], "\t\x1b"))
     assert lines(command("sample", "--ckpt_path", run, "--num_samples", 1)) == ["\\t\\x1b"]
@@ -135,7 +140,7 @@ def test_control_characters_are_escaped_unless_raw(command: Command, save_run: C
     ("arguments", "message"),
     [
         (["--prompt", "aé"], "does not know the character 'é'"),
-        (["--prompt", "aba"], "the prompt has 3 characters, more than max_length (2)"),
+        (["--prompt", "aba"], "the prompt 'aba' has 3 characters, more than max_length (2)"),
         (["--max_length", 4], "max_length must be between 1 and the model's limit of 3, got 4"),
         (["--min_length", 3], "min_length must be between 0 and max_length (2), got 3"),
         (["--temperature", -1], "temperature must be finite and at least 0, got -1.0"),

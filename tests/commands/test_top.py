@@ -1,11 +1,13 @@
 """`sequentia top` prints the most probable lines, and only these, to stdout."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sequentia.commands import top
 from tests.conftest import bigram
 
 
@@ -27,8 +29,17 @@ def test_conditions_and_escapes_are_those_of_sample_and_a_shortage_is_reported(
 ) -> None:
     ended = command("top", "--ckpt_path", run, "--match", "a.*", "--valid", "builtins:len")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "only 3 lines of the model meet the conditions" in ended.err
+    assert "found 3 of 20 lines, since fewer than 20 meet the conditions: lower --num_lines" in ended.err
     assert sorted(ended.out.splitlines()) == ["a", "ab", "ab\\t"]
     ended = command("top", "--ckpt_path", run, "--match", "b.*")
     assert (ended.code, ended.out) == (2, "")
-    assert "only 0 lines of the model" in ended.err
+    assert "found 0 of 20 lines" in ended.err
+
+
+def test_a_search_that_takes_long_is_reported(
+    command: Callable[..., Any], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(top, "_SECONDS", 0.0)
+    ended = command("top", "--ckpt_path", run, "--num_lines", 1, "--prompt", "ab", "--prompt", "a")
+    assert (ended.code, ended.out) == (0, "ab\nab\n")
+    assert re.fullmatch(r"looked at \d beginnings of lines\n", ended.err)

@@ -96,6 +96,22 @@ def test_lines_are_distributed_as_the_models_own_that_meet_the_conditions(
     chi_square_test(SMALL.sample(10_000, seed=1, **options), wanted)
 
 
+def test_several_prompts_get_as_many_lines_each_in_their_order() -> None:
+    options: dict[str, Any] = {"match": ".*a", "seed": 1}
+    found = SMALL.sample(5_000, prompt=("b", "ca"), **options)
+    for prompt, lines in (("b", found[:5_000]), ("ca", found[5_000:])):
+        wanted = probabilities(SMALL, [text for text in LINES if text.startswith(prompt) and text.endswith("a")])
+        chi_square_test(lines, wanted)
+    assert SMALL.sample(20, prompt=["b"], **options) == SMALL.sample(20, prompt="b", **options)
+
+
+def test_unique_lines_are_unique_among_those_of_all_prompts_and_the_prompts_that_are_short_of_lines_are_named() -> None:
+    draws = generate(SMALL, 2, prompt=["ab", "abca", "a"], unique=True, seed=0)
+    found = [sample.text for sample in draws]
+    assert len(set(found)) == len(found) == 5
+    assert draws.shortage().startswith(f"found 5 of 6 lines in {draws.drawn:,} draws, too few that begin with 'abca'; ")
+
+
 @given(st.from_regex(r"([abc.]|\[[abc]{1,2}\]|\([abc.]{0,2}\|[abc.]\)|[abc.][*+?]){1,5}", fullmatch=True))
 def test_a_line_that_matches_is_hopeful_from_its_start(pattern: str) -> None:
     matching = [text for text in LINES if re.fullmatch(pattern, text)]
@@ -106,7 +122,7 @@ def test_a_line_that_matches_is_hopeful_from_its_start(pattern: str) -> None:
         return
     assert [text for text in LINES if conditions.meets(text, True)] == matching
     for text in matching:
-        assert text.startswith(conditions.prompt)
+        assert text.startswith(conditions.prompts[0])
         ids = torch.from_numpy(SMALL.vocabulary.encode(text))
         assert all(bool(conditions.can_begin(ids[None, :length])) for length in range(1, len(text) + 1))
 

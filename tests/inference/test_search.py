@@ -2,8 +2,10 @@
 
 import inspect
 import math
+import weakref
 
 import pytest
+from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference import search
@@ -28,6 +30,37 @@ def test_conditions_leave_out_lines_and_change_no_order() -> None:
     every = [line.text for line in top(model, len(LINES))]
     wanted = [text for text in every if text[:1] == "b" and text[-1:] == "a" and len(text) > 2 and text != "bca"]
     assert [line.text for line in top(model, 100, prompt="b", match=".*a", min_length=3, avoid=["bca"])] == wanted
+
+
+def test_several_prompts_get_as_many_lines_each_in_their_order() -> None:
+    model = uneven()
+    assert top(model, 3, prompt=["b", "a"]) == top(model, 3, prompt="b") + top(model, 3, prompt="a")
+
+
+def test_the_memory_of_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = uneven()
+    expected, step, live, most = [line.text for line in top(model, len(LINES))], model.step, 0, 0
+
+    def release(size: int) -> None:
+        nonlocal live
+        live -= size
+
+    def counted(token: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        nonlocal live, most
+        logits, state = step(token, state)
+        for tensor in state:
+            live += tensor.nbytes
+            weakref.finalize(tensor, release, tensor.nbytes)
+        most = max(most, live)
+        return logits, state
+
+    monkeypatch.setattr(model, "step", counted)
+    assert [line.text for line in top(model, len(LINES))] == expected
+    assert most > 8_000
+    monkeypatch.setattr(search, "_MEMORY", 8_000)
+    most = 0
+    assert [line.text for line in top(model, len(LINES))] == expected
+    assert most < 8_000
 
 
 def test_a_model_with_fewer_lines_gives_all_of_them_and_endless_ones_are_no_lines() -> None:
