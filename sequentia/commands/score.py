@@ -105,8 +105,8 @@ def run(name: str, arguments: list[str]) -> int:
 
 def _texts(arguments: list[str], path: str | None, reading: "Reading") -> Iterator[str]:
     """The arguments, then the lines of the file; the lines of stdin if neither is given."""
+    from sequentia.data.paths import STDIN
     from sequentia.data.reading import texts
-    from sequentia.data.source import STDIN
 
     yield from arguments
     if path is not None or not arguments:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.data.hashing import hash_lines, hash_texts
+from sequentia.data.paths import shown
 from sequentia.data.reading import LINES, Reading, blocks
-from sequentia.data.source import shown
 from sequentia.errors import UserError
 from sequentia.text import shorten
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned

@@ -12,15 +12,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from sequentia.data.batches import EvalBatches, TrainBatches
-from sequentia.data.corpus import FEW, Corpus, LongLines, read_corpus, too_few_lines
+from sequentia.data.corpus import Corpus, LongLines, read_corpus, too_few_lines
 from sequentia.data.hashing import distinct
-from sequentia.data.invisible import log_invisible_characters
-from sequentia.data.layout import Format
 from sequentia.data.membership import Membership
-from sequentia.data.paths import Paths, plain
-from sequentia.data.reading import Reading
-from sequentia.data.source import expand, shown
+from sequentia.data.paths import Paths, expand, plain, shown
+from sequentia.data.reading import Format, Reading
 from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, split_by_hash
+from sequentia.data.summary import log_summary
 from sequentia.errors import UserError
 from sequentia.inference.model import batch_positions
 from sequentia.vocabulary import Vocabulary
@@ -225,39 +223,11 @@ class CharDataModule(LightningDataModule):
 
     @rank_zero_only
     def _log_summary(self) -> None:
-        corpus, split = self.corpus, self.split
-        num_distinct = len(distinct(np.concatenate(list(self.membership.distinct.values()))))
         files = f" ({len(self._files[0]):,} files)" if len(self._files[0]) > 1 else ""
-        log.info(
-            f"data {self.shown_path}{files}: {len(corpus):,} lines ({num_distinct:,} distinct), "
-            f"{corpus.num_characters:,} characters, longest line {corpus.longest}, "
-            f"vocabulary {len(corpus.vocabulary)} with the boundary; "
-            f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}; "
-            f"batches of {self.batch_size:,} lines"
-        )
-        long = f"{corpus.num_long:,} longer than max_length {corpus.max_length}"
-        if self.long_lines == "split" and corpus.num_long:
-            num_windows = int((corpus.hashes != corpus.whole_hashes).sum())
-            log.info(f"lines dropped: {corpus.num_blank:,} blank; {long} are cut into {num_windows:,} lines")
-        elif (lost := corpus.num_long / (len(corpus) + corpus.num_long)) > FEW:
-            log.warning(
-                f"lines dropped: {corpus.num_blank:,} blank, {long} ({lost:.0%} of the lines): raise max_length, or "
-                "cut them with long_lines split"
-            )
-        elif corpus.num_blank or corpus.num_long:
-            log.info(f"lines dropped: {corpus.num_blank:,} blank, {long}")
-        log_invisible_characters(corpus)
-        if self._ready_made or self.long_lines == "split":
-            ordered = np.sort(np.concatenate(list(self.membership.distinct.values())))
-            if num_shared := len(distinct(ordered[1:][ordered[1:] == ordered[:-1]])):
-                log.warning(
-                    f"{num_shared:,} distinct lines appear in two splits or more: the metrics are too optimistic"
-                )
-        if self._ready_made:
-            return
-        fractions = {"validation": (split.val, self.val_fraction), "test": (split.test, self.test_fraction)}
-        for name, (lines, fraction) in fractions.items():
-            if len(lines) == 0 and fraction > 0:
+        log_summary(f"{self.shown_path}{files}", self.corpus, self.split, self.membership, self.batch_size)
+        held_out = {"validation": (self.split.val, self.val_fraction), "test": (self.split.test, self.test_fraction)}
+        for name, (lines, fraction) in held_out.items():
+            if len(lines) == 0 and fraction > 0 and not self._ready_made:
                 log.warning(f"the {name} split is empty: too few lines")
 
     def train_dataloader(self) -> TrainBatches:

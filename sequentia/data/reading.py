@@ -4,29 +4,27 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, get_args
+from typing import Literal, get_args
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from sequentia.data.decoding import check_encoding, line_blocks
-from sequentia.data.layout import NUMBER_OF_ROWS, Format, decoded, is_evident, layout_of
-from sequentia.data.source import open_data, shown
-from sequentia.data.tables import (
-    Refuse,
-    cell_blocks,
-    choose_column,
-    delimited_cells,
-    is_parquet,
-    json_cells,
-    json_lines,
-    json_rows,
-    parquet_cells,
-)
+from sequentia.data.decoding import Refuse, check_encoding, line_blocks
+from sequentia.data.formats.delimited import SMILES_SUFFIXES, delimited_table, is_table, layout_of
+from sequentia.data.formats.fasta import fasta_sequences, is_fasta
+from sequentia.data.formats.json_table import JSON_SUFFIXES, is_json_lines, json_lines_table, json_table, may_be_json
+from sequentia.data.formats.parquet import is_parquet, parquet_table
+from sequentia.data.formats.table import cell_blocks, cells
+from sequentia.data.paths import plain, shown, suffix_of
+from sequentia.data.source import open_data, reason
 from sequentia.errors import UserError
 from sequentia.text import shorten
 
-log = logging.getLogger(__name__)
-_info, _warn = rank_zero_only(log.info), rank_zero_only(log.warning)
+Format = Literal["lines", "csv", "smi", "json", "fasta"]
+"""What a user may say about the format; `csv` has any delimiter, and `json` one value or one per line."""
+
+_HEAD = 1000  # lines that decide on the format
+
+_warn = rank_zero_only(logging.getLogger(__name__).warning)
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Reading:
         column: The column of the examples, if the files are tables.
         format: The format of the files; by default each file's follows from its content.
         encoding: One of Python's text encodings; a byte order mark overrides it.
-        skip_invalid: Whether to leave out invalid lines and rows, and log how many.
+        skip_invalid: Whether to leave out invalid lines, and log how many.
 
     Raises:
         UserError: There is no such format or text encoding.
@@ -62,92 +60,89 @@ def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
     """Read the lines of a file, or the cells of its column, in blocks that bound the memory.
 
     Args:
-        path: A packaged dataset's name, a file, a URL that fsspec can open, or `-` for stdin, decompressed according to
-            its content.
+        path: A path from `plain`: a packaged dataset's name, a file, a URL that fsspec can open, or `-` for stdin.
         reading: How it is read.
 
     Raises:
         UserError: The file cannot be read, or is not text or a valid table.
     """
     name = shown(path)
-    invalid: list[str] = []
+    count, first = 0, ""
 
     def refuse(message: str) -> None:
+        nonlocal count, first
         if not reading.skip_invalid:
-            raise UserError(message)
-        invalid.append(message.partition(": ")[0])
+            raise UserError(f"{message}, or leave out such lines with skip_invalid")
+        count, first = count + 1, first or message.partition(": ")[0]
 
     with open_data(path) as file:
         if is_parquet(file):
-            yield from cell_blocks(parquet_cells(file, name, reading.column, refuse))
+            yield from cell_blocks(cells(parquet_table(file, name), name, reading.column, refuse))
         else:
-            lines = line_blocks(file, name, reading.encoding, reading.skip_invalid)
-            yield from _examples(lines, name, reading, refuse)
-    if invalid:
-        _warn(f"{name}: rows dropped: {len(invalid):,} invalid; the first: {invalid[0]}")
+            yield from _examples(line_blocks(file, name, reading.encoding, refuse), name, reading, refuse)
+    if count:
+        _warn(f"{name}: invalid lines dropped: {count:,}; the first: {first}")
 
 
 def texts(path: str, reading: Reading = LINES) -> Iterator[str]:
-    """The lines of a file that are not blank, without surrounding whitespace: see `blocks`.
+    """The lines of a file that are not blank, without surrounding whitespace.
+
+    Args:
+        path: A path as a user gave it.
+        reading: How it is read.
 
     Raises:
         UserError: See `blocks`.
     """
-    return filter(None, map(str.strip, chain.from_iterable(blocks(path, reading))))
+    return filter(None, map(str.strip, chain.from_iterable(blocks(plain(path), reading))))
 
 
-def _examples(lines: Iterator[list[str]], path: str, reading: Reading, refuse: Refuse) -> Iterator[list[str]]:
-    """The examples of a text file, whatever its layout."""
+def _examples(lines: Iterator[list[str]], name: str, reading: Reading, refuse: Refuse) -> Iterator[list[str]]:
+    """The examples of a text file, whose suffix decides only what its first lines leave open."""
     head: list[str] = []
-    while len(head) < NUMBER_OF_ROWS and (block := next(lines, None)) is not None:
+    while len(head) < _HEAD and (block := next(lines, None)) is not None:
         head = [*head, *block] if head else block
     lines = chain([head], lines)
     rows = chain.from_iterable(lines)
-    layout, column = layout_of(head, path, reading.column, reading.format), reading.column
-    if layout.format in ("lines", "fasta") and column is not None:
-        raise UserError(f"{path} is read as {layout.format}, which has no columns: omit column, or give another format")
-    match layout.format:
-        case "fasta":
-            return cell_blocks(_fasta_sequences(rows, path))
-        case "json":
-            values = json_rows(rows, path)
-            column = column or _only_column(next((row for row in values if row is not None), None), path)
-            return cell_blocks(json_cells(values, path, column, "item", refuse))
-        case "jsonl":
-            column = column or _only_column(decoded(next(filter(str.strip, head))), path)
-            return cell_blocks(json_cells(json_lines(rows, path, refuse), path, column, "line", refuse))
-        case "csv" if column is not None:
-            return cell_blocks(delimited_cells(rows, layout, path, column, refuse))
-        case "csv" if reading.format is not None and layout.num_columns > 1:
-            raise UserError(choose_column(path, layout.rows[0]))
-        case "csv" if is_evident(layout, head, path):
-            columns = shorten(", ".join(layout.rows[0]), 100)
-            _warn(
-                f"{path}: read as raw lines; if the examples are one column of a table ({columns}), give its name or "
-                "number as column"
-            )
+    head = [line for line in head[:_HEAD] if line.strip()]
+    column, given, suffix = reading.column, reading.format, suffix_of(name)
+    of_fasta = given == "fasta" or (given is None and is_fasta(head, suffix))
+    if column is not None and (given == "lines" or of_fasta):
+        kind = "FASTA" if of_fasta else "lines"
+        raise UserError(f"{name} is read as {kind}, which has no columns: omit column, or give another format")
+    if given == "lines" or not head:
+        return lines
+    if of_fasta:
+        return cell_blocks(fasta_sequences(rows, name))
+    if given == "json" or (given is None and may_be_json(head[0], suffix)):
+        return _json_examples(rows, head, name, reading, refuse)
+    layout = layout_of(head, column, given == "smi" or (given is None and suffix in SMILES_SUFFIXES))
+    if column is not None or given is not None:
+        return cell_blocks(cells(delimited_table(rows, layout, name, refuse), name, column, refuse))
+    if is_table(layout, head, suffix):
+        columns = shorten(", ".join(layout.rows[0]), 100)
+        _warn(
+            f"{name}: read as raw lines; if the examples are one column of a table ({columns}), give its name or "
+            "number as column"
+        )
     return lines
 
 
-def _only_column(row: Any, path: str) -> str:
-    """The column of JSON that need not be given."""
-    names = list(row) if isinstance(row, dict) else ["1"]
-    if len(names) != 1:
-        raise UserError(choose_column(path, names))
-    _info(f"{path}: read as JSON, column {names[0]}")
-    return names[0]
-
-
-def _fasta_sequences(lines: Iterator[str], path: str) -> Iterator[str]:
-    """The sequence of each record: its lines are joined, and whitespace and a final `*` are removed."""
-    parts: list[str] | None = None  # None before the first header
-    count = 0
-    for line in chain(lines, [">"]):  # another header ends the last record
-        if line.startswith(">"):
-            if parts is not None:
-                yield "".join(parts).removesuffix("*")
-                count += 1
-            parts = []
-        elif parts is not None and not line.startswith(";"):
-            parts += line.split()
-    _info(f"{path}: read as FASTA: {count:,} records")
+def _json_examples(
+    rows: Iterator[str], head: list[str], name: str, reading: Reading, refuse: Refuse
+) -> Iterator[list[str]]:
+    """The examples of a text that begins like JSON; its lines if it is not JSON, and nothing says that it should be."""
+    declared = reading.format == "json" or suffix_of(name) in JSON_SUFFIXES
+    if is_json_lines(head, declared):
+        table = json_lines_table(rows, head, name, refuse)
+    else:
+        lines = list(rows)
+        try:
+            table = json_table(lines)
+        except ValueError as error:
+            message = f"is not valid JSON ({reason(error)})"
+            if declared or reading.column is not None:
+                raise UserError(f"{name} {message}: correct it, or read its lines with format lines") from error
+            _warn(f"{name}: read as raw lines: it begins like JSON, but {message}")
+            return iter([lines])
+    return cell_blocks(cells(table, name, reading.column, refuse))

@@ -17,8 +17,7 @@ from zipfile import ZipFile
 import torch
 
 from sequentia.data import CharDataModule
-from sequentia.data.paths import missing
-from sequentia.data.source import shown
+from sequentia.data.paths import missing, shown
 from sequentia.errors import UserError, out_of_memory
 from sequentia.inference.conditions import remember_training_lines
 from sequentia.models import ARCHITECTURES, LanguageModel

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from sequentia.data import CharDataModule
-from sequentia.data.source import shown
+from sequentia.data.paths import shown
 from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
 from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut

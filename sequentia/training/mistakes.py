@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from sequentia.data import CharDataModule
-from sequentia.data.source import is_packaged
+from sequentia.data.paths import is_packaged
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.shipped import find_config

@@ -8,8 +8,8 @@ from typing import IO
 
 from jsonargparse import Namespace
 
-from sequentia.data.paths import OPTIONS
-from sequentia.data.source import is_stream, open_raw, shown
+from sequentia.data.paths import OPTIONS, is_stream, shown
+from sequentia.data.source import open_data
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.training.loop.processes import processes
@@ -53,7 +53,7 @@ def keep_streams(data: Namespace, trainer: Namespace) -> None:
             return path
         if processes(trainer) > 1:
             raise UserError(f"several processes cannot share {shown(path)}: save it to a file, and give the file")
-        with open_raw(path) as file:
+        with open_data(path, decompress=False) as file:
             if not file.read(1):
                 raise UserError(f"{shown(path)} is empty: pipe lines into it, or give a file")
             file.seek(0)

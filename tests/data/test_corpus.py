@@ -1,6 +1,5 @@
 """Any file is read exactly as by an independent reader in plain Python, or refused with a message."""
 
-import io
 import re
 import tempfile
 import tracemalloc
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from sequentia.data import decoding
 from sequentia.data.corpus import Corpus, default_max_length, read_corpus
-from sequentia.data.decoding import line_blocks
 from sequentia.data.hashing import hash_texts
 from sequentia.data.reading import Reading
 from sequentia.errors import UserError
@@ -78,9 +76,6 @@ def check(content: bytes, max_length: int, block: int) -> None:
             file.flush()
             assert same(read_corpus([file.name], RAW, max_length=max_length), corpus)
     kept, blank, long = expected
-    stripped = [line.strip() for block in line_blocks(io.BytesIO(content), "file") for line in block]
-    assert [line for line in stripped if 0 < len(line) <= max_length] == kept
-    assert stripped.count("") == blank
     assert lines(corpus) == kept
     assert (corpus.num_blank, corpus.num_long) == (blank, long)
     assert corpus.vocabulary.characters == "".join(sorted(set("".join(kept))))

@@ -1,11 +1,12 @@
 """Lines are the same in every encoding, and what cannot be decoded is refused or left out by its line."""
 
-import io
+from itertools import chain
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from sequentia.data import CharDataModule, decoding
-from sequentia.data.decoding import line_blocks
+from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
 
 WESTERN = ["zoë", "Åsa", "emma"]
@@ -13,10 +14,12 @@ EASTERN = ["日本語", "東京", "表す"]  # in Shift JIS, 表 has the byte of
 
 
 def read(content: bytes, encoding: str = "utf-8", block: int = 1 << 22, skip_invalid: bool = False) -> list[str]:
+    MemoryFileSystem().pipe_file("/f", content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "_BLOCK", block)
         patch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
-        return [line for lines in line_blocks(io.BytesIO(content), "f", encoding, skip_invalid) for line in lines]
+        reading = Reading(format="lines", encoding=encoding, skip_invalid=skip_invalid)
+        return list(chain.from_iterable(blocks("memory://f", reading)))
 
 
 @pytest.mark.parametrize("block", [1, 5, 1 << 22])
@@ -45,11 +48,13 @@ def test_only_text_encodings_of_python_are_taken(encoding: str) -> None:
 def test_invalid_lines_are_left_out_on_request_and_counted(block: int, caplog: pytest.LogCaptureFixture) -> None:
     content = b"zo\xc3\xab\nRen\xe9\nx\0\nhalf \xed\xa0\x80\nava\n\xff"
     assert read(content, block=block, skip_invalid=True) == ["zoë", "ava"]
-    assert caplog.messages == ["f: lines dropped: 4 with invalid bytes or a NUL, the first is line 2"]
+    first = "column 4 of line 2 of memory://f is not UTF-8 text, 'Ren\\xe9'"
+    assert caplog.messages == [f"memory://f: invalid lines dropped: 4; the first: {first}"]
     caplog.clear()
     content = "語\nzoë\n".encode("shift_jis", "replace") + b"\x81\xff\nava"
     assert read(content, "shift_jis", block, skip_invalid=True) == ["語", "zo?", "ava"]
-    assert caplog.messages == ["f: lines dropped: 1 with invalid bytes or a NUL, the first is line 3"]
+    first = "column 1 of line 3 of memory://f is not SHIFT_JIS text, '\\x81\\xff'"
+    assert caplog.messages == [f"memory://f: invalid lines dropped: 1; the first: {first}"]
 
 
 def test_the_text_around_an_invalid_byte_is_shown_shortened_and_a_western_reading_only_if_it_is_text() -> None:
@@ -57,14 +62,14 @@ def test_the_text_around_an_invalid_byte_is_shown_shortened_and_a_western_readin
         (
             b"a" * 30 + b"\xe9" + b"b" * 30,
             "utf-8",
-            rf"column 31 has an invalid byte, '{'a' * 20}\\xe9{'b' * 19}': give",
+            rf"column 31 of line 1 of memory://f is not UTF-8 text, '{'a' * 20}\\xe9{'b' * 19}': give",
         ),
         (b"\xef\xbb\xbfRen\xe9", "utf-8", "restore the file, or leave out such lines with skip_invalid"),
         (b"\x01\xff", "utf-8", "give its encoding, or leave out such lines"),
         (
             b"Ren\xe9",
             "ascii",
-            r"^f is not ASCII text: line 1, column 4 has an invalid byte, 'Ren\\xe9': give its enc",
+            r"^column 4 of line 1 of memory://f is not ASCII text, 'Ren\\xe9': give its enc",
         ),
     ):
         with pytest.raises(UserError, match=message):

@@ -51,7 +51,7 @@ def test_a_suffix_or_format_says_that_sequences_have_other_characters(write: Cal
 
 def test_a_column_and_a_single_record_are_refused(write: Callable[..., str]) -> None:
     for content, options, message in (
-        (FASTA.replace(b" L", b"L"), {"column": "1"}, "is read as fasta, which has no columns: omit column"),
+        (FASTA.replace(b" L", b"L"), {"column": "1"}, "is read as FASTA, which has no columns: omit column"),
         (b">1\nACGT\n", {}, "one has 4, 'ACGT': put one example .* on each of several"),
     ):
         with pytest.raises(UserError, match=message):

@@ -16,9 +16,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sequentia.data import CharDataModule, decoding, tables
+from sequentia.data import CharDataModule, decoding
 from sequentia.data.corpus import read_corpus
-from sequentia.data.layout import suffix_of
+from sequentia.data.formats import table
+from sequentia.data.paths import suffix_of
 from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
 from tests.data.conftest import same
@@ -42,7 +43,7 @@ def read(content: bytes, suffix: str, column: str | int, block: int = 1 << 22) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "_BLOCK", block)
         patch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
-        patch.setattr(tables, "_BLOCK", block)
+        patch.setattr(table, "_BLOCK", block)
         return list(chain.from_iterable(blocks(f"memory://table.{suffix}", Reading(str(column)))))
 
 
@@ -200,7 +201,7 @@ def test_a_number_takes_the_first_row_for_a_header_by_its_content_and_says_which
     first = content.partition(",")[0]
     assert (cells[0] == first) == role.startswith("an example")
     assert caplog.messages[0].startswith(
-        f"column 1 of memory://table.txt, separated by a comma: the first row, {first!r}, is taken as {role}"
+        f"column 1 of memory://table.txt: the first row, {first!r}, is taken as {role}"
     )
 
 
@@ -216,21 +217,21 @@ def test_a_number_takes_the_first_row_for_a_header_by_its_content_and_says_which
         ("tsv", b"a\tb\n1\n", "a", "line 2 of table.tsv has 1 columns, and the first has 2: put a"),
         ("csv", b'a\n"x\ny', "a", "line 2 of table.csv is not valid CSV (unexpected end of data)"),
         ("csv", b'a\n"x\ny"\n"b"c\n', "a", "line 4 of table.csv is not valid CSV ('\t' expected after"),
-        ("csv", b"a\nb\0\n", "a", "table.csv is not a text file: line 2, column 2 has a NUL"),
-        ("csv", b"a\n\xff\n", "a", "table.csv is not UTF-8 text: line 2, column 1 has an invalid byte"),
-        ("json", b"[1,\xc3\xc3]", 1, "table.json is not UTF-8 text: line 1, column 4 has an invalid byte"),
+        ("csv", b"a\nb\0\n", "a", "column 2 of line 2 of table.csv is a NUL"),
+        ("csv", b"a\n\xff\n", "a", "column 1 of line 2 of table.csv is not UTF-8 text"),
+        ("json", b"[1,\xc3\xc3]", 1, "column 4 of line 1 of table.json is not UTF-8 text"),
         ("csv", b"a\n" + b"x" * (1 << 18), "a", "line 2 of table.csv is not valid CSV (field larger than field limit"),
         ("csv", ",".join(f"c{i}" for i in range(100_000)).encode(), "x", "table.csv has no column 'x': it has c0, c1,"),
         ("json", b'["a",\n\n"b" "c"]', 1, "table.json is not valid JSON (Expecting ',' delimiter: line 3 column 5"),
         ("json", b"[" * 100_000, 1, "table.json is not valid JSON (maximum recursion depth"),
-        ("json", b'["a", [["b"]]]', 1, "item 2 of table.json has a value of type list in column '1', which is not a"),
+        ("json", b'["a", [["b"]]]', 1, "row 2 of table.json has a value of type list in column '1', which is not a"),
         ("jsonl", b'{"a": 1}\n' + b"[" * 100_000, "a", "line 2 of table.jsonl is not valid JSON (maximum recursion"),
         ("jsonl", b'{"a": 1}\n{"a": tru}\n', "a", "line 2 of table.jsonl is not valid JSON (Expecting value: line 1"),
-        ("jsonl", b'{"a": [1]}\n{}', "a", "line 1 of table.jsonl has a value of type list in column 'a', which"),
-        ("jsonl", b'{"a": true}\n{}', "a", "line 1 of table.jsonl has a value of type bool in column 'a'"),
-        ("jsonl", b'{"a": 1}\n{"b": 2}\n', "c", "table.jsonl has no column 'c': it has a;"),
+        ("jsonl", b'{"a": [1]}\n{}', "a", "row 1 of table.jsonl has a value of type list in column 'a', which"),
+        ("jsonl", b'{"a": true}\n{}', "a", "row 1 of table.jsonl has a value of type bool in column 'a'"),
+        ("jsonl", b'{"a": 1}\n{"b": 2}\n', "c", "table.jsonl has no column 'c': it has a, b;"),
         ("jsonl", b'"a"\n"b"\n', "a", "table.jsonl has no column 'a': it has 1; a number, from 1, names a column"),
-        ("jsonl", b'["a"]\n["b"]\n', 1, "line 1 of table.jsonl has a value of type list in column '1', which is not"),
+        ("jsonl", b'["a"]\n["b"]\n', 1, "row 1 of table.jsonl has a value of type list in column '1', which is not"),
     ],
 )  # fmt: skip
 def test_a_bad_table_is_refused_with_its_line_in_at_most_400_characters(
@@ -249,15 +250,15 @@ def test_a_bad_table_is_refused_with_its_line_in_at_most_400_characters(
             b"a;b\nx;1\ny;1;2\nz\nw;2\n",
             "a",
             "xw",
-            "2 invalid; the first: line 3 of {} has 3 columns, and the first has 2",
+            "2; the first: line 3 of {} has 3 columns, and the first has 2",
         ),
         (
             b'a,b\nx,1\n"y"y,1\nw,2\n',
             1,
             "xw",
-            "1 invalid; the first: line 3 of {} is not valid CSV (',' expected after",
+            "1; the first: line 3 of {} is not valid CSV (',' expected after",
         ),
-        (b'{"a": "x"}\n{"a": \n{"a": []}\n{"a": "w"}\n', "a", "xw", "2 invalid; the first: line 2 of {} is not valid"),
+        (b'{"a": "x"}\n{"a": \n{"a": []}\n{"a": "w"}\n', "a", "xw", "2; the first: line 2 of {} is not valid"),
     ],
 )
 def test_invalid_rows_are_left_out_on_request_and_counted(
@@ -265,7 +266,7 @@ def test_invalid_rows_are_left_out_on_request_and_counted(
 ) -> None:
     path = write(content, "t.txt")
     assert list(chain.from_iterable(blocks(path, Reading(str(column), skip_invalid=True)))) == list(cells)
-    assert caplog.messages[-1].startswith(f"{path}: rows dropped: {message.format(path)}")
+    assert caplog.messages[-1].startswith(f"{path}: invalid lines dropped: {message.format(path)}")
 
 
 def test_blank_cells_are_counted_and_line_breaks_become_spaces(
@@ -322,6 +323,23 @@ def test_one_column_needs_no_option_and_text_that_is_no_table_is_read_as_lines(
 ) -> None:
     path = write(content.encode(), "t.txt")
     assert list(chain.from_iterable(blocks(path, Reading()))) == list(lines or content.splitlines())
+    assert not caplog.messages
+
+
+def test_text_that_begins_like_json_but_is_not_is_read_as_lines_unless_the_user_calls_it_json(
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for content in ("[\nemma\n]\nava\n", '{\n"emma",\n', '["a"]\n["b"]\n'):
+        path = write(content.encode(), "t.txt")
+        caplog.clear()
+        assert list(chain.from_iterable(blocks(path, Reading()))) == content.splitlines()
+        assert caplog.messages[0].startswith(f"{path}: read as raw lines: it begins like JSON, but is not valid JSON (")
+        for name, reading in (("t.json", Reading()), ("u.txt", Reading(format="json")), ("u.txt", Reading("1"))):
+            with pytest.raises(UserError, match=r"is not valid JSON|has a value of type list"):
+                list(blocks(write(content.encode(), name), reading))
+    content = "[1]\nemma\n{}\n"
+    caplog.clear()
+    assert list(chain.from_iterable(blocks(write(content.encode()), Reading()))) == content.splitlines()
     assert not caplog.messages
 
 

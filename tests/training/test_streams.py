@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sequentia.data.source import is_stream
+from sequentia.data.paths import is_stream
 from sequentia.runs.directory import read_config
 from tests.conftest import NAMES, CommandResult
 
