@@ -36,15 +36,13 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
     V, lines = len(data.vocabulary), getattr(data.split, split)
     characters = data.train_characters
     found = {"uniform": math.log(V)}
-    architectures: dict[str, type[Counting]] = {}
-    if V**2 <= _TABLE and characters <= _BIGRAM_CHARACTERS:
-        architectures["bigram_counts"] = BigramCounts
-    if ngram and characters <= _NGRAM_CHARACTERS:
-        architectures["ngram"] = NGram
-    for name, architecture in architectures.items():
-        model = counted(architecture, data)
-        nll_sum = sum(float(model.nll_sum(batch)) for batch in data.eval_batches(lines))
-        found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
+    bigrams = V**2 <= _TABLE and characters <= _BIGRAM_CHARACTERS
+    ngrams = ngram and characters <= _NGRAM_CHARACTERS
+    for name, architecture, affordable in (("bigram_counts", BigramCounts, bigrams), ("ngram", NGram, ngrams)):
+        if affordable:
+            model = counted(architecture, data)
+            nll_sum = sum(float(model.nll_sum(batch)) for batch in data.eval_batches(lines))
+            found[name] = nll_sum / int(data.corpus.num_targets(lines).sum())
     return found
 
 

@@ -9,8 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut, Measurement
-from sequentia.evaluation.metrics import metrics
+from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut, Measurement, metrics
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
@@ -113,6 +112,4 @@ def check_evaluates(model: LanguageModel, data: CharDataModule, split: HeldOut) 
         )
     if len(getattr(data.split, split)) == 0:
         name = {"val": "validation", "test": "test"}[split]
-        ready_made = data.val_path is not None or data.test_path is not None
-        remedy = "" if ready_made else f", or hold some out with {split}_fraction"
-        raise UserError(f"{data.shown_path} has no {name} lines: give some with {split}_path{remedy}")
+        raise UserError(f"{data.shown_path} has no {name} lines: give some with {split}_path")

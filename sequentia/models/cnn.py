@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
-from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import positions
 
 _CYCLE = 10  # layers until the dilations restart: WaveNet's
@@ -39,7 +39,7 @@ class CNN(LanguageModel):
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_embd=n_embd)
-        check_dropout(dropout)
+        check_amount("dropout", dropout, below=1)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.dilations = [2 ** (i % _CYCLE) for i in range(n_layer)]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
-from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import windows
 from sequentia.vocabulary import BOUNDARY
 
@@ -42,7 +42,7 @@ class MLP(LanguageModel):
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(window=window, n_embd=n_embd, n_hidden=n_hidden)
-        check_dropout(dropout)
+        check_amount("dropout", dropout, below=1)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.window = window

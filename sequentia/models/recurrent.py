@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
-from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import time_order
 
 
@@ -48,7 +48,7 @@ class Recurrent(LanguageModel):
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_embd=n_embd, n_hidden=n_hidden)
-        check_dropout(dropout)
+        check_amount("dropout", dropout, below=1)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.embedding = nn.Embedding(size, n_embd)

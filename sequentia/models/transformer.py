@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
-from sequentia.models.parts.options import check_dropout, check_sizes
+from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import causal_mask, positions
 
 
@@ -107,7 +107,7 @@ class Transformer(LanguageModel):
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_head=n_head, n_embd=n_embd)
-        check_dropout(dropout)
+        check_amount("dropout", dropout, below=1)
         if n_embd % n_head:
             raise UserError(f"n_embd must be a multiple of n_head, got {n_embd} and {n_head}")
         self.save_hyperparameters(logger=False)

@@ -19,7 +19,7 @@ from sequentia.data import CharDataModule
 from sequentia.data.paths import shown
 from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
-from sequentia.evaluation.measurement import NUM_SAMPLES, HeldOut
+from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import expanded, remove_leftovers
 from sequentia.models import ARCHITECTURES, LanguageModel

@@ -12,8 +12,7 @@ from sequentia.data.batches import make_batch
 from sequentia.errors import UserError
 from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import evaluate
-from sequentia.evaluation.measurement import HeldOut, Measurement
-from sequentia.evaluation.metrics import METRICS
+from sequentia.evaluation.metrics import METRICS, HeldOut, Measurement
 from sequentia.evaluation.samples import SampleQuality
 from sequentia.inference.sampling import drafts
 from sequentia.inference.scoring import score

@@ -18,21 +18,12 @@ def check_sizes(**sizes: object) -> None:
             raise UserError(f"{name} must be at least 1, got {brief(size)}")
 
 
-def check_amount(name: str, amount: object) -> None:
-    """Check that a number is finite and not negative.
+def check_amount(name: str, amount: object, below: float = math.inf) -> None:
+    """Check that a number is at least 0 and below a limit.
 
     Raises:
-        UserError: It is not; the message has its name.
+        UserError: The number is out of range; the message has its name.
     """
-    if not isinstance(amount, Real) or not 0 <= float(amount) < math.inf:
-        raise UserError(f"{name} must be finite and at least 0, got {brief(amount)}")
-
-
-def check_dropout(dropout: object) -> None:
-    """Check that a dropout probability is in [0, 1).
-
-    Raises:
-        UserError: The probability is out of range.
-    """
-    if not isinstance(dropout, Real) or not 0 <= float(dropout) < 1:
-        raise UserError(f"dropout must be in [0, 1), got {brief(dropout)}")
+    if not isinstance(amount, Real) or not 0 <= float(amount) < below:
+        limit = "finite" if below == math.inf else f"below {below:g}"
+        raise UserError(f"{name} must be {limit} and at least 0, got {brief(amount)}")
