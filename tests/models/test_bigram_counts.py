@@ -1,7 +1,6 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,9 +53,3 @@ def test_without_smoothing_an_unseen_pair_has_probability_0_and_an_unseen_row_is
     assert found[0, 2] == -math.inf
     assert not found.isnan().any()
     assert set("".join(counted.sample(200, seed=1))) == {"a", "b"}
-
-
-def test_a_pair_of_probability_0_is_never_sampled(counted: BigramCounts) -> None:
-    counted.counts[2, 0] = 1
-    for text in counted.sample(500, seed=1):
-        assert set(pairwise(f".{text}.")) <= set(pairwise("..a.")) | set(pairwise("ab."))

@@ -1,7 +1,6 @@
-"""The heat map shows the model's own counts or probabilities, and saving it touches no other file."""
+"""The heat map shows the model's own counts or probabilities."""
 
 import io
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ import torch
 from sequentia.errors import UserError
 from sequentia.inference.scoring import score
 from sequentia.models import ARCHITECTURES, Bigram, BigramCounts, LanguageModel
-from sequentia.reporting.curves import save_figure
 from sequentia.reporting.heatmap import draw, next_probabilities
 
 
@@ -68,17 +66,3 @@ def test_a_vocabulary_too_large_to_draw_is_refused() -> None:
         draw(Bigram(characters, 4))
     width, height = draw(Bigram(characters[:499], 4)).get_size_inches()
     assert width == height < 40
-
-
-def test_saving_follows_no_planted_symlink(tmp_path: Path) -> None:
-    out, victim = tmp_path / "a.png", tmp_path / "victim"
-    victim.write_text("untouched")
-    planted = [out, *(tmp_path / name for name in (".a.png.partial", ".a.png.tmp", "a.png.tmp", "a.png.partial"))]
-    for path in planted:
-        path.symlink_to(victim)
-    save_figure(lambda: draw(Bigram("a", 4)), out)
-    assert victim.read_text() == "untouched"
-    assert not out.is_symlink()
-    assert out.read_bytes().startswith(b"\x89PNG")
-    assert {path for path in tmp_path.iterdir() if not path.is_symlink()} == {out, victim}
-    assert all(path.readlink() == victim for path in planted[1:])
