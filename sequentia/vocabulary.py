@@ -1,17 +1,21 @@
 """Text <-> ids."""
 
 import unicodedata
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequentia.errors import UserError
-from sequentia.text import shorten
+from sequentia.text import shorten, similar
 
 BOUNDARY = 0
 """Id of the boundary token, which both starts and ends a line."""
+
+Plain = str | dict[str, Any]
+"""A vocabulary as a plain value: its characters, or a mapping with `characters` and `labels` if it has labels."""
 
 CODE_POINTS = 0x110000
 """Number of Unicode code points: the size of a table indexed by code point."""
@@ -37,11 +41,20 @@ def code_points(text: str) -> NDArray[np.uint32]:
 class Vocabulary:
     """The characters of a dataset, sorted by code point, with ids `1..V-1`; id 0 is the boundary token.
 
+    A line of a class (a country, a gender) starts with the token of its label in place of the boundary. These tokens,
+    `V..V+K-1`, are read and never predicted.
+
     Args:
         characters: Each character once, in ascending order of code point.
+        labels: Number of training lines with each of the K labels; the empty label counts the lines without one.
 
     Raises:
         UserError: `characters` is empty or not ascending, or contains a lone surrogate.
+
+    Attributes:
+        characters: The characters.
+        labels: The labels in the order of their tokens.
+        label_counts: Number of training lines without a label, and with each of the labels; `(K + 1,)`.
 
     Example:
         >>> vocabulary = Vocabulary("aemn")
@@ -51,9 +64,11 @@ class Vocabulary:
         [2, 3, 3, 1]
         >>> vocabulary.decode([2, 3, 3, 1])
         'emma'
+        >>> Vocabulary("aemn", {"F": 2, "M": 1}).start("M")  # the labels F and M have the tokens 5 and 6
+        6
     """
 
-    def __init__(self, characters: str) -> None:
+    def __init__(self, characters: str, labels: Mapping[str, int] = MappingProxyType({})) -> None:
         codes = code_points(characters)
         if len(codes) == 0:
             raise UserError("a vocabulary needs at least one character")
@@ -62,19 +77,58 @@ class Vocabulary:
         self.characters = characters
         self._codes = codes
         self._known = frozenset(characters)
+        self.labels = tuple(sorted(filter(None, labels)))
+        self.label_counts = np.array([labels.get(label, 0) for label in ("", *self.labels)], np.int64)
+
+    @classmethod
+    def of(cls, plain: Plain) -> Self:
+        """The vocabulary that a plain value stands for: see `plain`.
+
+        Raises:
+            UserError: It is not a vocabulary.
+        """
+        return cls(plain) if isinstance(plain, str) else cls(plain["characters"], plain["labels"])
+
+    @property
+    def plain(self) -> Plain:
+        """The vocabulary as a plain value, which checkpoints record."""
+        if not self.labels:
+            return self.characters
+        counts = zip(("", *self.labels), self.label_counts.tolist(), strict=True)
+        return {"characters": self.characters, "labels": {label: count for label, count in counts if label or count}}
 
     def __len__(self) -> int:
         """`V`: the number of characters plus one for the boundary token."""
         return len(self.characters) + 1
 
+    @property
+    def num_tokens(self) -> int:
+        """`V + K`: the number of tokens that a model reads, the labels' included."""
+        return len(self) + len(self.labels)
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and other.characters == self.characters
+        """Whether both have the same tokens, however often the labels occur."""
+        return isinstance(other, Vocabulary) and (other.characters, other.labels) == (self.characters, self.labels)
 
     def __hash__(self) -> int:
-        return hash(self.characters)
+        return hash((self.characters, self.labels))
 
     def __repr__(self) -> str:
-        return f"Vocabulary({self.characters!r})"
+        return f"Vocabulary({self.plain!r})"
+
+    def start(self, label: str) -> int:
+        """The token that a line with this label starts with: the boundary for the empty label.
+
+        Raises:
+            UserError: No line has the label.
+        """
+        if not label:
+            return BOUNDARY
+        if label not in self.labels:
+            known = similar(label, self.labels) or self.labels
+            has = f"no label {label!r}: use {shorten(', '.join(known), 100)}" if known else "no labels: omit label"
+            raise UserError(f"the model has {has}")
+        return len(self) + self.labels.index(label)
 
     def lookup(self, codes: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Ids of code points; -1 for a code point that is not in the vocabulary.

@@ -73,6 +73,8 @@ def make_batch(corpus: Corpus, lines: Lines, total: float | None = None) -> Batc
     position = np.zeros(shape, np.int64)
     context.reshape(-1)[to] = corpus.ids[source]
     target.reshape(-1)[to] = corpus.ids[source + 1]
+    if corpus.vocabulary.labels:
+        target[target >= len(corpus.vocabulary)] = BOUNDARY  # the label of the next line ends the line
     position.reshape(-1)[to] = index
     return Batch(
         torch.from_numpy(context),

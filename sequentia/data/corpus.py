@@ -30,9 +30,9 @@ class Corpus:
 
     Attributes:
         vocabulary: The characters of all lines.
-        ids: `boundary line boundary line ... boundary`, in the smallest integer type that holds the vocabulary.
-        offsets: Line `i` is `ids[offsets[i] + 1 : offsets[i + 1]]`, between the boundaries `offsets[i]` and
-            `offsets[i + 1]`. Shape `(L + 1,)`.
+        ids: `start line start line ... boundary`, in the smallest integer type that holds the vocabulary. A line
+            starts with the boundary, or with the token of its label.
+        offsets: Line `i` starts at `offsets[i]`: it is `ids[offsets[i] + 1 : offsets[i + 1]]`. Shape `(L + 1,)`.
         hashes: 64-bit hash of each line, equal for equal lines; shape `(L,)`.
         whole_hashes: Of a window the hash of the line that it was cut from, otherwise the same as `hashes`; shape
             `(L,)`.

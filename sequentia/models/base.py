@@ -1,8 +1,8 @@
 """The base class of all architectures: loss, metrics, optimizer, sampling.
 
 Dimensions, here and in every architecture:
-    B  rows of a batch, each with one line or several      T  positions in a row      V  vocabulary, boundary included
-    C  channels                                            H  heads                   D  channels per head
+    B  rows of a batch, each with one line or several      T  positions in a row      K  labels
+    V  vocabulary, boundary included                       C  channels                H  heads    D  channels per head
 """
 
 import inspect
@@ -27,7 +27,7 @@ from sequentia.models.parts.options import check_sizes
 from sequentia.models.parts.saving import architecture_name, mark
 from sequentia.models.parts.shipped import recipe
 from sequentia.text import shorten
-from sequentia.vocabulary import Vocabulary
+from sequentia.vocabulary import Plain, Vocabulary
 
 log = logging.getLogger("sequentia")
 
@@ -58,12 +58,12 @@ class LanguageModel(LightningModule, ABC):
     `vocabulary_dims`, `position_dims`, `max_positions`, `hidden_matrices`, `may_change` and `single_epoch`.
 
     Args:
-        vocabulary: The characters in ascending order of code point, each once. V is their number plus the boundary
-            token.
+        vocabulary: The characters in ascending order of code point, each once, or a mapping with `characters` and
+            `labels`: see `Vocabulary`. V is the number of characters plus the boundary token, K that of the labels.
         context_length: Positions that the longest line takes: its characters and the boundary token that starts it.
 
     Raises:
-        UserError: The vocabulary is not a string, or not valid: see `Vocabulary`; or the length is out of range.
+        UserError: The vocabulary is not valid: see `Vocabulary`; or the length is out of range.
 
     Attributes:
         optimizer: Makes the optimizer from parameter groups; by default that of the architecture's shipped config.
@@ -87,14 +87,14 @@ class LanguageModel(LightningModule, ABC):
         if not inspect.isabstract(cls):
             ARCHITECTURES[architecture_name(cls)] = cls
 
-    def __init__(self, vocabulary: str, context_length: int) -> None:
+    def __init__(self, vocabulary: Plain, context_length: int) -> None:
         super().__init__()
-        if not isinstance(vocabulary, str):
+        if not isinstance(vocabulary, str | dict):
             raise UserError(
                 f"the vocabulary of {type(self).__name__} must be a string of its characters, got "
                 f"{type(vocabulary).__name__}: give the characters, or use {type(self).__name__}.for_data(data)"
             )
-        self.vocabulary = Vocabulary(vocabulary)
+        self.vocabulary = Vocabulary.of(vocabulary)
         check_sizes(context_length=context_length)
         self.context_length = context_length
         self.optimizer, self.lr_scheduler = recipe(type(self))
@@ -115,7 +115,7 @@ class LanguageModel(LightningModule, ABC):
             >>> model.vocabulary.characters
             'abcdefghijklmnopqrstuvwxyz'
         """
-        return cls(data.vocabulary.characters, data.context_length, **options)
+        return cls(data.vocabulary.plain, data.context_length, **options)
 
     @property
     def max_positions(self) -> int | None:
@@ -133,7 +133,7 @@ class LanguageModel(LightningModule, ABC):
 
     @abstractmethod
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
-        """Weights that have an entry per token (embedding, head), each with the dimensions of size V."""
+        """Weights that have an entry per token, each with the dimensions of size V, or V + K if they are read."""
 
     def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
         """Weights that have an entry per position in a line, each with the dimensions that the position indexes."""
@@ -151,7 +151,7 @@ class LanguageModel(LightningModule, ABC):
         """Logits of the next token at every position.
 
         Args:
-            context: `(B, T)` long. Every line starts with the boundary token.
+            context: `(B, T)` long. Every line starts with the boundary token, or with that of its label.
             position: Index of each token in its line, `(B, T)` long, if rows hold several lines: a 0 starts a line, and
                 no token affects another line. None if each row is one line.
 
@@ -164,7 +164,7 @@ class LanguageModel(LightningModule, ABC):
         """Logits of the next token, one token at a time.
 
         Args:
-            token: `(B,)` long. The first token of a line is the boundary token.
+            token: `(B,)` long. The first token of a line is the boundary token, or that of its label.
             state: The state that the previous step returned; None at the start of a line.
 
         Returns:
@@ -269,7 +269,7 @@ class LanguageModel(LightningModule, ABC):
         Raises:
             UserError: The vocabularies differ.
         """
-        trained = Vocabulary(checkpoint["hyper_parameters"]["vocabulary"])
+        trained = Vocabulary.of(checkpoint["hyper_parameters"]["vocabulary"])
         check_same_vocabulary(trained, self.vocabulary, "start a new run with init_from, which takes any characters")
 
     @takes_sampling_options
@@ -316,7 +316,14 @@ def check_same_vocabulary(model: Vocabulary, data: Vocabulary, remedy: str) -> N
         UserError: The vocabularies differ; the message names the characters that only one of them has.
     """
     if model != data:
-        new, missing = (set(a.characters) - set(b.characters) for a, b in ((data, model), (model, data)))
-        sides = [("the data", new), ("the model", missing)]
-        only = ", ".join(f"only {name} has {shorten(''.join(sorted(found)))!r}" for name, found in sides if found)
+        sides = (("the data", data, model), ("the model", model, data))
+        only = ", ".join(
+            f"only {name} has {what}{shorten(between.join(sorted(found)))!r}"
+            for name, own, other in sides
+            for what, between, found in (
+                ("", "", set(own.characters) - set(other.characters)),
+                ("the labels ", ", ", set(own.labels) - set(other.labels)),
+            )
+            if found
+        )
         raise UserError(f"the model's vocabulary is not that of the data ({only}): {remedy}")

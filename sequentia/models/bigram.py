@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from sequentia.inference.batch import Batch
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.options import check_amount
+from sequentia.vocabulary import Plain
 
 
 class Bigram(LanguageModel):
-    """A table of logits `(V, V)`, trained by gradient descent: the row is the last token, the column the next one.
+    """A table of logits `(V + K, V)`, trained by gradient descent: the row is the last token, the column the next one.
 
     Source: Shannon, "A mathematical theory of communication", 1948, section 3.
 
@@ -27,14 +28,14 @@ class Bigram(LanguageModel):
     may_change: ClassVar = frozenset({"context_length", "init_seed", "regularization"})
 
     def __init__(
-        self, vocabulary: str, context_length: int, init_seed: int | None = None, regularization: float = 0.0
+        self, vocabulary: Plain, context_length: int, init_seed: int | None = None, regularization: float = 0.0
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_amount("regularization", regularization)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.regularization = regularization
-        self.logits = nn.Embedding(size, size)
+        self.logits = nn.Embedding(self.vocabulary.num_tokens, size)
         if init_seed is None:
             nn.init.zeros_(self.logits.weight)
         else:

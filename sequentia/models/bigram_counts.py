@@ -10,6 +10,7 @@ from sequentia.inference.batch import Batch
 from sequentia.models.base import State
 from sequentia.models.counting import Counting, of_all_processes
 from sequentia.models.parts.options import check_amount
+from sequentia.vocabulary import Plain
 
 
 class BigramCounts(Counting):
@@ -29,13 +30,12 @@ class BigramCounts(Counting):
 
     may_change: ClassVar = frozenset({"context_length", "smoothing"})
 
-    def __init__(self, vocabulary: str, context_length: int, smoothing: float = 1.0) -> None:
+    def __init__(self, vocabulary: Plain, context_length: int, smoothing: float = 1.0) -> None:
         super().__init__(vocabulary, context_length)
         check_amount("smoothing", smoothing)
         self.save_hyperparameters(logger=False)
-        size = len(self.vocabulary)
         self.smoothing = smoothing
-        self.register_buffer("counts", torch.zeros(size, size, dtype=torch.long))
+        self.register_buffer("counts", torch.zeros(self.vocabulary.num_tokens, len(self.vocabulary), dtype=torch.long))
 
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
         return {self.counts: (0, 1)}
@@ -55,7 +55,7 @@ class BigramCounts(Counting):
         """Count the pairs of a batch."""
         size, kept = len(self.vocabulary), batch.target >= 0
         pairs = of_all_processes(batch.context[kept] * size + batch.target[kept])
-        self.counts += pairs.bincount(minlength=size**2).view(size, size)
+        self.counts += pairs.bincount(minlength=self.counts.numel()).view_as(self.counts)
 
     def mean_nll(self) -> Tensor:
         """Mean NLL of all pairs counted so far, in nats per character; a scalar."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.options import check_sizes
 from sequentia.models.parts.packing import causal_mask, positions
+from sequentia.vocabulary import Plain
 
 
 class BagOfWords(LanguageModel):
@@ -24,12 +25,12 @@ class BagOfWords(LanguageModel):
         UserError: A size is below 1.
     """
 
-    def __init__(self, vocabulary: str, context_length: int, n_embd: int = 64, n_hidden: int = 256) -> None:
+    def __init__(self, vocabulary: Plain, context_length: int, n_embd: int = 64, n_hidden: int = 256) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_embd=n_embd, n_hidden=n_hidden)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
-        self.token_embedding = nn.Embedding(size, n_embd)
+        self.token_embedding = nn.Embedding(self.vocabulary.num_tokens, n_embd)
         self.position_embedding = nn.Embedding(context_length, n_embd)
         self.expand = nn.Linear(n_embd, n_hidden)
         self.proj = nn.Linear(n_hidden, n_embd)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
-from sequentia.models.parts.packing import positions
+from sequentia.models.parts.packing import positions, starts
+from sequentia.vocabulary import Plain
 
 _CYCLE = 10  # layers until the dilations restart: WaveNet's
 
@@ -19,7 +20,8 @@ class CNN(LanguageModel):
     """WaveNet: gated convolutions with two taps, now and `dilation` tokens earlier, with residuals and skips.
 
     Dilations double from layer to layer, 1, 2, 4, ..., 512, and then restart at 1.
-    Before the start of a line every layer reads zeros.
+    Before the start of a line every layer reads zeros. If lines have labels, the embedding of the label is added to
+    that of each token, because it may be out of sight.
 
     Source: van den Oord et al., "WaveNet: a generative model for raw audio", 2016.
 
@@ -35,7 +37,7 @@ class CNN(LanguageModel):
     may_change: ClassVar = frozenset({"context_length", "dropout"})
 
     def __init__(
-        self, vocabulary: str, context_length: int, n_layer: int = 4, n_embd: int = 64, dropout: float = 0.1
+        self, vocabulary: Plain, context_length: int, n_layer: int = 4, n_embd: int = 64, dropout: float = 0.1
     ) -> None:
         super().__init__(vocabulary, context_length)
         check_sizes(n_layer=n_layer, n_embd=n_embd)
@@ -43,7 +45,7 @@ class CNN(LanguageModel):
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.dilations = [2 ** (i % _CYCLE) for i in range(n_layer)]
-        self.embedding = nn.Embedding(size, n_embd)
+        self.embedding = nn.Embedding(self.vocabulary.num_tokens, n_embd)
         # A convolution with two taps is one matrix product with both taps concatenated; it stacks signal and gate.
         self.gates = nn.ModuleList(nn.Linear(2 * n_embd, 2 * n_embd) for _ in range(n_layer))
         self.residuals = nn.ModuleList(nn.Linear(n_embd, n_embd) for _ in range(n_layer - 1))  # unused after the last
@@ -69,12 +71,19 @@ class CNN(LanguageModel):
             d = self.dilations[i]
             return torch.cat((torch.zeros_like(x[:, :d]), x[:, :-d]), 1) * in_line[d]
 
-        return self._read(self.embedding(context), back)
+        x = self.embedding(context)
+        if self.vocabulary.labels:
+            x = x + self.embedding(starts(context, position))
+        return self._read(x, back)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         x = self.embedding(token)  # (B, C)
         # The last inputs of each layer, at most as many as its dilation: (B, up to dilation, C), oldest first.
         inputs = [x.new_zeros(len(x), 0, x.shape[1]) for _ in self.dilations] if state is None else list(state)
+        label = []
+        if self.vocabulary.labels:
+            label = [token if state is None else inputs.pop()]
+            x = x + self.embedding(label[0])
 
         def back(i: int, x: Tensor) -> Tensor:
             d = self.dilations[i]
@@ -82,7 +91,7 @@ class CNN(LanguageModel):
             inputs[i] = torch.cat((inputs[i], x[:, None]), 1)[:, -d:]
             return oldest.sum(1)
 
-        return self._read(x, back), tuple(inputs)
+        return self._read(x, back), (*inputs, *label)
 
     def _read(self, x: Tensor, back: Callable[[int, Tensor], Tensor]) -> Tensor:
         """Logits `(..., V)` from embeddings `(..., C)`; `back(i, x)` is the earlier tap of layer i with input x."""

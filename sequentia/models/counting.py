@@ -14,6 +14,7 @@ from sequentia.errors import UserError
 from sequentia.inference.batch import Batch, encode, row
 from sequentia.models.base import LanguageModel
 from sequentia.text import strings
+from sequentia.vocabulary import Plain
 
 _CHUNK = 10_000  # lines per batch of `from_lines`, which bounds the memory
 
@@ -28,7 +29,7 @@ class Counting(LanguageModel):
     single_epoch: ClassVar = True
     counts: Tensor
 
-    def __init__(self, vocabulary: str, context_length: int) -> None:
+    def __init__(self, vocabulary: Plain, context_length: int) -> None:
         super().__init__(vocabulary, context_length)
         self.automatic_optimization = False
 

@@ -12,6 +12,7 @@ from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.models.base import ARCHITECTURES, LanguageModel, State
 from sequentia.models.counting import Counting, refuse_averaging
+from sequentia.vocabulary import Plain
 
 _MEMBERS: list[dict[str, Any]] = [
     {"architecture": "Transformer", "dropout": 0.05},  # less than alone: averaging also reduces overfitting
@@ -52,7 +53,7 @@ class Mixture(LanguageModel):
     log_weights: Tensor
     prior: Tensor
 
-    def __init__(self, vocabulary: str, context_length: int, members: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, vocabulary: Plain, context_length: int, members: list[dict[str, Any]] | None = None) -> None:
         super().__init__(vocabulary, context_length)
         entries = _MEMBERS if members is None else members
         # In one order, because YAML sorts the options that a resumed run reads.
@@ -198,7 +199,7 @@ def choose_weights(
     return log_weights
 
 
-def _build(vocabulary: str, context_length: int, entry: Any) -> Iterator[LanguageModel]:
+def _build(vocabulary: Plain, context_length: int, entry: Any) -> Iterator[LanguageModel]:
     """The members that an entry stands for.
 
     Raises:

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
-from sequentia.models.parts.packing import windows
-from sequentia.vocabulary import BOUNDARY
+from sequentia.models.parts.packing import positions, starts, windows
+from sequentia.vocabulary import BOUNDARY, Plain
 
 
 class MLP(LanguageModel):
     """The concatenated embeddings of the last tokens, and one tanh layer.
 
-    Boundary tokens fill the window before the start of a line.
+    Boundary tokens fill the window before the start of a line. If lines have labels, the embedding of the label is
+    added to that of each token, because it may be out of sight.
 
     Source: Bengio et al., "A neural probabilistic language model", 2003, without the optional direct connections.
 
@@ -33,7 +34,7 @@ class MLP(LanguageModel):
 
     def __init__(
         self,
-        vocabulary: str,
+        vocabulary: Plain,
         context_length: int,
         window: int = 6,
         n_embd: int = 24,
@@ -46,7 +47,7 @@ class MLP(LanguageModel):
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
         self.window = window
-        self.embedding = nn.Embedding(size, n_embd)
+        self.embedding = nn.Embedding(self.vocabulary.num_tokens, n_embd)
         self.hidden = nn.Linear(window * n_embd, n_hidden)
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(n_hidden, size)
@@ -58,14 +59,20 @@ class MLP(LanguageModel):
         return {self.hidden.weight: 1}
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        return self._read(windows(context, position, self.window))
+        window = windows(context, position, self.window)
+        return self._read(window, starts(context, positions(context, position)))
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        before = token.new_full((len(token), self.window - 1), BOUNDARY) if state is None else state[0]
+        if state is None:
+            state = token.new_full((len(token), self.window - 1), BOUNDARY), token
+        before, first = state
         window = torch.cat((token[:, None], before), 1)  # (B, window), the last token first
-        return self._read(window), (window[:, :-1],)
+        return self._read(window, first), (window[:, :-1], first)
 
-    def _read(self, window: Tensor) -> Tensor:
-        """Logits `(..., V)` from windows `(..., window)`."""
-        x = torch.tanh(self.hidden(self.embedding(window).flatten(-2)))
+    def _read(self, window: Tensor, first: Tensor) -> Tensor:
+        """Logits `(..., V)` from windows `(..., window)` and the first tokens of the lines `(...)`."""
+        x = self.embedding(window)
+        if self.vocabulary.labels:
+            x = x + self.embedding(first)[..., None, :]
+        x = torch.tanh(self.hidden(x.flatten(-2)))
         return self.head(self.dropout(x))

@@ -13,8 +13,8 @@ from sequentia.models.counting import Counting, of_all_processes
 from sequentia.models.parts.kneser_ney import KneserNey, shortest_sufficient
 from sequentia.models.parts.ngram_levels import by_order, distinct
 from sequentia.models.parts.options import check_sizes
-from sequentia.models.parts.packing import windows
-from sequentia.vocabulary import BOUNDARY
+from sequentia.models.parts.packing import positions, starts, windows
+from sequentia.vocabulary import BOUNDARY, Plain
 
 _LARGEST_CHOSEN_ORDER = 10  # if none is given
 
@@ -45,12 +45,13 @@ class NGram(Counting):
     may_change: ClassVar = frozenset({"context_length"})
     ngrams: Tensor
 
-    def __init__(self, vocabulary: str, context_length: int, order: int | None = None) -> None:
+    def __init__(self, vocabulary: Plain, context_length: int, order: int | None = None) -> None:
         super().__init__(vocabulary, context_length)
         longest = _LARGEST_CHOSEN_ORDER if order is None else order
         check_sizes(order=longest)
         self.save_hyperparameters(logger=False)
-        self.register_buffer("ngrams", torch.zeros(0, longest, dtype=torch.int))
+        self._labelled = bool(self.vocabulary.labels)
+        self.register_buffer("ngrams", torch.zeros(0, self._labelled + longest, dtype=torch.int))
         self.register_buffer("counts", torch.zeros(0, dtype=torch.long))
         self._new: list[tuple[Tensor, Tensor]] = []  # counted, but not yet merged into the buffers
         self._tables: KneserNey | None = None  # computed from the buffers when needed
@@ -66,38 +67,68 @@ class NGram(Counting):
         """The probabilities, computed when first needed after counting or loading."""
         if self._tables is None or self._tables.device != self.device:
             self.merge()
-            V = len(self.vocabulary)
-            candidates: Iterator[KneserNey] = (KneserNey(levels, V) for levels in by_order(self.ngrams, self.counts, V))
-            if self.hparams["order"] is None:
-                candidates = shortest_sufficient(candidates, self.ngrams, self.counts)
-            self._tables = KneserNey([], V)
-            for longer in candidates:
-                self._tables = longer
+            if self._labelled:
+                whatever = distinct(self.ngrams[:, 1:], self.counts, len(self.vocabulary))
+                has_label = self.ngrams[:, 0] != BOUNDARY
+                self._tables = self._make_tables(
+                    self.ngrams[has_label], self.counts[has_label], self._make_tables(*whatever)
+                )
+            else:
+                self._tables = self._make_tables(self.ngrams, self.counts)
         return self._tables
 
+    def _make_tables(self, ngrams: Tensor, counts: Tensor, whatever_label: KneserNey | None = None) -> KneserNey:
+        """The tables of n-grams, up to the chosen order."""
+        V, num_tokens = len(self.vocabulary), self.vocabulary.num_tokens
+        tables = KneserNey([], V, num_tokens, whatever_label)
+        levels = by_order(ngrams, counts, num_tokens)
+        if whatever_label is not None:
+            next(levels, None)  # the empty context
+        candidates: Iterator[KneserNey] = (KneserNey(each, V, num_tokens, whatever_label) for each in levels)
+        if self.hparams["order"] is None:
+            candidates = shortest_sufficient(candidates, ngrams, counts)
+        for longer in candidates:
+            tables = longer
+        tables.choose_part(ngrams, counts)
+        return tables
+
+    def _windows(self, context: Tensor, position: Tensor | None, size: int) -> Tensor:
+        """The tokens that a prediction reads, at most `size`: the label if lines have any, then the last characters."""
+        if not self._labelled:
+            return windows(context, position, size)
+        first = starts(context, positions(context, position))
+        return torch.cat((first[:, :, None], windows(self._character(context), position, size - 1)), 2)
+
+    def _character(self, token: Tensor) -> Tensor:
+        """The tokens, with the boundary in place of labels."""
+        return token.where(token < len(self.vocabulary), BOUNDARY)
+
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        window = windows(context, position, self.tables.reads)
+        window = self._windows(context, position, self.tables.reads)
         return self.tables.log_probs(window.flatten(0, 1)).view(*context.shape, -1)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        size = self.tables.reads
-        before = token.new_full((len(token), size), BOUNDARY) if state is None else state[0]
-        window = torch.cat((token[:, None], before), 1)[:, :size]
-        return self.tables.log_probs(window), (window,)
+        size, first = self.tables.reads, int(self._labelled)
+        if state is None:
+            state = (self._windows(token[:, None], None, size)[:, 0],)
+        else:
+            (before,) = state
+            state = (torch.cat((before[:, :first], token[:, None], before[:, first:]), 1)[:, :size],)
+        return self.tables.log_probs(state[0]), state
 
     def target_log_probs(self, batch: Batch) -> Tensor:
         """Log probability of each target, in time that does not grow with V; 0 at padding; `(B, T)`."""
         kept = batch.target >= 0
-        window = windows(batch.context, batch.position, self.tables.reads)[kept]
+        window = self._windows(batch.context, batch.position, self.tables.reads)[kept]
         found = self.tables.target_log_probs(window, batch.target[kept])
         return torch.zeros_like(batch.target, dtype=found.dtype).masked_scatter(kept, found)
 
     def count(self, batch: Batch) -> None:
-        window = windows(batch.context, batch.position, self.ngrams.shape[1] - 1)
+        window = self._windows(batch.context, batch.position, self.ngrams.shape[1] - 1)
         ngrams = torch.cat((window, batch.target[:, :, None]), 2)[batch.target >= 0]
         ngrams = of_all_processes(ngrams.int())
         ones = torch.ones(len(ngrams), dtype=torch.long, device=ngrams.device)
-        self._new.append(distinct(ngrams, ones, len(self.vocabulary)))
+        self._new.append(distinct(ngrams, ones, self.vocabulary.num_tokens))
         self._tables = None
         # Merging sorts all n-grams; with twice as many each time, every n-gram is sorted a few times only.
         if sum(len(counts) for _, counts in self._new) > max(len(self.counts), 2**20):
@@ -109,7 +140,7 @@ class NGram(Counting):
             return
         ngrams, counts = zip((self.ngrams, self.counts), *self._new, strict=True)
         self._new = []
-        self.ngrams, self.counts = distinct(torch.cat(ngrams), torch.cat(counts), len(self.vocabulary))
+        self.ngrams, self.counts = distinct(torch.cat(ngrams), torch.cat(counts), self.vocabulary.num_tokens)
 
     def mean_nll(self) -> Tensor:
         return self.tables.left_out_nll(self.ngrams, self.counts)
@@ -117,8 +148,9 @@ class NGram(Counting):
     def on_counted(self) -> None:
         """Log the order, unless it was given."""
         if self.hparams["order"] is None:
+            order = self.tables.order - self._labelled
             log.info(
-                f"n-gram order {self.tables.order}, chosen by the leave-one-out NLL of the training lines "
+                f"n-gram order {order}, chosen by the leave-one-out NLL of the training lines "
                 f"({float(self.mean_nll()):.4f} nats per character); the option order overrides it"
             )
 

@@ -11,6 +11,7 @@ from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import time_order
+from sequentia.vocabulary import Plain
 
 
 class Recurrent(LanguageModel):
@@ -39,7 +40,7 @@ class Recurrent(LanguageModel):
 
     def __init__(
         self,
-        vocabulary: str,
+        vocabulary: Plain,
         context_length: int,
         n_layer: int = 1,
         n_embd: int = 32,
@@ -51,7 +52,7 @@ class Recurrent(LanguageModel):
         check_amount("dropout", dropout, below=1)
         self.save_hyperparameters(logger=False)
         size = len(self.vocabulary)
-        self.embedding = nn.Embedding(size, n_embd)
+        self.embedding = nn.Embedding(self.vocabulary.num_tokens, n_embd)
         # PyTorch warns about dropout between layers if there is only one.
         self.layers = self.make_layers(n_embd, n_hidden, n_layer, dropout if n_layer > 1 else 0.0)
         # One flat vector: weight decay, which applies to matrices only, must not pull the initial state to zero.

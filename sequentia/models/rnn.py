@@ -3,6 +3,7 @@
 from torch import nn
 
 from sequentia.models.recurrent import Recurrent
+from sequentia.vocabulary import Plain
 
 
 class RNN(Recurrent):
@@ -14,7 +15,7 @@ class RNN(Recurrent):
 
     def __init__(
         self,
-        vocabulary: str,
+        vocabulary: Plain,
         context_length: int,
         n_layer: int = 1,
         n_embd: int = 32,

@@ -12,6 +12,7 @@ from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import causal_mask, positions
+from sequentia.vocabulary import Plain
 
 
 class Attention(nn.Module):
@@ -97,7 +98,7 @@ class Transformer(LanguageModel):
 
     def __init__(
         self,
-        vocabulary: str,
+        vocabulary: Plain,
         context_length: int,
         n_layer: int = 4,
         n_head: int = 4,
@@ -111,13 +112,12 @@ class Transformer(LanguageModel):
         if n_embd % n_head:
             raise UserError(f"n_embd must be a multiple of n_head, got {n_embd} and {n_head}")
         self.save_hyperparameters(logger=False)
-        size = len(self.vocabulary)
-        self.token_embedding = nn.Embedding(size, n_embd)
+        self.token_embedding = nn.Embedding(self.vocabulary.num_tokens, n_embd)
         self.position_embedding = nn.Embedding(context_length, n_embd)
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(n_embd, n_head, dropout) for _ in range(n_layer))
         self.norm = nn.LayerNorm(n_embd)
-        self.head = nn.Linear(n_embd, size, bias=False)
+        self.head = nn.Linear(n_embd, self.vocabulary.num_tokens if tied else len(self.vocabulary), bias=False)
         if tied:
             self.head.weight = self.token_embedding.weight
         self._init_weights()
@@ -162,7 +162,11 @@ class Transformer(LanguageModel):
         x, mask = self._embed(context, positions(context, position))
         for block in self.blocks:
             x = block(x, mask)
-        return self.head(self.norm(x))
+        return self._logits(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Logits `(..., V)` from the output of the last block `(..., C)`; the rows of labels are only read."""
+        return F.linear(self.norm(x), self.head.weight[: len(self.vocabulary)])
 
     def _embed(self, context: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """The input of the first block `(B, T, C)`, and the mask of every attention `(B, 1, T, T)`: 0 or -inf."""
@@ -185,4 +189,4 @@ class Transformer(LanguageModel):
             keys, values = (None, None) if state is None else state[2 * i : 2 * i + 2]
             x, keys, values = block.step(x, keys, values)
             cache += keys, values
-        return self.head(self.norm(x))[:, 0], tuple(cache)
+        return self._logits(x)[:, 0], tuple(cache)

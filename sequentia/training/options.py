@@ -148,7 +148,7 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
     )
     # An option with a default, so that config.yaml records it and `null` can keep the rate constant.
     parser.set_defaults({"lr_scheduler": {"class_path": "sequentia.schedule.WarmupDecay"}})
-    for name, compute in (("vocabulary", lambda vocabulary: vocabulary.characters), ("context_length", None)):
+    for name, compute in (("vocabulary", lambda vocabulary: vocabulary.plain), ("context_length", None)):
         parser.link_arguments(f"data.{name}", f"model.init_args.{name}", compute, apply_on="instantiate")
     if command != "fit":
         parser.add_argument(

@@ -33,6 +33,11 @@ def windows(context: Tensor, position: Tensor | None, size: int) -> Tensor:
     return window.where(positions(context, position)[:, :, None] >= back, BOUNDARY)
 
 
+def starts(context: Tensor, position: Tensor) -> Tensor:
+    """The first token of each token's line: the boundary, or a label; `(B, T)` long."""
+    return context.gather(1, torch.arange(context.shape[1], device=context.device) - position)
+
+
 def causal_mask(position: Tensor) -> Tensor:
     """Whether each token may read each other token: only the same line, and no later token; `(B, T, T)` bool."""
     column = torch.arange(position.shape[1], device=position.device)  # (T,)

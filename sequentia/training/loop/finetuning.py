@@ -1,6 +1,7 @@
 """`fit --init_from`: a new run starts from the weights of another model, which may have been trained on other data.
 
-Tokens are matched by character, positions by number. Whatever the other model lacks keeps its fresh initialization.
+Tokens are matched by character and label, positions by number. Whatever the other model lacks keeps its fresh
+initialization; a new label starts as the boundary, which starts the lines of a model without labels.
 The hidden matrices are trained at a lower learning rate than the rest.
 """
 
@@ -66,10 +67,13 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
     free = {"vocabulary", "context_length", *model.may_change}
     check_same_model(model, theirs, trained.hparams, free, str(path))
     copy_weights(model, trained)
-    known, characters = len(shared_tokens(model.vocabulary, trained.vocabulary)[0]) - 1, len(model.vocabulary) - 1
-    text = f"initialized from {path}: {known} of {characters} characters known"
-    if known < characters:
-        text += f", {characters - known} new"
+    characters = set(model.vocabulary.characters)
+    known = len(characters.intersection(trained.vocabulary.characters))
+    text = f"initialized from {path}: {known} of {len(characters)} characters known"
+    if known < len(characters):
+        text += f", {len(characters) - known} new"
+    if labels := model.vocabulary.labels:
+        text += f"; {len(set(labels).intersection(trained.vocabulary.labels))} of {len(labels)} labels known"
     if model.position_dims() and model.context_length != trained.context_length:
         text += f"; positions {trained.context_length} -> {model.context_length}"
     if model.hidden_matrices():
@@ -78,19 +82,24 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
 
 
 def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Ids of the tokens that both vocabularies have, in the first and in the second.
+    """Ids of the tokens that both vocabularies have, and of the labels of the first, in the first and in the second.
 
     Returns:
-        Two tensors `(N,)` long, which start with the boundary token.
+        Two tensors `(N,)` long, which start with the boundary token. It also stands for the labels that only the first
+        vocabulary has.
 
     Example:
         >>> shared_tokens(Vocabulary("abd"), Vocabulary("bcd"))
         (tensor([0, 2, 3]), tensor([0, 1, 3]))
+        >>> shared_tokens(Vocabulary("ab", {"F": 1, "M": 1}), Vocabulary("ab", {"M": 1}))
+        (tensor([0, 1, 2, 3, 4]), tensor([0, 1, 2, 0, 3]))
     """
     found = torch.from_numpy(second.lookup(code_points(first.characters)))  # -1: unknown
     ids = torch.arange(1, len(first))
     boundary = torch.tensor([BOUNDARY])
-    return torch.cat((boundary, ids[found > 0])), torch.cat((boundary, found[found > 0]))
+    labels = torch.arange(len(first), first.num_tokens)
+    same = torch.tensor([second.start(label) if label in second.labels else BOUNDARY for label in first.labels]).long()
+    return torch.cat((boundary, ids[found > 0], labels)), torch.cat((boundary, found[found > 0], same))
 
 
 @torch.no_grad()
@@ -117,7 +126,8 @@ def copy_weights(model: LanguageModel, trained: LanguageModel) -> None:
             continue
         to, source = ([torch.arange(size) for size in before.shape] for _ in range(2))
         for dim in token_dims.get(weight, ()):
-            to[dim], source[dim] = tokens
+            has_row = tokens[0] < weight.shape[dim]  # labels are read, not predicted
+            to[dim], source[dim] = tokens[0][has_row], tokens[1][has_row]
         for dim in position_dims.get(weight, ()):
             to[dim] = source[dim] = torch.arange(min(weight.shape[dim], before.shape[dim]))
         if weight in token_dims or weight in position_dims:

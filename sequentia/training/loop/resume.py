@@ -37,7 +37,7 @@ def check_fits(model: LanguageModel, checkpoint: dict[str, Any]) -> None:
     """
     architecture, options = checkpoint[KEY]["architecture"], checkpoint["hyper_parameters"]
     remedy = "give --init_from in place of --ckpt_path, which starts a new run with any characters"
-    check_same_vocabulary(Vocabulary(options["vocabulary"]), model.vocabulary, remedy)
+    check_same_vocabulary(Vocabulary.of(options["vocabulary"]), model.vocabulary, remedy)
     check_same_model(model, architecture, options, model.may_change, "the checkpoint")
 
 
