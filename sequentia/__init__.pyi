@@ -3,6 +3,7 @@ from sequentia.api import fit as fit
 from sequentia.data import CharDataModule as CharDataModule
 from sequentia.errors import UserError as UserError
 from sequentia.evaluation.evaluate import evaluate as evaluate
+from sequentia.inference.classification import classify as classify
 from sequentia.inference.options import SamplingOptions as SamplingOptions
 from sequentia.inference.sampling import Sample as Sample
 from sequentia.inference.sampling import generate as generate

@@ -130,6 +130,32 @@ class Vocabulary:
             raise UserError(f"the model has {has}")
         return len(self) + self.labels.index(label)
 
+    def starts(self, label: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The S tokens that lines start with, and their relative frequencies among the training lines.
+
+        Args:
+            label: The label of the lines; by default all labels that training lines have.
+
+        Returns:
+            Two arrays `(S,)`.
+
+        Raises:
+            UserError: No line has the label.
+
+        Example:
+            >>> Vocabulary("aemn", {"": 1, "F": 2, "M": 1}).starts()
+            (array([0, 5, 6]), array([0.25, 0.5 , 0.25]))
+        """
+        if label is not None or not self.labels:
+            return np.array([self.start(label or "")]), np.ones(1)
+        tokens = np.array([BOUNDARY, *range(len(self), self.num_tokens)])
+        occurs = self.label_counts > 0
+        return tokens[occurs], self.label_counts[occurs] / self.label_counts.sum()
+
+    def label(self, start: int) -> str:
+        """The label of the lines that start with this token; empty for the boundary."""
+        return self.labels[start - len(self)] if start != BOUNDARY else ""
+
     def lookup(self, codes: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Ids of code points; -1 for a code point that is not in the vocabulary.
 

@@ -58,6 +58,9 @@ class SamplingOptions:
     prompt: str | Sequence[str] = _option(
         "", "prefix of every line; several prompts get that many lines each, in their order", "TEXT"
     )
+    label: str | None = _option(
+        None, "label of every line; without it, each line of a model with labels has one by its frequency", "LABEL"
+    )
     temperature: float = _option(
         1.0,
         "below 1, more probable lines; above 1, more diverse lines; 0, only the most probable character each time",

@@ -6,6 +6,7 @@ import numpy as np
 
 from sequentia.inference.model import Model
 from sequentia.inference.sampling import generate
+from sequentia.inference.scoring import score
 
 _DRAWS = 100_000
 _ROUNDING = 1e-5
@@ -35,6 +36,7 @@ class Ranks:
         model: Any architecture.
         draws: Number of lines drawn that have an end.
         seed: Seed of the draws.
+        label: The label of the lines; see `score`.
 
     Attributes:
         largest: NLL of the least probable draw; the ranks of lines beyond it are estimated too low.
@@ -43,9 +45,12 @@ class Ranks:
         UserError: The model's probabilities are NaN.
     """
 
-    def __init__(self, model: Model, draws: int = _DRAWS, seed: int = 0) -> None:
-        drawing = generate(model, draws, seed=seed)
-        self._nlls = np.sort([sample.nll for sample in drawing])
+    def __init__(self, model: Model, draws: int = _DRAWS, seed: int = 0, label: str | None = None) -> None:
+        drawing = generate(model, draws, seed=seed, label=label)
+        nlls = [sample.nll for sample in drawing] if label is not None or not model.vocabulary.labels else None
+        if nlls is None:  # a line is drawn with one label, but others can produce it too
+            nlls = [each.nll for each in score(model, [sample.text for sample in drawing])]
+        self._nlls = np.sort(nlls)
         self._draws = drawing.drawn  # those that reached the limit without an end included
         self.largest = float(self._nlls[-1])
         weights = np.exp(self._nlls)  # 1/p

@@ -28,11 +28,13 @@ class Sample:
     Attributes:
         text: The line.
         nll: Negative log-likelihood of the line in nats, prompt and end included, under the unmodified model
-            (temperature 1, no filtering): what `score` returns for it.
+            (temperature 1, no filtering): what `score` returns for it. Given its label, if it has one.
+        label: The label that it was drawn with; empty if it has none.
     """
 
     text: str
     nll: float
+    label: str = ""
 
 
 class Draws(Iterator[Sample]):
@@ -73,6 +75,10 @@ class Draws(Iterator[Sample]):
         self._choose = partial(choose, options=options, generator=generator)
         same = options.temperature == 0 or options.top_k == 1  # every draw is the same line
         self._patience = 1 if same else _PATIENCE
+        starts, frequencies = model.vocabulary.starts(options.label)
+        self._starts = torch.from_numpy(starts).to(model.device)  # (S,)
+        self._prior = torch.from_numpy(frequencies).to(model.device).log()  # (S,)
+        self._generator = generator
         self._short: list[str] = []
         self._samples = self._until_found()
 
@@ -130,8 +136,8 @@ class Draws(Iterator[Sample]):
     def batch(self, size: int, prompt: str) -> list[tuple[Sample, bool]]:
         """Draw lines, as many as fit in a batch, without regard to the conditions that only a whole line can meet.
 
-        Lines with equal prefixes use the same row of the model's batch; at the start there is a single row. Lines that
-        have ended are dropped, and so are those that cannot meet the conditions any more.
+        Lines with equal prefixes use the same row of the model's batch; at the start there is a row for each label.
+        Lines that have ended are dropped, and so are those that cannot meet the conditions any more.
 
         Args:
             size: Largest number of lines.
@@ -143,16 +149,17 @@ class Draws(Iterator[Sample]):
         model, conditions, size = self._model, self.conditions, min(size, self._batch_size)
         device = model.device
         given = torch.from_numpy(model.vocabulary.encode(prompt)).to(device)  # (P,)
-        ids = torch.full((size, 1), BOUNDARY, device=device)  # grows with the lines, which max_length may far exceed
+        ids = torch.full((size, 1 + len(given)), BOUNDARY, device=device)  # max_length may far exceed most lines
+        ids[:, : len(given)] = given
         ended = torch.zeros(size, dtype=torch.bool, device=device)
-        nlls = torch.zeros(size, dtype=torch.float64, device=device)
+        token, state, nll = self._read(given)
         lines = torch.arange(size, device=device)  # (B,), indices of the lines that go on
-        row = torch.zeros_like(lines)  # (B,), the row of each of these lines in the model's batch of R rows
-        token, state = torch.full((1,), BOUNDARY, device=device), None  # (R,)
-        for position in range(conditions.max_length + 1):
+        row = self._draw_rows(size, nll)  # (B,), the row of each of these lines in the model's batch of R rows
+        nlls, labels = nll[row], [model.vocabulary.label(start) for start in self._starts[row].tolist()]
+        for position in range(len(given), conditions.max_length + 1):
             logits, state = model.step(token, state)  # (R, V)
             log_probs = check_probabilities(logits.float().log_softmax(1))[row]  # (B, V)
-            chosen = given[position].expand(len(lines)) if position < len(given) else self._choose(log_probs)
+            chosen = self._choose(log_probs)
             nlls[lines] -= log_probs.gather(1, chosen[:, None])[:, 0].double()
             goes_on = chosen != BOUNDARY
             ended[lines[~goes_on]] = True
@@ -162,7 +169,7 @@ class Draws(Iterator[Sample]):
             if position == ids.shape[1]:
                 ids = F.pad(ids, (0, position), value=BOUNDARY)
             ids[lines, position] = chosen
-            if conditions.prunes and position >= len(given):
+            if conditions.prunes:
                 pairs, distinct = torch.unique(row * logits.shape[1] + chosen, return_inverse=True)
                 one = torch.empty_like(pairs).scatter(0, distinct, lines)  # a line of each
                 kept = conditions.can_begin(ids[one, : position + 1])[distinct]
@@ -173,9 +180,28 @@ class Draws(Iterator[Sample]):
         text = model.vocabulary.decode(ids[ids != BOUNDARY].cpu().numpy())  # all lines, concatenated
         ends = (ids != BOUNDARY).sum(1).cumsum(0).tolist()
         return [
-            (Sample(text[start:end], nll), has_end)
-            for start, end, nll, has_end in zip([0, *ends], ends, nlls.tolist(), ended.tolist(), strict=False)
+            (Sample(text[start:end], nll, label), has_end)
+            for start, end, nll, label, has_end in zip(
+                [0, *ends], ends, nlls.tolist(), labels, ended.tolist(), strict=False
+            )
         ]
+
+    def _read(self, prompt: Tensor) -> tuple[Tensor, tuple[Tensor, ...] | None, Tensor]:
+        """Read a prompt `(P,)` after each start: the last token `(S,)`, the state before it, and the NLL `(S,)`."""
+        token, state, nll = self._starts, None, torch.zeros_like(self._prior)
+        for following in prompt:
+            logits, state = self._model.step(token, state)
+            nll -= check_probabilities(logits.float().log_softmax(1))[:, following].double()
+            token = following.expand(len(token))
+        return token, state, nll
+
+    def _draw_rows(self, size: int, nll: Tensor) -> Tensor:
+        """Draw the start of each line, given that the prompt with this NLL `(S,)` follows; `(size,)` long."""
+        if len(nll) == 1:
+            return torch.zeros(size, dtype=torch.long, device=nll.device)
+        log_weights = self._prior - nll
+        weights = (self._prior if log_weights.isneginf().all() else log_weights).softmax(0)
+        return torch.multinomial(weights, size, replacement=True, generator=self._generator)
 
 
 @takes_sampling_options

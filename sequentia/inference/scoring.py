@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sequentia.inference.batch import IGNORE, Batch, encode
+from sequentia.inference.labels import of_label
 from sequentia.inference.model import Model, batch_positions, check_probabilities, evaluating
 from sequentia.text import strings
 from sequentia.vocabulary import BOUNDARY, code_points
@@ -38,7 +39,7 @@ class Score:
         return f"Score({self.text!r}, nll={self.nll:.4f})"
 
 
-def score(model: Model, texts: Iterable[str]) -> Iterator[Score]:
+def score(model: Model, texts: Iterable[str], label: str | None = None) -> Iterator[Score]:
     """Score texts in the order given, in memory that does not grow with their number.
 
     A character outside the vocabulary has probability 0, and so has a character beyond the model's position limit.
@@ -47,13 +48,15 @@ def score(model: Model, texts: Iterable[str]) -> Iterator[Score]:
         model: Any architecture. It is switched to evaluation mode while it computes.
         texts: Lines without boundary tokens. An empty text is a line that ends immediately. A text is normalized to
             Unicode NFC if the vocabulary has only that form of its characters.
+        label: The label of the lines. Without it, the lines of a model with labels can have any: the likelihood is the
+            exact mixture over the labels.
 
     Yields:
         The score of each text.
 
     Raises:
-        UserError: `texts` is a single string, or an item is not a string or holds a lone surrogate, which is not a
-            character; or the model's probabilities are NaN.
+        UserError: No line has the label; `texts` is a single string, or an item is not a string or holds a lone
+            surrogate, which is not a character; or the model's probabilities are NaN.
 
     Example:
         >>> import math
@@ -62,6 +65,7 @@ def score(model: Model, texts: Iterable[str]) -> Iterator[Score]:
         >>> [round(s.nll / math.log(3), 4) for s in score(untrained, ["", "ab", "abc"])]
         [1.0, 3.0, inf]
     """
+    model = of_label(model, label)
     texts = map(model.vocabulary.normalize, strings(texts, "the texts to score"))
     while chunk := list(islice(texts, _CHUNK)):
         with evaluating(model):  # left before each yield: the caller may train the model between two scores

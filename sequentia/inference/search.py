@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.inference.conditions import Conditions
+from sequentia.inference.labels import of_label
 from sequentia.inference.model import Model, check_probabilities, evaluating
 from sequentia.inference.options import SamplingOptions, takes_conditions
 from sequentia.inference.sampling import Sample
@@ -77,7 +78,7 @@ class Search:
             raise UserError(f"num_lines must be at least 1, got {num_lines}")
         self.beginnings, self.found = 0, list[tuple[float, str]]()
         self.after_batch: Callable[[], object] = lambda: None
-        self._model, self._num_lines = model, num_lines
+        self._model, self._num_lines = of_label(model, options.label), num_lines
         self._conditions = Conditions(model, options)
         self.wanted = num_lines * len(self._conditions.prompts)
 

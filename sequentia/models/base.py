@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
+from sequentia.inference.classification import classify
 from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity, target_log_probs
 from sequentia.inference.options import takes_conditions, takes_sampling_options
 from sequentia.inference.sampling import generate
@@ -289,11 +290,11 @@ class LanguageModel(LightningModule, ABC):
         """The most probable lines, exactly and in order: see `sequentia.top`."""
         return [line.text for line in top(self, num_lines, **options)]
 
-    def score(self, texts: Iterable[str]) -> list[Score]:
+    def score(self, texts: Iterable[str], label: str | None = None) -> list[Score]:
         """The likelihood of each text: see `sequentia.score`.
 
         Raises:
-            UserError: `texts` is a single string, or an item is not a string.
+            UserError: `texts` is a single string, or an item is not a string; or no line has the label.
 
         Example:
             >>> from sequentia import BigramCounts
@@ -301,7 +302,15 @@ class LanguageModel(LightningModule, ABC):
             >>> [round(s.nll, 4) for s in model.score(["ab", "b"])]  # two of three b end a line; none starts it
             [0.4055, inf]
         """
-        return list(score(self, texts))
+        return list(score(self, texts, label))
+
+    def classify(self, texts: Iterable[str]) -> list[dict[str, float]]:
+        """The probability of each label of each text: see `sequentia.classify`.
+
+        Raises:
+            UserError: The model has no labels; see `score`.
+        """
+        return classify(self, texts)
 
 
 def check_same_vocabulary(model: Vocabulary, data: Vocabulary, remedy: str) -> None:
