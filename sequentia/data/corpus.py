@@ -12,7 +12,6 @@ from sequentia.data.hashing import hash_lines, hash_texts
 from sequentia.data.paths import shown
 from sequentia.data.reading import LINES, Reading, blocks
 from sequentia.errors import UserError
-from sequentia.text import shorten
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
 LongLines = Literal["drop", "split"]
@@ -39,7 +38,6 @@ class Corpus:
         lines_per_file: Number of lines of each file. Lines are in the order of the files.
         num_blank: Number of lines dropped because they had only whitespace.
         num_long: Number of lines that were longer than `max_length`.
-        first_long: The first of these in the last file; empty if there is none.
         max_length: Maximum number of characters per line.
     """
 
@@ -51,7 +49,6 @@ class Corpus:
     lines_per_file: tuple[int, ...]
     num_blank: int
     num_long: int
-    first_long: str
     max_length: int
 
     def __len__(self) -> int:
@@ -111,16 +108,16 @@ def read_corpus(
     builder = _CorpusBuilder(max_length, long_lines)
     lines_per_file = []
     for path in paths:
-        kept, builder.first_long = builder.num_kept, ""
+        kept, long = builder.num_kept, builder.num_long
         for lines in blocks(path, reading):
             builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
         lines_per_file.append(builder.num_kept - kept)
         if lines_per_file[-1] == 0:
-            name, column = shown(path), reading.column
-            if builder.first_long:
-                raise UserError(too_few_lines(name, builder.first_long, builder.max_length))
+            if num_long := builder.num_long - long:
+                raise UserError(too_few_lines(shown(path), 0, num_long, builder.max_length))
+            column = reading.column
             where, choice = ("", "file") if column is None else (f" in column {column!r}", "column or file")
-            raise UserError(f"{name} has no text{where}: give another {choice}")
+            raise UserError(f"{shown(path)} has no text{where}: give another {choice}")
     return builder.build(tuple(lines_per_file))
 
 
@@ -131,12 +128,10 @@ class _CorpusBuilder:
         max_length: Maximum number of characters per line.
         num_kept: Number of lines kept so far.
         num_long: Number of lines longer than `max_length` so far.
-        first_long: The first of these in the current file; empty if there is none.
     """
 
     def __init__(self, max_length: int | None, long_lines: LongLines) -> None:
         self.num_kept = self.num_long = self._num_blank = 0
-        self.first_long = ""
         self.max_length = max_length or 0
         self._choose_max_length = max_length is None
         self._split = long_lines == "split"
@@ -157,9 +152,7 @@ class _CorpusBuilder:
         whole_hashes = None
         if not fits.all():
             self._num_blank += int((lengths == 0).sum())
-            if (long := np.flatnonzero(lengths > self.max_length)).size:
-                self.num_long += len(long)
-                self.first_long = self.first_long or lines[long[0]]
+            self.num_long += int((lengths > self.max_length).sum())
             if self._split:
                 whole = list(filter(None, lines))
                 pieces = [windows(line, self.max_length) for line in whole]
@@ -203,7 +196,6 @@ class _CorpusBuilder:
             lines_per_file=lines_per_file,
             num_blank=self._num_blank,
             num_long=self.num_long,
-            first_long=self.first_long,
             max_length=self.max_length,
         )
 
@@ -238,10 +230,10 @@ def windows(line: str, size: int) -> list[str]:
     return list(filter(None, pieces))
 
 
-def too_few_lines(path: str, text: str, max_length: int) -> str:
-    """Why a file has too few lines, and what to do, given a line that it has and the maximum length."""
+def too_few_lines(path: str, num_lines: int, num_long: int, max_length: int) -> str:
+    """What a file with too few lines looks like, and what to do."""
     return (
-        f"{path} has too few lines of at most max_length {max_length:,} characters; one has {len(text):,}, "
-        f"{shorten(text, 40)!r}: put one example (a sentence, a word) on each of several lines"
-        f"{', or cut long lines with long_lines split' if len(text) > max_length else ''}"
+        f"{path} has too few lines: {num_lines:,} of at most max_length {max_length:,} characters, {num_long:,} "
+        "longer; put one example (a sentence, a word) on each of several lines"
+        f"{', or cut long lines with long_lines split' if num_long else ''}"
     )

@@ -27,8 +27,7 @@ _BEGINNINGS = {
     "an HTML or XML document": rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s|\?xml\s|html[\s>]|svg[\s>]|head[\s>]|body[\s>])",
     "a PDF or RTF document": rb"%PDF-|\{\\rtf",
     "an image": rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP",
-    "a Python pickle": rb"\x80[\x02-\x05]",
-    "a tar archive": rb".{257}ustar",
+    "a Python pickle or a tar archive": rb"\x80[\x02-\x05]|.{257}ustar",
     "a pointer of Git LFS, and `git lfs pull` fetches the file": rb"version https://git-lfs\.github\.com/spec/",
     "a pointer of git-annex, and `git annex get` fetches the file": rb"/annex/objects/",
     "a pointer of DVC, and `dvc pull` fetches the file": rb"(?:(?:md5|frozen|desc): [^\n]*\n)*outs:\n- (?:md5|hash): ",
@@ -60,13 +59,7 @@ def line_blocks(file: IO[bytes], name: str, encoding: str, refuse: Refuse) -> It
     r"""Read the lines of an open text file, without their ends, in blocks that bound the memory.
 
     Lines end in `\n`, `\r\n` or `\r`, and the last line may have no end. A byte order mark is dropped; it tells UTF-8,
-    UTF-16 and UTF-32 whatever `encoding` is.
-
-    Args:
-        file: The open file, at its start.
-        name: Its name in messages.
-        encoding: One of Python's text encodings.
-        refuse: Called with the message about a line with invalid bytes or a NUL.
+    UTF-16 and UTF-32 whatever `encoding` is. Lines with invalid bytes or a NUL are refused.
 
     Raises:
         UserError: The file cannot be read, or is not text.

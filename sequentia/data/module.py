@@ -142,8 +142,7 @@ class CharDataModule(LightningDataModule):
         paths = [path for paths in self._files for path in paths]
         corpus = read_corpus(paths, self.reading, max_length=self.max_length, long_lines=self.long_lines, nfc=self.nfc)
         if len(corpus) == 1:
-            text = corpus.first_long or corpus.line(0)
-            raise UserError(too_few_lines(shown(paths[0]), text, corpus.max_length))
+            raise UserError(too_few_lines(shown(paths[0]), 1, corpus.num_long, corpus.max_length))
         return corpus
 
     @property
@@ -244,9 +243,7 @@ class CharDataModule(LightningDataModule):
         return self._eval_batches(self.split.test)
 
     def _eval_batches(self, lines: Lines) -> EvalBatches | list[EvalBatches]:
-        if len(lines) == 0:
-            return []
-        return self.eval_batches(lines, *self._rank_and_world_size())
+        return self.eval_batches(lines, *self._rank_and_world_size()) if len(lines) else []
 
     def eval_batches(self, lines: Lines, rank: int = 0, world_size: int = 1) -> EvalBatches:
         """The batches in which any lines of the corpus are evaluated; see `EvalBatches`."""

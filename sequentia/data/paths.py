@@ -39,13 +39,6 @@ def is_packaged(path: str) -> bool:
     return path in PACKAGED and not os.path.isfile(path)
 
 
-def is_stream(path: str) -> bool:
-    """Whether a path is stdin, a pipe or another file that can be read only once."""
-    if path == STDIN or path.startswith(("/dev/stdin", "/dev/fd/", "/proc/")):
-        return True
-    return not is_url(path) and os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-
-
 def plain(paths: Any) -> Any:
     """The paths that a user gave, as text: one, a list of them, or None; a `file://` URL is the path of its file.
 

@@ -87,10 +87,6 @@ def blocks(path: str, reading: Reading) -> Iterator[list[str]]:
 def texts(path: str, reading: Reading = LINES) -> Iterator[str]:
     """The lines of a file that are not blank, without surrounding whitespace.
 
-    Args:
-        path: A path as a user gave it.
-        reading: How it is read.
-
     Raises:
         UserError: See `blocks`.
     """
@@ -131,9 +127,8 @@ def _examples(lines: Iterator[list[str]], name: str, reading: Reading, refuse: R
 def _json_examples(
     rows: Iterator[str], head: list[str], name: str, reading: Reading, refuse: Refuse
 ) -> Iterator[list[str]]:
-    """The examples of a text that begins like JSON; its lines if it is not JSON, and nothing says that it should be."""
-    declared = reading.format == "json" or suffix_of(name) in JSON_SUFFIXES
-    if is_json_lines(head, declared):
+    """The examples of a text that begins like JSON; its lines if it is not, and the user does not say that it is."""
+    if is_json_lines(head):
         table = json_lines_table(rows, head, name, refuse)
     else:
         lines = list(rows)
@@ -141,7 +136,7 @@ def _json_examples(
             table = json_table(lines)
         except ValueError as error:
             message = f"is not valid JSON ({reason(error)})"
-            if declared or reading.column is not None:
+            if reading.format == "json" or suffix_of(name) in JSON_SUFFIXES or reading.column is not None:
                 raise UserError(f"{name} {message}: correct it, or read its lines with format lines") from error
             _warn(f"{name}: read as raw lines: it begins like JSON, but {message}")
             return iter([lines])

@@ -18,15 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def log_summary(name: str, corpus: Corpus, split: Split, membership: Membership, batch_size: int) -> None:
-    """Log the size of the data, and what is unusual about its lines.
-
-    Args:
-        name: The data in messages.
-        corpus: All lines.
-        split: Their splits.
-        membership: The hashes of the splits.
-        batch_size: Training lines per step and process.
-    """
+    """Log the size of the data called `name`, and what is unusual about its lines."""
     num_distinct = len(distinct(np.concatenate(list(membership.distinct.values()))))
     sizes = f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}"
     log.info(

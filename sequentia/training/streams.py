@@ -2,19 +2,27 @@
 
 import hashlib
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import IO
 
 from jsonargparse import Namespace
 
-from sequentia.data.paths import OPTIONS, is_stream, shown
+from sequentia.data.paths import OPTIONS, STDIN, is_url, shown
 from sequentia.data.source import open_data
 from sequentia.errors import UserError
 from sequentia.files import replacing
 from sequentia.training.loop.processes import processes
 
 log = logging.getLogger("sequentia")
+
+
+def is_stream(path: str) -> bool:
+    """Whether a path is stdin, a pipe or another file that can be read only once."""
+    if path == STDIN or path.startswith(("/dev/stdin", "/dev/fd/", "/proc/")):
+        return True
+    return not is_url(path) and os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def keep(data: IO[bytes], root: Path) -> Path:

@@ -7,7 +7,7 @@ from sequentia.data.corpus import Corpus
 
 def same(a: Corpus, b: Corpus) -> bool:
     """Whether two corpora are equal in every field."""
-    scalars = ("vocabulary", "lines_per_file", "num_blank", "num_long", "first_long", "max_length")
+    scalars = ("vocabulary", "lines_per_file", "num_blank", "num_long", "max_length")
     arrays = ("ids", "offsets", "hashes", "whole_hashes")
     return all(getattr(a, name) == getattr(b, name) for name in scalars) and all(
         np.array_equal(getattr(a, name), getattr(b, name)) and getattr(a, name).dtype == getattr(b, name).dtype

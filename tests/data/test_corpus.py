@@ -165,9 +165,9 @@ def test_lines_are_counted_per_file(write: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ([], "bad has no text: give another file"), (["", " "], "bad has no text: give another file"),
+    (["", " "], "bad has no text: give another file"),
     (["y" * 11, "", "z" * 10],
-     "bad has too few lines of at most max_length 8 characters; one has 11, 'yyyyyyyyyyy': put one example"),
+     "bad has too few lines: 0 of at most max_length 8 characters, 2 longer; put one example"),
 ])  # fmt: skip
 def test_a_file_without_lines_to_keep_is_refused_whatever_the_other_files_contain(
     content: list[str], message: str, write: Callable[..., str]

@@ -52,7 +52,7 @@ def test_a_suffix_or_format_says_that_sequences_have_other_characters(write: Cal
 def test_a_column_and_a_single_record_are_refused(write: Callable[..., str]) -> None:
     for content, options, message in (
         (FASTA.replace(b" L", b"L"), {"column": "1"}, "is read as FASTA, which has no columns: omit column"),
-        (b">1\nACGT\n", {}, "one has 4, 'ACGT': put one example .* on each of several"),
+        (b">1\nACGT\n", {}, "too few lines: 1 of at most max_length 256 characters, 0 longer; put one example"),
     ):
         with pytest.raises(UserError, match=message):
             CharDataModule(write(content), **options).corpus  # type: ignore[arg-type]  # noqa: B018

@@ -25,6 +25,6 @@ def distance(a: str, b: str) -> int:
 def test_a_text_is_near_if_its_levenshtein_distance_to_a_training_line_is_at_most_1(texts: list[str]) -> None:
     lines = ["a", "abc", "acb", "bcab😀", "ccccc"]
     hashes, nothing = hash_texts(lines), np.zeros(0, int)
-    corpus = Corpus(Vocabulary("abc😀"), nothing, nothing, hashes, hashes, (5,), 0, 0, "", 256)
+    corpus = Corpus(Vocabulary("abc😀"), nothing, nothing, hashes, hashes, (5,), 0, 0, 256)
     near = Membership(corpus, Split(np.arange(4), np.array([4]), nothing)).near_training(texts)
     assert near == [any(distance(text, line) <= 1 for line in lines[:4]) for text in texts]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from sequentia.data import CharDataModule, decoding
 from sequentia.data.corpus import read_corpus
 from sequentia.data.formats import table
-from sequentia.data.paths import suffix_of
 from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
 from tests.data.conftest import same
@@ -98,18 +97,15 @@ def test_a_column_of_a_parquet_file_is_read_by_name_and_by_number() -> None:
     parquet.write_table(table, file)
     assert read(file.getvalue(), "parquet", "name") == ["emma", "", "a b"]
     assert read(file.getvalue(), "parquet", 1) == ["1", "2", "3"]
+    name = "memory://table.parquet"
     for content, column, message in (
         (
             file.getvalue(),
             "x",
-            "memory://table.parquet has no column 'x': it has id, name, list; a number, from 1, names a column too",
+            f"{name} has no column 'x': it has id, name, list; a number",
         ),
-        (
-            file.getvalue(),
-            "list",
-            "row 1 of memory://table.parquet has a value of type list in column 'list', which is not a string",
-        ),
-        (file.getvalue()[:-10], "name", "cannot read memory://table.parquet: "),
+        (file.getvalue(), "list", f"row 1 of {name} has a value of type list in column 'list', which is not a string"),
+        (file.getvalue()[:-10], "name", f"cannot read {name}: "),
     ):
         with pytest.raises(UserError, match=f"^{re.escape(message)}"):
             read(content, "parquet", column)
@@ -137,20 +133,12 @@ def test_a_column_gives_the_corpus_of_its_cells_as_a_text_file(write: Callable[.
     assert same(corpus, read_corpus([write(["emma", "", "ava"], "plain.txt")]))
 
 
-def test_the_suffix_is_the_one_before_the_compression() -> None:
-    for path, expected in {
-        "a.csv": "csv", "a.TSV.xz": "tsv", "s3://b/a.jsonl.bz2": "jsonl", "https://a.org/x.json?y=1.txt": "json",
-        "simplecache::https://a.org/x.csv.gz": "csv", "csv": "", ".csv/a": "", "http://[": "", "": "", "names": "",
-    }.items():  # fmt: skip
-        assert suffix_of(path) == expected, path
-
-
 PEOPLE = "id;name;weight\n1;Zoë;1,5\n2;Ava;2,5\n"
 SMILES = "CCO ethanol\nCC(=O)O acetic acid\n[Na+].[Cl-]\nN,N 1,2-x\n"
 NESTED = [{"id": 1, "name": "Zoë"}, {"id": 2, "name": "Ava"}]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "txt", "dat", "json"])
+@pytest.mark.parametrize("suffix", ["csv", "txt", "json"])
 @pytest.mark.parametrize(
     ("content", "column"),
     [
@@ -209,29 +197,21 @@ def test_a_number_takes_the_first_row_for_a_header_by_its_content_and_says_which
     ("suffix", "content", "column", "message"),
     [
         ("csv", b"name,id\na,1\n", "nme", "table.csv has no column 'nme': did you mean 'name'? It has name, id;"),
-        ("csv", b"name,id\na,1\n", "x", "table.csv has no column 'x': it has name, id; a number, from 1, names a col"),
         ("csv", b"name,id\na,1\n", 3, "table.csv has no column '3': it has name, id; a number, from 1"),
-        ("csv", b"name,id\na,1\n", 0, "table.csv has no column '0': it has name, id; a number, from 1"),
         ("csv", b"x,x\na,1\n", "x", "table.csv has 2 columns with the name 'x': give the number of one"),
         ("txt", b"a;b\n1;2\n1;2;3\n1;2\n", "a", 'line 3 of table.txt has 3 columns, and the first has 2: put a cell'),
-        ("tsv", b"a\tb\n1\n", "a", "line 2 of table.tsv has 1 columns, and the first has 2: put a"),
         ("csv", b'a\n"x\ny', "a", "line 2 of table.csv is not valid CSV (unexpected end of data)"),
         ("csv", b'a\n"x\ny"\n"b"c\n', "a", "line 4 of table.csv is not valid CSV ('\t' expected after"),
-        ("csv", b"a\nb\0\n", "a", "column 2 of line 2 of table.csv is a NUL"),
-        ("csv", b"a\n\xff\n", "a", "column 1 of line 2 of table.csv is not UTF-8 text"),
         ("json", b"[1,\xc3\xc3]", 1, "column 4 of line 1 of table.json is not UTF-8 text"),
         ("csv", b"a\n" + b"x" * (1 << 18), "a", "line 2 of table.csv is not valid CSV (field larger than field limit"),
         ("csv", ",".join(f"c{i}" for i in range(100_000)).encode(), "x", "table.csv has no column 'x': it has c0, c1,"),
         ("json", b'["a",\n\n"b" "c"]', 1, "table.json is not valid JSON (Expecting ',' delimiter: line 3 column 5"),
-        ("json", b"[" * 100_000, 1, "table.json is not valid JSON (maximum recursion depth"),
         ("json", b'["a", [["b"]]]', 1, "row 2 of table.json has a value of type list in column '1', which is not a"),
         ("jsonl", b'{"a": 1}\n' + b"[" * 100_000, "a", "line 2 of table.jsonl is not valid JSON (maximum recursion"),
         ("jsonl", b'{"a": 1}\n{"a": tru}\n', "a", "line 2 of table.jsonl is not valid JSON (Expecting value: line 1"),
-        ("jsonl", b'{"a": [1]}\n{}', "a", "row 1 of table.jsonl has a value of type list in column 'a', which"),
-        ("jsonl", b'{"a": true}\n{}', "a", "row 1 of table.jsonl has a value of type bool in column 'a'"),
+        ("jsonl", b'{"a": [1]}\n{"a": true}', "a", "row 1 of table.jsonl has a value of type list in column 'a'"),
         ("jsonl", b'{"a": 1}\n{"b": 2}\n', "c", "table.jsonl has no column 'c': it has a, b;"),
         ("jsonl", b'"a"\n"b"\n', "a", "table.jsonl has no column 'a': it has 1; a number, from 1, names a column"),
-        ("jsonl", b'["a"]\n["b"]\n', 1, "row 1 of table.jsonl has a value of type list in column '1', which is not"),
     ],
 )  # fmt: skip
 def test_a_bad_table_is_refused_with_its_line_in_at_most_400_characters(
@@ -243,30 +223,19 @@ def test_a_bad_table_is_refused_with_its_line_in_at_most_400_characters(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "column", "cells", "message"),
-    [
-        (
-            b"a;b\nx;1\ny;1;2\nz\nw;2\n",
-            "a",
-            "xw",
-            "2; the first: line 3 of {} has 3 columns, and the first has 2",
-        ),
-        (
-            b'a,b\nx,1\n"y"y,1\nw,2\n',
-            1,
-            "xw",
-            "1; the first: line 3 of {} is not valid CSV (',' expected after",
-        ),
-        (b'{"a": "x"}\n{"a": \n{"a": []}\n{"a": "w"}\n', "a", "xw", "2; the first: line 2 of {} is not valid"),
-    ],
-)
 def test_invalid_rows_are_left_out_on_request_and_counted(
-    write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: bytes, column: str, cells: str, message: str
+    write: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = write(content, "t.txt")
-    assert list(chain.from_iterable(blocks(path, Reading(str(column), skip_invalid=True)))) == list(cells)
-    assert caplog.messages[-1].startswith(f"{path}: invalid lines dropped: {message.format(path)}")
+    for content, count, message in (
+        (b"a;b\nx;1\ny;1;2\nz\nw;2\n", 2, "line 3 of {} has 3 columns, and the first has 2"),
+        (b'a,b\nx,1\n"y"y,1\nw,2\n', 1, "line 3 of {} is not valid CSV (',' expected after '\"')"),
+        (b'{"a": "x"}\n{"a": \n{"a": []}\n{"a": "w"}\n', 2, "line 2 of {} is not valid JSON (Expecting value"),
+    ):
+        path = write(content, "t.txt")
+        assert list(chain.from_iterable(blocks(path, Reading("a", skip_invalid=True)))) == ["x", "w"]
+        assert caplog.messages[-1].startswith(
+            f"{path}: invalid lines dropped: {count}; the first: {message.format(path)}"
+        )
 
 
 def test_blank_cells_are_counted_and_line_breaks_become_spaces(

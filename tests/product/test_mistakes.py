@@ -30,7 +30,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "an empty file": ([*FIT, "--data.path", "empty.txt"], ["empty.txt has no text", "give another file"]),
     "only long lines": (
         [*FIT, "--data.path", "long.txt"],
-        ["long.txt has too few lines of at most max_length 256", "with long_lines split"],
+        ["long.txt has too few lines: 0 of at most max_length 256", "with long_lines split"],
     ),
     "an unknown option": ([*FIT, "--epochs", "3"], ["--epochs", "did you mean", "--trainer.max_epochs"]),
     "an unknown option of the model": ([*FIT, "--model.n_layr", "3"], ["n_layr", "did you mean --model.n_layer?"]),

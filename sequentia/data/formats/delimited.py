@@ -31,13 +31,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(head: list[str], column: str | None, smiles: bool) -> Layout:
-    """Find the delimiter that has the column and gives most of the first rows equally many cells.
-
-    Args:
-        head: The first lines.
-        column: Name or number of a column, if the user has given one.
-        smiles: Whether the lines are SMILES and names.
-    """
+    """Find the delimiter that gives most of the first rows equally many cells, and has the column if it is given."""
     if smiles:
         delimiter = "\t" if "\t" in head[0] else WHITESPACE
         return Layout(delimiter, _first_rows(head, delimiter))
@@ -57,42 +51,33 @@ def is_table(layout: Layout, head: list[str], suffix: str) -> bool:
 
     A space after the delimiter is that of a sentence or a name.
     """
-    widths = {len(row) for row in layout.rows}
-    if max(widths, default=0) < 2 or suffix in _TABLE_SUFFIXES:
-        return max(widths, default=0) > 1
+    regular = len(layout.rows) >= 10 and len({len(row) for row in layout.rows}) == 1
     of_text = any(f"{layout.delimiter} " in line for line in head[:_NUMBER_OF_ROWS])
-    return len(widths) == 1 and len(layout.rows) >= 10 and not of_text
+    evident = suffix in _TABLE_SUFFIXES or (regular and not of_text)
+    return evident and any(cell for row in layout.rows for cell in row[1:])
 
 
 def delimited_table(lines: Iterator[str], layout: Layout, name: str, refuse: Refuse) -> Table:
-    """The table of a text with a delimiter; a blank line is a row whose cells are empty.
-
-    Args:
-        lines: The lines of the file.
-        layout: Their layout.
-        name: The name of the file, for messages.
-        refuse: Called with the message about a row that has too few or too many cells, or a wrong quote.
+    """The table of the lines of a file `name`; a blank line is a row whose cells are empty.
 
     Raises:
-        UserError: A quote is not closed.
+        UserError: A quote is not closed. Other invalid rows are refused.
     """
     rows = _rows(lines, layout.delimiter, name, refuse)
-    names = [cell.strip() for cell in next((row for _, row in rows if row), [])]
-    padded = layout.delimiter == WHITESPACE
-    width = max(map(len, [names, *layout.rows])) if padded else len(names)
+    names = [cell.strip() for cell in next((row for _, row in rows if any(row)), [])]
 
     def read(indices: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
-        for line, row in rows:
-            full = row + [""] * (width - len(row)) if padded or not row else row
-            if len(full) < width or any(full[width:]):
+        for line, cells in rows:
+            row = cells or [""] * len(names)
+            if len(row) < len(names) or any(row[len(names) :]):
                 refuse(
-                    f"line {line:,} of {name} has {len(row):,} columns, and the first has {width:,}: put a cell that "
-                    f'contains {_DELIMITERS[layout.delimiter]} in double quotes ("...")'
+                    f"line {line:,} of {name} has {len(row):,} columns, and the first has {len(names):,}: put a cell "
+                    f'that contains {_DELIMITERS[layout.delimiter]} in double quotes ("...")'
                 )
             else:
-                yield line, [full[index] for index in indices]
+                yield line, [row[index] for index in indices]
 
-    return Table(names + [""] * (width - len(names)), read, has_header(layout.rows))
+    return Table(names, read, has_header(layout.rows))
 
 
 def has_header(rows: list[list[str]]) -> bool:
@@ -117,14 +102,14 @@ def _first_rows(head: list[str], delimiter: str) -> list[list[str]]:
     rows: list[list[str]] = []
     with suppress(UserError):  # a cell that does not end
         for _, row in _rows(iter(head), delimiter, "", lambda _: None):
-            rows += [row] if row else []
+            rows += [row] if any(row) else []
     return rows[:_NUMBER_OF_ROWS]
 
 
 def _rows(lines: Iterator[str], delimiter: str, name: str, refuse: Refuse) -> Iterator[tuple[int, list[str]]]:
-    """The rows, each with the number of its first line; a blank line is an empty row."""
+    """The rows, each with the number of its first line; a blank line is an empty row, or one of empty cells."""
     if delimiter == WHITESPACE:
-        yield from enumerate((line.split(None, 1) for line in lines), start=1)
+        yield from enumerate(([*line.split(None, 1), "", ""][:2] for line in lines), start=1)
         return
     # A space between a delimiter and a quote is allowed.
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True, skipinitialspace=True)

@@ -23,25 +23,16 @@ def may_be_json(first: str, suffix: str) -> bool:
     return _BEGINNING.match(first.lstrip()) is not None or (suffix in JSON_SUFFIXES and _decoded(first) is not None)
 
 
-def is_json_lines(head: list[str], declared: bool) -> bool:
-    """Whether the first lines are the beginning of a file with one value per line.
-
-    Args:
-        head: The first lines.
-        declared: Whether the file is said to be JSON: otherwise the first value must be an object.
-    """
+def is_json_lines(head: list[str]) -> bool:
+    """Whether the first lines begin a file with one value per line: the first is an object, or a string or number."""
     first = _decoded(head[0])
-    return len(head) > 1 and first is not None and (declared or (isinstance(first, dict) and len(first) > 0))
+    return len(head) > 1 and bool(first) and not isinstance(first, list)
 
 
 def json_lines_table(lines: Iterator[str], head: list[str], name: str, refuse: Refuse) -> Table:
-    """The table of a file with one value per line; a blank line is a row whose cells are empty.
+    """The table of a file `name` with one value per line; its columns are found in the first lines, `head`.
 
-    Args:
-        lines: The lines of the file.
-        head: The first of them.
-        name: The name of the file, for messages.
-        refuse: Called with the message about a line that is not valid JSON.
+    A blank line is a row whose cells are empty, and a line that is not valid JSON is refused.
     """
 
     def values() -> Iterator[tuple[int, Any]]:

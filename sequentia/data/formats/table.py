@@ -35,27 +35,31 @@ class Table(NamedTuple):
 
 
 def cells(table: Table, name: str, column: str | None, refuse: Refuse) -> Iterator[str]:
-    """The text of the cells of one column; that of an empty cell is empty.
-
-    If the column is given as a number, the first row of a text can be a header or an example: which it is taken for is
-    logged.
+    """The text of the cells of one column; an empty cell has an empty text, and one that is not text is refused.
 
     Args:
-        table: The table.
-        name: The name of its file, for messages.
-        column: Name or number of the column; the only one by default.
-        refuse: Called with the message about a cell that is not text or a number.
+        table: The table of a file.
+        name: The name of the file.
+        column: Name or number of the column; the only one by default. If it is a number, the first row of a text can be
+            a header or an example: which it is taken for is logged.
+        refuse: Raises or counts an error.
 
     Raises:
         UserError: The table does not have the column, or has several and none is given.
     """
     names = table.names
+    if not names:
+        return
     if column is None and len(names) > 1:
         columns = shorten(", ".join(names), 100)
         raise UserError(f"{name} is a table with the columns {columns}: give the name or number of one as column")
     index, by_number = _index(names, name, column or "1")
     if by_number and table.header is not None:
-        _log_header(f"column {index + 1} of {name}", names[index], table.header)
+        role = "an example; if it is a header,"
+        if table.header:
+            role = "a header; if it is an example, put a header above it and"
+        first = f"the first row, {shorten(names[index], 40)!r}, is taken as {role}"
+        _info(f"column {index + 1} of {name}: {first} give the name of the column")
         if not table.header:
             yield names[index]
     elif column is None:
@@ -106,9 +110,3 @@ def _index(names: list[str], name: str, column: str) -> tuple[int, bool]:
         columns = shorten(", ".join(names), 100)
         raise UserError(f"{name} has no column {shown}: {meant} {columns}; a number, from 1, names a column too")
     return found[0], _is_number(names, column)
-
-
-def _log_header(column: str, cell: str, header: bool) -> None:
-    """Log whether the first row of a text is taken for a header."""
-    role = "a header; if it is an example, put a header above it and" if header else "an example; if it is a header,"
-    _info(f"{column}: the first row, {shorten(cell, 40)!r}, is taken as {role} give the name of the column")
