@@ -8,6 +8,8 @@ build needs no network.
 
 import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 project = "sequentia"
@@ -15,12 +17,15 @@ author = "the sequentia developers"
 copyright = "2026, the sequentia developers"
 html_title = "sequentia"
 
+sys.path.append(str(Path(__file__).parent / "kernels" / "forked"))
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
+extensions += ["forked_kernel"]
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["_build"]
 
-# Pages. Each is executed by a fresh kernel, so that it shows what this version of the package does.
+# Pages. Each is executed by a kernel of its own, so that it shows what this version of the package does.
 nb_execution_mode = "force"
+nb_kernel_rgx_aliases = {"python3": "forked"}
 nb_execution_show_tb = True  # an exception is a warning, with its traceback
 nb_execution_timeout = 300
 nb_merge_streams = True

@@ -1,0 +1,49 @@
+"""Kernels for the pages: each is a fork of one process that has imported PyTorch and Lightning.
+
+A kernel that imports them itself takes longer to do so than to run most pages. As an extension of Sphinx, this module
+starts that process; as a program, which kernel.json names, it asks the process for a kernel and waits for its end.
+"""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+from typing import Any
+
+ADDRESS = "SEQUENTIA_KERNELS"
+"""The environment variable that names the socket of the process."""
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Start the process, which ends with the build."""
+    # Not sequentia itself, which has IPython display its models only if IPython runs when it is imported.
+    import torch.utils.tensorboard  # noqa: F401
+
+    listener = Listener(family="AF_UNIX")
+    os.environ |= {ADDRESS: str(listener.address), "JUPYTER_PATH": str(Path(__file__).parents[2])}
+    get_context("fork").Process(target=serve, args=(listener,), daemon=True).start()
+    app.connect("build-finished", lambda *_: listener.close())  # which removes the socket
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def serve(listener: Listener) -> None:
+    """Fork a kernel for each client, which is disconnected when the kernel has ended."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    while True:
+        with listener.accept() as client:
+            directory, file = client.recv()
+            if os.fork() == 0:
+                os.chdir(directory)
+                IPKernelApp.launch_instance(["-f", file, f"--IPKernelApp.parent_handle={os.getppid()}"])
+                os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent before a kernel is asked to end
+    with Client(os.environ[ADDRESS]) as process, suppress(EOFError):
+        process.send((os.getcwd(), sys.argv[1]))
+        process.recv()
