@@ -1,6 +1,7 @@
 """Dispatch to the subcommands: help is instant, and errors and closed pipes end with the right exit code."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -75,13 +76,10 @@ def test_a_character_that_the_encoding_of_the_output_lacks_is_escaped_with_one_w
     assert err.read().splitlines()[1:] == warnings * (encoding != "utf-8")
 
 
-def test_a_closed_pipe_ends_the_command_silently_with_exit_code_141(trained: Path) -> None:
-    options = ["--ckpt_path", str(trained), "--num_samples", "1000000", "--max_length", "5"]
-    arguments = [sys.executable, "-m", "sequentia", "sample", *options]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline().endswith(b"\n")
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 141
+def test_a_closed_pipe_ends_the_command_silently_with_exit_code_141() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "sequentia", "--version"]
+    done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -3,12 +3,15 @@
 import pydoc
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import sequentia
+from benchmarks.commands import architectures
 from sequentia.models import ARCHITECTURES
+from tests.models import test_laws
 
 PUBLIC = vars(sequentia)["__all__"]  # the stub has none
 
@@ -42,7 +45,9 @@ def test_importing_the_package_and_listing_its_names_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_an_architecture_is_in_the_registry_the_laws_and_the_benchmarks_when_it_is_defined(tmp_path: Path) -> None:
+def test_an_architecture_is_in_the_registry_the_laws_and_the_benchmarks_when_it_is_defined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "own.py").write_text(
         "from abc import abstractmethod\n"
         "from sequentia import Bigram\n"
@@ -51,13 +56,11 @@ def test_an_architecture_is_in_the_registry_the_laws_and_the_benchmarks_when_it_
         "    @abstractmethod\n"
         "    def unknown(self): ...\n"
     )
-    program = """if True:
-        import own, sequentia
-        from benchmarks.commands import architectures
-        from tests.models.test_laws import ARCHITECTURES
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        own = import_module("own")
         assert sequentia.ARCHITECTURES["own.Own"] is own.Own
-        for names in (sequentia.ARCHITECTURES, ARCHITECTURES, architectures().values()):
+        for names in (sequentia.ARCHITECTURES, test_laws.ARCHITECTURES, architectures().values()):
             assert [name for name in names if "own" in name] == ["own.Own"]
-    """
-    root = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": f"{tmp_path}:{root}"}, check=True)
+    finally:
+        ARCHITECTURES.pop("own.Own", None)

@@ -88,7 +88,8 @@ def test_a_killed_run_resumes_and_is_tested_and_sampled(
             time.sleep(0.001)
         process.kill()
 
-    run(tmp_path, "fit", "--config", config, *SMALL, "--ckpt_path", "last")
+    monkeypatch.chdir(tmp_path)
+    assert command("fit", "--config", config, *SMALL, "--ckpt_path", "last").code == 0
     assert [path.name for path in last.parents[1].iterdir()] == ["version_0"]
     ours, theirs = (
         torch.load(d / "checkpoints/transformer/version_0/last.ckpt", weights_only=True)
@@ -98,7 +99,6 @@ def test_a_killed_run_resumes_and_is_tested_and_sampled(
     for name, weight in ours["state_dict"].items():
         assert torch.equal(weight, theirs["state_dict"][name])
 
-    monkeypatch.chdir(tmp_path)
     tested = command("test", "--config", config, "--ckpt_path", "last")
     assert tested.code == 0, tested.err
     assert "test/loss" in tested.out

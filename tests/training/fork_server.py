@@ -37,6 +37,7 @@ import torch
 from lightning.pytorch.trainer import call
 from torch.utils import tensorboard  # noqa: F401 (imported here because a run imports it late)
 
+import sequentia.training.cli  # noqa: F401 (likewise)
 from sequentia.cli import main
 from sequentia.training.logs.tensorboard import TensorBoardSummary
 
