@@ -19,10 +19,10 @@ from sequentia.files import expanded
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
+from sequentia.runs.lines import keep
 from sequentia.text import strings
 from sequentia.training.cli import SequentiaCLI
 from sequentia.training.loop.stopping import Interrupted
-from sequentia.training.streams import keep
 
 
 def fit(

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from sequentia.commands.help import short_help
 from sequentia.errors import UserError
-from sequentia.training.help import short_help
 
 if TYPE_CHECKING:
     from sequentia.training.cli import SequentiaCLI

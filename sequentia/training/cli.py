@@ -16,16 +16,18 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from sequentia.data import CharDataModule
-from sequentia.data.paths import shown
+from sequentia.data.paths import OPTIONS, shown
 from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
-from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
+from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut, as_text
 from sequentia.evaluation.validity import load_valid
-from sequentia.files import expanded, remove_leftovers
+from sequentia.files import expanded, remove_leftovers, replacing
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.base import check_same_vocabulary
+from sequentia.reporting.tables import as_json
 from sequentia.runs.checkpoint import build_model, load
 from sequentia.runs.directory import BEST, ROOT, create_run, find_checkpoint, locked, remove_if_never_begun
+from sequentia.runs.lines import kept
 from sequentia.runs.trust import foreign_classes, is_class_path, only_trusted
 from sequentia.training.logs.curves import Curves
 from sequentia.training.logs.messages import closing_message
@@ -37,14 +39,12 @@ from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
 from sequentia.training.loop.length import UNDECIDED, LogLength, set_length
-from sequentia.training.loop.processes import check_launcher, slurm_without_requeue
+from sequentia.training.loop.processes import check_launcher, processes, slurm_without_requeue
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
 from sequentia.training.mistakes import check_options, instantiation_message, parser_error
 from sequentia.training.options import Given, add_options, as_list, locate
-from sequentia.training.results import as_text, record
-from sequentia.training.source import Source, find_source
-from sequentia.training.streams import keep_streams
+from sequentia.training.source import LEAK, Source, find_source
 
 log = logging.getLogger("sequentia")
 
@@ -65,22 +65,22 @@ class SequentiaCLI(LightningCLI):
         given: The part of the arguments that decides on run and data.
         source: The run or checkpoint that the command starts from.
         run: The run directory that `fit` writes to.
-        initialized: The weights that `--init_from` has copied, for the log.
+        split: The held-out lines that `validate` and `test` evaluate on.
     """
 
     model: LanguageModel
     run: Path | None
-    initialized = ""
 
     def __init__(
         self, held: ExitStack, subcommand: str, arguments: list[str], started: float, objects: dict[str, Any]
     ) -> None:
         self.held, self.subcommand, self.started, self.objects = held, subcommand, started, objects
+        self.split: HeldOut = "val" if subcommand == "validate" else "test"
         super().__init__(
             LanguageModel,
             CharDataModule,
             subclass_mode_model=True,
-            save_config_callback=SaveConfig if subcommand == "fit" else None,
+            save_config_callback=None,
             seed_everything_default=0,
             trainer_defaults={
                 "num_sanity_val_steps": 0,
@@ -102,6 +102,7 @@ class SequentiaCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options that are not the Trainer's, and pass vocabulary and length to the model."""
         add_options(parser, self.subcommand)
+        self.subparser = parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments, on top of the options that the run recorded if the command continues or evaluates one.
@@ -124,7 +125,7 @@ class SequentiaCLI(LightningCLI):
             # Lightning's own method warns if args are not sys.argv's.
             self.config = parser.parse_args([self.subcommand, *arguments, *given.arguments])
         except (ArgumentError, UnicodeDecodeError, RecursionError, ImportError) as error:
-            raise parser_error(error, given) from error
+            raise parser_error(error, given, self.subparser.get_defaults().keys()) from error
         if self.options.ckpt_path is not None:
             raise UserError("ckpt_path is set in a --config: give --ckpt_path instead")
         check_options(self.options)
@@ -147,11 +148,6 @@ class SequentiaCLI(LightningCLI):
         """The same options with classes instantiated."""
         return self.config_init[self.subcommand]
 
-    @property
-    def split(self) -> HeldOut:
-        """The held-out lines."""
-        return "val" if self.subcommand == "validate" else "test"
-
     def before_instantiate_classes(self) -> None:
         """Complete the options and lock the run before anything slow is done."""
         options = self.options
@@ -171,7 +167,9 @@ class SequentiaCLI(LightningCLI):
         try:
             check_launcher(self.options.trainer)
             if self.subcommand == "fit":
-                keep_streams(self.options.data, self.options.trainer)
+                data, trainer = self.options.data, self.options.trainer
+                for name in OPTIONS:
+                    data[name] = kept(data[name], Path(trainer.default_root_dir), alone=processes(trainer) == 1)
             super().instantiate_classes()
             if self.trainer.world_size > 1:
                 log.info(f"waiting until all {self.trainer.world_size} processes have started")
@@ -214,11 +212,7 @@ class SequentiaCLI(LightningCLI):
         self.saver: BestCheckpoint = self.instances["checkpoint"]
         last, extra, default = self.saver.last, self.instances["extra_metrics"], config["logger"] in (None, True)
         limit, recorded = config["max_time"], self.options["trainer"]
-        if set_length(config, recorded, self.datamodule, self.model):
-            config["max_time"] = None  # Lightning's clock would stop the run
-            length: Callback = Budget(limit, self.started, recorded, last, extra and default)
-        else:
-            length = LogLength()
+        timed = set_length(config, recorded, self.datamodule, self.model)
         if self.source.content:
             check_unfinished(config, self.source.content, str(self.source.checkpoint), self.model.single_epoch)
         if self.run is None:  # created this late because by now options and data are known to be valid
@@ -226,15 +220,19 @@ class SequentiaCLI(LightningCLI):
             self.run = create_run(root) if rank_zero_only.rank == 0 else root
             self._lock(self.run)
         self.saver.dirpath = str(self.run.resolve())
-        self.save_config_kwargs["run"] = self.run
         self.resume = ExactResume(int(self.instances["seed_everything"]))
+        save = SaveConfig(self.run, lambda: self.plain_options)
+        length: Callback = LogLength()
+        if timed:
+            length = Budget(limit, self.started, recorded, save, last)
+            config["max_time"] = None  # Lightning's clock would stop the run
         callbacks = [length, CheckMonitors(extra), StopWhenDiverged(last), self.resume, StopOnSignal(last)]
         if extra:
             callbacks += [samples, TensorBoardSummary(self.run)]
         plugins = [*as_list(config["plugins"]), AtomicCheckpointIO(), *slurm_without_requeue()]
         step = int(self.source.content.get("global_step", 0))
         loggers = [RunTensorBoard(self.run, purge_step=step)] if default else as_list(config["logger"] or None)
-        return [*callbacks, last], {"plugins": plugins, "logger": [*loggers, MetricsFile(self.run, step)]}
+        return [*callbacks, save, last], {"plugins": plugins, "logger": [*loggers, MetricsFile(self.run, step)]}
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""
@@ -273,7 +271,7 @@ class SequentiaCLI(LightningCLI):
             check_evaluates(self.model, self.datamodule, self.split)
         elif self.options.init_from is not None:  # in a resumed run it only records where the run came from
             path = Path(shown(str(find_checkpoint(self.options.init_from))))
-            self.initialized = initialize(self.model, load(path, trust=self.given.trust), path)
+            log.info(initialize(self.model, load(path, trust=self.given.trust), path))
         if self.options.compile:
             self.model.compile(dynamic=True)  # in place: unlike torch.compile, it keeps the names of the weights
 
@@ -282,11 +280,12 @@ class SequentiaCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         if self.source.checkpoint is not None:
-            self.source.log_resuming(self.plain_options, self.datamodule)
+            log.info(f"resuming {self.source.checkpoint} at step {self.source.content['global_step']}")
+            self.source.log_changes(self.plain_options)
+            if self.source.has_other_lines(self.datamodule):
+                log.info(f"  the lines of {self.datamodule.shown_path} changed: {LEAK}")
             return
         log.info(f"starting run {self.run}: {self.model.describe()}")
-        if self.initialized:
-            log.info(self.initialized)
 
     def fit(self, **kwargs: Any) -> None:
         """Train. LightningCLI calls this in place of `Trainer.fit`.
@@ -337,7 +336,13 @@ class SequentiaCLI(LightningCLI):
         complete = values[f"{self.split}/lines"] == len(getattr(self.datamodule.split, self.split))
         precisions = {options["trainer"].get("precision") for options in (self.source.base, self.plain_options)}
         if self.source.checkpoint.name == BEST and self.own_data and complete and len(precisions) == 1:
+            # The checksum, because a resumed run can find a better checkpoint.
             about = {"step": self.source.content["global_step"], "checkpoint_sha256": self.source.digest}
-            record(path, values | about | {"valid": self.instances["valid"]})
+            text = as_json(values | about | {"valid": self.instances["valid"]})
+            try:
+                with replacing(path) as temporary:
+                    temporary.write_text(f"{text}\n", encoding="utf-8")
+            except UserError as error:  # the directory of a run may be read-only
+                log.warning(f"the result is not recorded in the run: {error}")
         else:
             log.info(f"{path} is not written: it is for the best checkpoint, on all lines, with the run's own options")

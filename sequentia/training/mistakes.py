@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
-from sequentia.data import CharDataModule
 from sequentia.data.paths import is_packaged
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES
@@ -19,19 +16,14 @@ from sequentia.optim import Muon
 from sequentia.runs.trust import import_trusted, refusal
 from sequentia.schedule import WarmupDecay
 from sequentia.text import SYNONYMS, similar
-from sequentia.training.help import OPTIONS
-from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.options import Given
 
 _CLASSES: dict[str, Iterable[type]] = {
-    "trainer": (Trainer,),
-    "data": (CharDataModule,),
-    "checkpoint": (ModelCheckpoint, BestCheckpoint),
     "model": ARCHITECTURES.values(),
     "optimizer": (Muon,),
     "lr_scheduler": (WarmupDecay,),
 }
-"""Section of the options -> the classes that take them, for the suggestion of a similar name."""
+"""Section of the options -> the classes that it can name, for the suggestion of a similar option."""
 
 
 def check_options(options: Namespace) -> None:
@@ -52,12 +44,13 @@ def check_options(options: Namespace) -> None:
         raise UserError(f"trainer.default_root_dir {options.trainer.default_root_dir} is a URL: give a local directory")
 
 
-def parser_error(error: Exception, given: Given) -> UserError:
+def parser_error(error: Exception, given: Given, options: Iterable[str]) -> UserError:
     """The one line about an error of jsonargparse.
 
     Args:
         error: The error.
         given: The arguments that are parsed.
+        options: The dotted names of the parser's options.
 
     Raises:
         UserError: A class of the user's cannot be imported, which is the cause.
@@ -66,10 +59,10 @@ def parser_error(error: Exception, given: Given) -> UserError:
         return refused
     for name in given.classes:
         import_trusted(name)  # says what is wrong with the user's code, which the parser does not
-    return UserError(_parser_message(str(error), given))
+    return UserError(_parser_message(str(error), given, options))
 
 
-def _parser_message(text: str, given: Given) -> str:
+def _parser_message(text: str, given: Given, options: Iterable[str]) -> str:
     """The cause of a jsonargparse error as one line that names the option."""
     see = f"; see `sequentia {given.command} --help`"
     # The content of a file that is not a config is not shown: it may be the wrong file, and secret.
@@ -87,9 +80,10 @@ def _parser_message(text: str, given: Given) -> str:
     cls = re.search(r"Problem with given class_path '([\w.]+)':\n\s*(.*)", text)
     if unknown := re.search(r"unrecognized arguments: --?([\w.-]+)|option '([^']+)'|Option '([^']+)' is not", text):
         option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
-        own = signature(import_trusted(cls[1])).parameters if cls else ()
-        meant = _suggestion(option, [f"{key}.{name}" for name in own], given.command)
-        return f"no option --{option}{meant}"
+        own = [f"{key}.{name}" for name in signature(import_trusted(cls[1])).parameters] if cls else []
+        meant = _suggestion(option, [*own, *options])
+        every = f"; see `sequentia {given.command} --help_all`"
+        return f"no option --{option}{f': did you mean {meant}?' if meant else every}"
     if cls and (required := re.match(r"the following arguments are required: (.*)", cls[2])):
         how = f"give --{key}.{required[1].split(',')[0]} VALUE, or init_args below its class_path"
         return f"--{key}: {cls[1].rpartition('.')[2]} needs {required[1]}: {how}"
@@ -139,26 +133,15 @@ def _innermost(text: str) -> str:
     return message
 
 
-def _suggestion(unknown: str, own: list[str], command: str) -> str:
-    """The options most similar to an unknown one.
-
-    Args:
-        unknown: Its dotted name.
-        own: The options of the class that does not have it, if it is one of a class.
-        command: The subcommand.
-    """
-    options = own + [option.split()[0].removeprefix("--") for option in OPTIONS[command] if "." not in option]
+def _suggestion(unknown: str, options: list[str]) -> str:
+    """The options most similar to an unknown one, both by their dotted names; empty if there are none."""
     for section, classes in _CLASSES.items():
         options += [f"{section}.{name}" for cls in classes for name in signature(cls).parameters]
     section, _, word = unknown.replace("-", "_").rpartition(".")
-    word = SYNONYMS.get(word, word)
-    names = similar(word, dict.fromkeys(option.rpartition(".")[2] for option in options), 2)
+    names = similar(SYNONYMS.get(word, word), dict.fromkeys(option.rpartition(".")[2] for option in options), 2)
     close = [option for name in names for option in dict.fromkeys(options) if option.rpartition(".")[2] == name]
     same = [option for option in close if option.startswith(f"{section}.")]
-    if same or (section in _CLASSES and word not in names):  # of another section only an equal name is meant
-        close = same
-    meant = " or ".join(f"--{option}" for option in close[:3])
-    return f": did you mean {meant}?" if meant else f"; see `sequentia {command} --help_all`"
+    return " or ".join(f"--{option}" for option in (same or close)[:3])
 
 
 def _misplaced(word: str, has_data: bool) -> str:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.data.paths import OPTIONS, located, plain
 from sequentia.errors import UserError
+from sequentia.evaluation.metrics import Format
 from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.saving import architecture_name
@@ -25,7 +26,6 @@ from sequentia.runs.directory import ROOT
 from sequentia.runs.trust import foreign_classes, search_working_directory, trusted_modules
 from sequentia.text import similar
 from sequentia.training.loop.checkpointing import BestCheckpoint
-from sequentia.training.results import Format
 
 _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
 """Options that can name a class, beside `--model`."""
@@ -50,7 +50,6 @@ class Given:
         trust: Modules that a checkpoint and a run's config.yaml may name.
         classes: Import paths of the user's own classes that the options name.
         sets_data: Whether the arguments or a given config set `data.path`.
-        sets_model: Whether they name the architecture.
         trained: The architecture and its options in the checkpoint that `--init_from` names, if they name none.
         root: Directory of runs that the arguments mean: `trainer.default_root_dir`, or the default for the configs or
             the model; None if they name none of these.
@@ -75,13 +74,15 @@ class Given:
             raise UserError(f"{error}; see `sequentia {command} --help`") from error
         options = vars(namespace)
         self.ckpt_path, self.trust = options["ckpt_path"], trusted_modules(options["trust"])
-        configs = [_readable(find_config(expanded(config))) for config in options["config"]]
+        paths = [find_config(expanded(config)) for config in options["config"]]
+        pipes = {path for path in paths if os.path.exists(path) and Path(path).is_fifo()}  # can be read only once
+        configs = [Path(path).read_text("utf-8", "surrogateescape") if path in pipes else path for path in paths]
         contents = [_content(config) for config in configs]
         given: dict[str, Any] = {name: options[name] or _setting(contents, name) for name in _SINGLE}
         model = options["model"] or ""
         model = parse_config(model, "--model").get("class_path") if model.startswith("{") else model
         model = model or _setting(contents, "model.class_path")
-        self.sets_data, self.sets_model, self.trained = bool(given["data.path"]), bool(model), None
+        self.sets_data, self.trained = bool(given["data.path"]), None
         if command == "fit" and given["init_from"] and not model and not self.ckpt_path:
             self.trained = _trained_model(str(given["init_from"]), self.trust)
             model, options["model"] = self.trained["class_path"], json.dumps(self.trained)
@@ -187,11 +188,6 @@ def _trained_model(init_from: str, trust: Sequence[str]) -> dict[str, Any]:
     model = load(init_from, trust=trust)
     options = {name: value for name, value in model.hparams.items() if name not in ("vocabulary", "context_length")}
     return {"class_path": architecture_name(type(model)), "init_args": options}
-
-
-def _readable(config: str) -> str:
-    """A `--config` that can be read twice: the YAML of a pipe in place of the pipe."""
-    return Path(config).read_text(encoding="utf-8") if Path(config).is_fifo() else config
 
 
 def _content(config: str) -> dict[str, Any]:

@@ -77,13 +77,6 @@ class Source:
         for change in changes(self.base, options):
             log.info(f"  {change}")
 
-    def log_resuming(self, options: dict[str, Any], data: CharDataModule) -> None:
-        """Log where a run is resumed, and the changes of its options and lines."""
-        log.info(f"resuming {self.checkpoint} at step {self.content['global_step']}")
-        self.log_changes(options)
-        if self.has_other_lines(data):
-            log.info(f"  the lines of {data.shown_path} changed: {LEAK}")
-
     def is_own_data(self, data: CharDataModule) -> bool:
         """Whether the lines and their split are those that the checkpoint was trained on."""
         options = self.recorded.get("data")
@@ -107,23 +100,23 @@ def find_source(command: str, given: Given) -> Source:
     run = source.run if source.checkpoint is None else source.checkpoint.parent
     if run is not None and (run / CONFIG).is_file():
         source.recorded = read_config(run)
-    source.base = {name: value for name, value in source.recorded.items() if name != "ckpt_path"}
+    source.base = source.recorded
     if source.checkpoint is not None:
         source.content = read_checkpoint(source.checkpoint)
         architecture = architecture_of(source.content, source.checkpoint, given.trust)
-        if not source.recorded and not (given.sets_data and (given.sets_model or command != "fit")):
-            where = f"no {CONFIG} beside {source.checkpoint}, which would name its"
-            if command != "fit":
-                raise UserError(f"{where} data: give --data.path")
+        where = f"no {CONFIG} beside {source.checkpoint}, which would name its"
+        if not source.recorded and command != "fit" and not given.sets_data:
+            raise UserError(f"{where} data: give --data.path")
+        if not source.recorded and command == "fit":
             start = f"--init_from {shlex.quote(str(source.checkpoint))}"
             if architecture.single_epoch:  # it has no weights to start from
                 start = f"--model {architecture.__name__}"
             raise UserError(f"{where} options: start a new run with {start} --data.path FILE")
         if command != "fit":  # only data and device of the run
-            trainer = _selected(source.recorded.get("trainer") or {}, "accelerator", "precision")
-            model = {"class_path": f"{architecture.__module__}.{architecture.__name__}"}
-            options = _selected(source.recorded, "data", "seed_everything", "init_from")
-            source.base = options | {"trainer": trainer, "model": model}
+            recorded, trainer = source.recorded, source.recorded.get("trainer") or {}
+            source.base = {k: recorded[k] for k in ("data", "seed_everything", "init_from") if k in recorded}
+            source.base["trainer"] = {k: trainer[k] for k in ("accelerator", "precision") if k in trainer}
+            source.base["model"] = {"class_path": f"{architecture.__module__}.{architecture.__name__}"}
     return source
 
 
@@ -136,7 +129,3 @@ def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Itera
         elif value != before:
             effect = f" ({LEAK})" if prefix == "data." and name in SPLIT_OPTIONS else ""
             yield f"{prefix}{name} changed: {reprlib.repr(before)} -> {value}{effect}"
-
-
-def _selected(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names if name in options}

@@ -52,7 +52,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "a missing package": ([*FIT, "--trainer.accelerator", "tpu"], ["package that is not installed", "torch_xla"]),
     "no config file": (
         ["fit", "--config", "nowhere.yaml"],
-        ["nowhere.yaml", "give an existing YAML", "gru, lstm"],
+        ["nowhere.yaml", "give an existing YAML", "bigram, bigram_counts,", "gru, lstm"],
     ),
     "no class": (["fit", "--model", "Nonsense"], ["--model: no class Nonsense"]),
     "another class": (

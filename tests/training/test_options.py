@@ -9,6 +9,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import sequentia
@@ -164,7 +165,7 @@ def test_a_checkpoint_that_only_counted_is_counted_anew(command: Run, brands: Pa
         (["--model", "{class_path: GRU, init_args: {n_hidden: 8}}", "--ckpt_path=last"], "checkpoints/gru"),
         (["--model.class_path", "my_module.Mine"], "checkpoints/mine"),
         (["--config", "gru"], "checkpoints/gru"),
-        (["--config", "model: MLP"], "checkpoints/mlp"),
+        (["--config", f"model: MLP {'#' * 300}"], "checkpoints/mlp"),
         (["-c", "own.yaml"], "checkpoints/own"),
         (["--config=own.yaml", "--config=other.yaml"], "there"),
         (["--config", "other.yaml", "--trainer.default_root_dir=here"], "here"),
@@ -202,3 +203,9 @@ def test_a_run_is_resumed_and_initialized_by_options_alone_and_by_one_of_them(co
         result = command(*arguments)
         assert (result.code, result.out) == (2, "")
         assert message in result.err.splitlines()[-1]
+
+
+def test_apples_gpu_is_never_the_default(command: Run, brands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert command("fit", "--config", "bigram_counts", "--data.path", "brands.txt").code == 0
+    assert recorded(Path("checkpoints/bigram_counts/version_0"))["trainer"]["accelerator"] == "cpu"

@@ -92,7 +92,10 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes:
         lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{reason}")
     trust = (f" --trust {module}" for module in dict.fromkeys(name.rpartition(".")[0] for name in classes))
     path = shlex.quote(str(run)) + "".join(trust)
-    lines += [f"  sample   sequentia sample --ckpt_path {path}", f"  curves   {_curves(run, trainer)}"]
+    root, curves = run.parent, str(run / METRICS)  # the directory of all runs of this configuration
+    if any(isinstance(logger, RunTensorBoard) for logger in trainer.loggers):
+        curves = f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
+    lines += [f"  sample   sequentia sample --ckpt_path {path}", f"  curves   {curves}"]
     extension = _extension(trainer)
     if extension is not None and not saver.save_weights_only:
         lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")
@@ -127,11 +130,3 @@ def _extension(trainer: Trainer) -> str | None:
     if 0 < trainer.max_epochs * epoch <= step:
         options += f" --trainer.max_epochs {2 * trainer.max_epochs}"
     return options
-
-
-def _curves(run: Path, trainer: Trainer) -> str:
-    """The command that shows the curves of the run, or the file that has them."""
-    if any(isinstance(logger, RunTensorBoard) for logger in trainer.loggers):
-        root = run.parent  # of all runs of this configuration
-        return f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
-    return str(run / METRICS)

@@ -50,7 +50,7 @@ class MetricsFile(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write metrics to the row of a step, which is the last row or a new one."""
-        row = _cells(step, metrics)
+        row = {"step": str(step)} | {name: f"{float(value):.9g}" for name, value in metrics.items()}
         same_step = self._row.get("step") == row["step"]
         if same_step:
             row = self._row | row
@@ -73,11 +73,6 @@ class MetricsFile(Logger):
         with replacing(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
-            for step in sorted({step for values in history.values() for step in values if step < before}):
-                values = {name: values[step] for name, values in history.items() if step in values}
-                writer.writerow(_cells(step, values))
-
-
-def _cells(step: int | None, metrics: Mapping[str, float]) -> dict[str, str]:
-    """The cells of a row."""
-    return {"step": str(step)} | {name: format(float(value), ".9g") for name, value in metrics.items()}
+            for old in sorted({step for values in history.values() for step in values if step < before}):
+                metrics = {name: values[old] for name, values in history.items() if old in values}
+                writer.writerow({"step": old} | {name: f"{value:.9g}" for name, value in metrics.items()})

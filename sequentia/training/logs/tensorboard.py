@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 VALIDATION = "val"
 """Directory below the run for the validation loss in the chart of both losses: a chart has one curve per directory."""
 
-_BOTH_LOSSES = "loss"
 _OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "trainer.max_steps", "trainer.precision")
 """Options that HParams shows beside those of the model and the optimizer; it shows the first five of all names."""
 
@@ -59,13 +58,13 @@ class RunTensorBoard(TensorBoardLogger):
         """Write scalars; the epoch is only in metrics.csv."""
         values = {name.replace("val/samples_", "samples/"): metrics[name] for name in metrics if name != "epoch"}
         if "train/loss" in metrics:
-            values[_BOTH_LOSSES] = metrics["train/loss"]
+            values["loss"] = metrics["train/loss"]
         if "val/loss" in metrics:
             if self._validation is None:
                 from torch.utils.tensorboard import SummaryWriter  # slow to import
 
                 self._validation = SummaryWriter(str(Path(self.log_dir, VALIDATION)), purge_step=self._purge_step)
-            self._validation.add_scalar(_BOTH_LOSSES, metrics["val/loss"], step)
+            self._validation.add_scalar("loss", metrics["val/loss"], step)
         super().log_metrics(values, step)
 
     def save(self) -> None:

@@ -21,8 +21,7 @@ from sequentia.training.loop.length import UNDECIDED, describe_length, validatio
 
 _SLOW_STEPS = 5  # the first ones, in which the optimizer makes its state
 _RECENT, _FIRST, _FIXED = 0.05, 0.05, 0.9  # of the time: averaged, before the first estimate, before the last
-_PROCESS, _PICTURES = 0.5, 3.0  # seconds to exit Python, and to draw the trained model
-_KEY = "max_time"  # in a checkpoint
+_ENDING = 3.5  # seconds to draw the trained model and to exit Python
 
 log = logging.getLogger("sequentia")
 
@@ -55,17 +54,16 @@ class Budget(Callback):
     Args:
         limit: The time, including start-up.
         started: When the command started, by `time.monotonic`.
-        options: Options of the Trainer, which config.yaml records.
-        last: Writes last.ckpt when the length is fixed.
-        drawn: Whether the trained model is drawn at the end.
+        options: Options of the Trainer, as they are recorded.
+        config: Writes config.yaml when the length is fixed.
+        last: Writes last.ckpt then.
     """
 
     def __init__(
-        self, limit: timedelta, started: float, options: Namespace, last: LastCheckpoint, drawn: bool = False
+        self, limit: timedelta, started: float, options: Namespace, config: SaveConfig, last: LastCheckpoint
     ) -> None:
-        self._limit, self._started, self._options, self._last = limit, started, options, last
+        self._limit, self._started, self._options, self._config, self._last = limit, started, options, config, last
         self._seconds = limit.total_seconds()
-        self._ending = _PROCESS + (_PICTURES if drawn else 0.0)
         self._used = 0.0  # seconds of the processes before this one
         self._interval: int | None = None  # batches between two validations
         self._fixed = self._validated = False
@@ -75,12 +73,12 @@ class Budget(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore the time used so far."""
-        self._used, self._interval = checkpoint.get(_KEY, (0.0, None))
+        self._used, self._interval = checkpoint.get("max_time", (0.0, None))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the time used so far."""
         if not self._fixed:
-            checkpoint[_KEY] = [self._used + monotonic() - self._started, self._interval]
+            checkpoint["max_time"] = [self._used + monotonic() - self._started, self._interval]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the time that is left.
@@ -142,7 +140,7 @@ class Budget(Callback):
 
     def _left(self) -> float:
         """Seconds from now to the last checkpoint."""
-        return self._seconds - self._used - self._ending - (monotonic() - self._started)
+        return self._seconds - self._used - _ENDING - (monotonic() - self._started)
 
     def _estimate(self, step: int) -> tuple[int, bool]:
         """The length, and whether enough steps were measured for more than a guess."""
@@ -150,16 +148,13 @@ class Budget(Callback):
             return self._longest, False
         each = self._step + self._validations / self._steps
         total = min(self._longest, step + max(1, int((self._left() - self._validation) / each)))
-        wait = _FIRST if self._steps > _SLOW_STEPS else 4 * _FIRST
-        return total, monotonic() - self._first >= wait * self._seconds
+        return total, monotonic() - self._first >= _FIRST * self._seconds
 
     def _fix(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._fixed = True
         self._options.max_steps, self._options.max_time = trainer.max_steps, None
         self._options.val_check_interval = self._interval or self._options.val_check_interval
-        for callback in trainer.callbacks:
-            if isinstance(callback, SaveConfig):
-                callback.on_train_start(trainer, pl_module)
+        self._config.on_train_start(trainer, pl_module)
         self._last.write(trainer)
         if trainer.is_global_zero:
             log.info(describe_length(trainer))

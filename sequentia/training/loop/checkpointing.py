@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
@@ -11,9 +12,8 @@ from typing import Any, cast
 
 import torch
 import yaml
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from sequentia.errors import UserError
@@ -29,8 +29,7 @@ yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represe
 
 def validates(trainer: Trainer) -> bool:
     """Whether lines are held out for validation, in this epoch or a later one."""
-    data = trainer.datamodule
-    return bool(trainer.enable_validation and (data is None or data.val_dataloader()))
+    return bool(trainer.enable_validation and trainer.datamodule.val_dataloader())
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -52,22 +51,23 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             temporary.write_bytes(content.getbuffer())
 
 
-class SaveConfig(SaveConfigCallback):
-    """Writes config.yaml to the run directory `run` when training starts, whichever logger is used."""
+class SaveConfig(Callback):
+    """Writes config.yaml when training starts: a run that cannot resume with new options keeps the old ones.
 
-    def __init__(self, *args: Any, run: Path, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.run = run
+    Args:
+        run: The run directory.
+        options: Returns the options as plain values.
+    """
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write nothing yet: a run that cannot resume with these options keeps its config.yaml."""
+    def __init__(self, run: Path, options: Callable[[], dict[str, Any]]) -> None:
+        self._run, self._options = run, options
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it, with a first line for people and `sequentia report`."""
         if trainer.is_global_zero and not trainer.fast_dev_run:
-            text = f"# {cast(LanguageModel, pl_module).describe()}\n" + self.parser.dump(self.config, skip_none=False)
-            with replacing(self.run / CONFIG) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            options = yaml.safe_dump(self._options(), sort_keys=False, allow_unicode=True)
+            with replacing(self._run / CONFIG) as temporary:
+                temporary.write_text(f"# {cast(LanguageModel, pl_module).describe()}\n{options}", encoding="utf-8")
 
 
 class BestCheckpoint(ModelCheckpoint):

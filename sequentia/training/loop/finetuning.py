@@ -1,7 +1,5 @@
 """`fit --init_from`: a new run starts from the weights of another model, which may have been trained on other data.
 
-Tokens are matched by character and label, positions by number. Whatever the other model lacks keeps its fresh
-initialization; a new label starts as the boundary, which starts the lines of a model without labels.
 The hidden matrices are trained at a lower learning rate than the rest.
 """
 
@@ -9,18 +7,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
-from torch import Tensor
 from torch.optim import Optimizer
 
 from sequentia.errors import UserError
 from sequentia.models import LanguageModel
-from sequentia.models.counting import Counting
 from sequentia.models.parts.saving import architecture_name
 from sequentia.models.parts.shipped import factory
+from sequentia.models.parts.transfer import copy_weights
 from sequentia.training.loop.resume import check_same_model
-from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
 HIDDEN_LR_FACTOR = 0.1
 """At the full rate, hidden matrices lose their knowledge within the first steps. Embeddings and head have new
@@ -79,60 +74,3 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
     if model.hidden_matrices():
         text += f"; hidden matrices learn at {HIDDEN_LR_FACTOR:g} times the learning rate"
     return text
-
-
-def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Ids of the tokens that both vocabularies have, and of the labels of the first, in the first and in the second.
-
-    Returns:
-        Two tensors `(N,)` long, which start with the boundary token. It also stands for the labels that only the first
-        vocabulary has.
-
-    Example:
-        >>> shared_tokens(Vocabulary("abd"), Vocabulary("bcd"))
-        (tensor([0, 2, 3]), tensor([0, 1, 3]))
-        >>> shared_tokens(Vocabulary("ab", {"F": 1, "M": 1}), Vocabulary("ab", {"M": 1}))
-        (tensor([0, 1, 2, 3, 4]), tensor([0, 1, 2, 0, 3]))
-    """
-    found = torch.from_numpy(second.lookup(code_points(first.characters)))  # -1: unknown
-    ids = torch.arange(1, len(first))
-    boundary = torch.tensor([BOUNDARY])
-    labels = torch.arange(len(first), first.num_tokens)
-    same = torch.tensor([second.start(label) if label in second.labels else BOUNDARY for label in first.labels]).long()
-    return torch.cat((boundary, ids[found > 0], labels)), torch.cat((boundary, found[found > 0], same))
-
-
-@torch.no_grad()
-def copy_weights(model: LanguageModel, trained: LanguageModel) -> None:
-    """Copy the weights of a model with the same options but possibly another vocabulary and context length.
-
-    Entries of tokens and positions that only `model` has are left as they are; those that only `trained` has are
-    dropped. Counts are not copied: `model` counts its own lines.
-    """
-    tokens = shared_tokens(model.vocabulary, trained.vocabulary)
-    token_dims, position_dims = model.vocabulary_dims(), model.position_dims()
-    adapted: dict[str, Tensor] = {}
-    counted = {
-        f"{prefix}.{name}"
-        for prefix, module in model.named_modules()
-        if isinstance(module, Counting)
-        for name in module.state_dict()
-    }
-    after = model.state_dict(keep_vars=True)  # the parameters themselves, which are the keys of the declarations
-    for name, before in trained.state_dict().items():
-        weight = after[name]
-        if name in counted:
-            adapted[name] = weight
-            continue
-        to, source = ([torch.arange(size) for size in before.shape] for _ in range(2))
-        for dim in token_dims.get(weight, ()):
-            has_row = tokens[0] < weight.shape[dim]  # labels are read, not predicted
-            to[dim], source[dim] = tokens[0][has_row], tokens[1][has_row]
-        for dim in position_dims.get(weight, ()):
-            to[dim] = source[dim] = torch.arange(min(weight.shape[dim], before.shape[dim]))
-        if weight in token_dims or weight in position_dims:
-            adapted[name] = weight.clone()
-            adapted[name][torch.meshgrid(*to, indexing="ij")] = before[torch.meshgrid(*source, indexing="ij")]
-        else:
-            adapted[name] = before
-    model.load_state_dict(adapted)  # strict: raises if a shape depends on the data and was not declared

@@ -10,9 +10,6 @@ from lightning.pytorch import Trainer
 
 from sequentia.errors import UserError
 
-_LAUNCHERS = (TorchElasticEnvironment, SLURMEnvironment)
-"""Environments of torchrun and srun, in Lightning's order: torchrun can run inside SLURM."""
-
 
 def check_launcher(trainer: Namespace) -> None:
     """Make the trainer use all processes of an external launcher. Otherwise each would train a run of its own.
@@ -62,7 +59,8 @@ def slurm_without_requeue() -> list[SLURMEnvironment]:
 
 
 def _launcher() -> type[TorchElasticEnvironment | SLURMEnvironment] | None:
-    return next((environment for environment in _LAUNCHERS if environment.detect()), None)
+    # Of torchrun and srun, in Lightning's order: torchrun can run inside SLURM.
+    return next((one for one in (TorchElasticEnvironment, SLURMEnvironment) if one.detect()), None)
 
 
 def processes(trainer: Namespace) -> int:

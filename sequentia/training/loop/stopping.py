@@ -24,9 +24,6 @@ from sequentia.training.loop.processes import any_process
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}  # the last is SLURM's before a time limit
 
-_KNOWN = ("sequentia.", "lightning.")
-"""Packages whose classes log no other metrics than those below."""
-
 log = logging.getLogger("sequentia")
 
 
@@ -149,7 +146,8 @@ class CheckMonitors(Callback):
         Raises:
             UserError: The run does not measure the metric.
         """
-        if not all(type(one).__module__.startswith(_KNOWN) for one in (pl_module, *trainer.callbacks)):
+        known = ("sequentia.", "lightning.")  # their classes log no other metrics than those below
+        if not all(type(one).__module__.startswith(known) for one in (pl_module, *trainer.callbacks)):
             return
         held_out = validates(trainer)
         logged = ["train/loss", *["vitals/grad_norm"] * self._extra] if trainer.log_every_n_steps else []
@@ -165,8 +163,9 @@ class CheckMonitors(Callback):
             if metric not in names:
                 none = "" if held_out or not metric.startswith("val") else ", because no lines are held out"
                 close = "".join(f"did you mean {found}? " for found in similar(metric, names))
-                known = ", ".join(names)
-                raise UserError(f"{who} is {metric!r}, which is not measured{none}: {close}the metrics are {known}")
+                raise UserError(
+                    f"{who} is {metric!r}, which is not measured{none}: {close}the metrics are {', '.join(names)}"
+                )
 
 
 def failure(error: Exception, trainer: Trainer, checkpoint: Path | None, under_way: bool) -> UserError | None:

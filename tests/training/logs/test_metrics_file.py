@@ -50,6 +50,8 @@ def test_it_has_the_scalars_of_tensorboard_whatever_the_logger(
         cwd = uninterrupted.workdir(f"metrics of {logger}")
         assert fit(cwd, [*arguments("every 5 steps"), "--trainer.logger", *logger.split()]) == 0
         run = the_run(cwd)
+        files = {"config.yaml", "metrics.csv", "best.ckpt", "last.ckpt"}  # in the run directory all the same
+        assert {path.name for path in run.iterdir()} == files
     found = rows(run)
     assert [int(row["step"]) for row in found] == list(range(40))
     for tag, points in expected.items():

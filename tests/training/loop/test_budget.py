@@ -66,7 +66,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run `sequentia fit` with a small Transformer on LINES; returns the exit code."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(budget, "_PICTURES", 0.0)
+    monkeypatch.setattr(budget, "_ENDING", 0.5)
     Path("lines.txt").write_text("\n".join(LINES))
 
     def fit(*options: str, config: str = "transformer", common: str = COMMON) -> int:

@@ -17,17 +17,6 @@ from tests.training.runs import ForkServer, Uninterrupted, arguments, same_runs,
 EVERY = "every 5 steps"
 
 
-@pytest.mark.parametrize("logger", [["False"], ["CSVLogger", "--trainer.logger.save_dir", "logs"]], ids=lambda x: x[0])
-def test_config_yaml_is_saved_with_the_checkpoints_whatever_the_logger(
-    fit: ForkServer, uninterrupted: Uninterrupted, logger: list[str]
-) -> None:
-    cwd = uninterrupted.workdir(f"logger {logger[0]}")
-    assert fit(cwd, [*arguments(EVERY), "--trainer.logger", *logger]) == 0, (cwd / "log").read_text()
-    files = {"config.yaml", "metrics.csv", "best.ckpt", "last.ckpt"}
-    assert {path.name for path in the_run(cwd).iterdir()} == files
-    assert not (the_run(cwd).parent / "config.yaml").exists()
-
-
 def branch(cwd: Path, steps: str) -> list[str]:
     """Arguments of a new run from the best checkpoint of a run of 21 steps, the 8th step of its epoch."""
     return [*arguments(EVERY), "--trainer.max_steps", steps, "--ckpt_path", str(the_run(cwd) / "best.ckpt")]

@@ -27,8 +27,8 @@ def run(path: str, root: Path, *options: str) -> tuple[dict[str, Any], list[int]
 def unset(**options: Any) -> Namespace:
     """Options of a Trainer whose length is not given."""
     length: dict[str, Any] = {"max_steps": -1, "overfit_batches": 0.0}
-    length |= dict.fromkeys(("max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"))
-    length |= {"limit_train_batches": None}
+    length |= dict.fromkeys(("max_epochs", "max_time", "log_every_n_steps", "limit_train_batches"))
+    length |= dict.fromkeys(("val_check_interval", "check_val_every_n_epoch"))
     processes = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "accumulate_grad_batches": 1}
     return Namespace(length | processes | options)
 
@@ -66,12 +66,6 @@ def test_a_run_has_the_default_length_and_logs_it(
     assert len(validated) >= 8
     assert trainer["log_every_n_steps"] == steps // 60
     assert f"training for {steps} steps ({steps / 16:.3g} epochs)" in capsys.readouterr().err
-
-
-def test_a_given_length_and_interval_override_the_defaults(write: Callable[..., str], tmp_path: Path) -> None:
-    trainer, validated = run(write(LINES), tmp_path, "--trainer.max_steps=31", "--trainer.val_check_interval=7")
-    assert trainer["max_steps"] == 31
-    assert validated == [7, 14, 21, 28, 31]
 
 
 @pytest.mark.parametrize(
@@ -158,18 +152,3 @@ def test_overfit_batches_repeats_the_same_batches_in_each_epoch(write: Callable[
     run(write(LINES), tmp_path, *given, "--lr_scheduler=null", "--trainer.log_every_n_steps=1")
     losses = [loss for _, loss in curves(tmp_path / "version_0")["train/loss"]]
     assert losses == pytest.approx([losses[0]] * 3, abs=1e-6)
-
-
-@pytest.mark.parametrize(("command", "split"), [("validate", "val"), ("test", "test")])
-def test_evaluating_without_lines_is_refused(
-    command: str, split: str, write: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write(LINES)
-    run(path, tmp_path, "--trainer.max_steps=1")
-    given = ["--data.path", path, f"--data.{split}_fraction=0", "--ckpt_path", str(tmp_path / "version_0")]
-    capsys.readouterr()
-    assert main([command, "--model", "Bigram", "--trainer.accelerator", "cpu", *given]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert f"data.txt has no {'validation' if split == 'val' else split} lines: give some with" in err
-    assert f"{split}_fraction" in err.splitlines()[-1]

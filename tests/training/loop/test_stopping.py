@@ -18,13 +18,10 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 import sequentia
-from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.models import Transformer
+from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import read_checkpoint
 from sequentia.runs.directory import locked
-from sequentia.training.loop.checkpointing import BestCheckpoint
-from sequentia.training.loop.stopping import StopWhenDiverged
 from tests.conftest import NAMES
 from tests.training.runs import ForkServer, Uninterrupted, arguments, default_signals, same_runs, the_run
 
@@ -153,36 +150,18 @@ def test_an_optimizer_that_fails_in_its_first_step_is_reported_in_one_line(
     assert cause in log.splitlines()[-1]
 
 
-def test_a_nan_loss_stops_the_run_in_the_same_step(
-    uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cwd = uninterrupted.workdir("nan")
-    data = CharDataModule(str(cwd / "lines.txt"), batch_size=16)
-    model = Transformer(data.vocabulary.characters, data.context_length, n_layer=1, n_head=1, n_embd=8)
-    loss = model.nll_sum
-    calls = 0
+def test_a_nan_loss_stops_the_run_in_the_same_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss, trained = LanguageModel.nll_sum, [0]
 
-    def poisoned(batch: object) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        return loss(batch) * (float("nan") if calls == 6 else 1.0)  # type: ignore[arg-type]
+    def poisoned(model: LanguageModel, batch: Any) -> torch.Tensor:
+        trained[0] += model.training
+        return loss(model, batch) * (float("nan") if model.training and trained[0] == 6 else 1.0)
 
-    monkeypatch.setattr(model, "nll_sum", poisoned)
-    checkpoint = BestCheckpoint(every_n_train_steps=1)
-    checkpoint.dirpath = str(cwd / "run")
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=20,
-        max_epochs=-1,
-        logger=False,
-        callbacks=[StopWhenDiverged(checkpoint.last), checkpoint, checkpoint.last],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    monkeypatch.setattr(LanguageModel, "nll_sum", poisoned)
+    options: dict[str, Any] = {"max_steps": 20, "checkpoint__every_n_train_steps": 1, "accelerator": "cpu"}
     with pytest.raises(UserError, match="the training loss is nan at step 6"):
-        trainer.fit(model, data)
-    saved = read_checkpoint(cwd / "run" / "last.ckpt")
+        sequentia.fit(NAMES * 3, config="bigram", data__batch_size=4, default_root_dir=str(tmp_path), **options)
+    saved = read_checkpoint(tmp_path / "version_0" / "last.ckpt")
     assert saved["global_step"] == 5
     assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
 

@@ -5,15 +5,12 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from jsonargparse import Namespace
-
-from sequentia.data.paths import OPTIONS, STDIN, is_url, shown
+from sequentia.data.paths import STDIN, is_url, shown
 from sequentia.data.source import open_data
 from sequentia.errors import UserError
 from sequentia.files import replacing
-from sequentia.training.loop.processes import processes
 
 log = logging.getLogger("sequentia")
 
@@ -45,30 +42,27 @@ def keep(data: IO[bytes], root: Path) -> Path:
     return path
 
 
-def keep_streams(data: Namespace, trainer: Namespace) -> None:
-    """Replace each path that can be read only once (stdin, a pipe) by a file that has its content.
+def kept(paths: Any, root: Path, alone: bool) -> Any:
+    """The paths of a run's data, with a file in place of each that can be read only once (stdin, a pipe).
 
     Args:
-        data: The options of the data, changed in place.
-        trainer: The options of the Trainer.
+        paths: A path, a list of them, or None.
+        root: The directory of runs.
+        alone: Whether the run has one process; several cannot share a stream.
 
     Raises:
-        UserError: A stream is empty, or there are several processes, which cannot share it.
+        UserError: A stream is empty or shared, or the file cannot be written.
     """
-
-    def replaced(path: str) -> str:
-        if not is_stream(path):
-            return path
-        if processes(trainer) > 1:
-            raise UserError(f"several processes cannot share {shown(path)}: save it to a file, and give the file")
-        with open_data(path, decompress=False) as file:
-            if not file.read(1):
-                raise UserError(f"{shown(path)} is empty: pipe lines into it, or give a file")
-            file.seek(0)
-            kept = str(keep(file, Path(trainer.default_root_dir)).absolute())
-        log.info(f"{shown(path)} is kept as {shown(kept)}, and the run names that file as its data")
-        return kept
-
-    for name in OPTIONS:
-        if (given := data[name]) is not None:
-            data[name] = replaced(given) if isinstance(given, str) else [replaced(path) for path in given]
+    if isinstance(paths, list):
+        return [kept(path, root, alone) for path in paths]
+    if paths is None or not is_stream(paths):
+        return paths
+    if not alone:
+        raise UserError(f"several processes cannot share {shown(paths)}: save it to a file, and give the file")
+    with open_data(paths, decompress=False) as file:
+        if not file.read(1):
+            raise UserError(f"{shown(paths)} is empty: pipe lines into it, or give a file")
+        file.seek(0)
+        result = str(keep(file, root).absolute())
+    log.info(f"{shown(paths)} is kept as {shown(result)}, and the run names that file as its data")
+    return result

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sequentia.cli import main
-from sequentia.training.help import OPTIONS
+from sequentia.commands.help import OPTIONS
 
 
 @pytest.mark.parametrize("command", OPTIONS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sequentia.runs.directory import read_config
-from sequentia.training.streams import is_stream
+from sequentia.runs.lines import is_stream
 from tests.conftest import NAMES, CommandResult
 
 LINES = "".join(f"{first}{second}\n" for first in NAMES for second in NAMES).encode()
