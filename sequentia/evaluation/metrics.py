@@ -14,7 +14,7 @@ from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.samples import SampleQuality
 from sequentia.inference.batch import Batch
 from sequentia.inference.conditions import is_valid
-from sequentia.inference.likelihood import CharacterAccuracy, bits_per_char, perplexity
+from sequentia.inference.likelihood import CharacterMean, bits_per_char, correct, perplexity
 from sequentia.inference.model import check_probabilities
 from sequentia.inference.sampling import drafts
 from sequentia.models import LanguageModel
@@ -64,14 +64,14 @@ class Measurement:
         self.num_samples, self.seed, self.valid = num_samples, seed, valid
         characters = int(data.corpus.num_targets(getattr(data.split, split)).sum())
         self._every = max(1, characters // accuracy_characters)
-        self.accuracy = CharacterAccuracy().to(model.device)
+        self.accuracy = CharacterMean().to(model.device)
         self.lines = SumMetric().set_dtype(torch.float64).to(model.device)  # float32 counts to 2^24
 
     def update(self, batch: Batch) -> None:
         """Add a batch, which `validation_step` or `test_step` has added to the NLL."""
         self.lines.update((batch.target == BOUNDARY).sum())
         context, target, position = (tensor[:: self._every] for tensor in batch[:3])
-        self.accuracy.update(self.model(context, position), target)
+        self.accuracy.update(*correct(self.model(context, position), target))
 
     @cached_property
     def nll(self) -> Tensor:

@@ -64,6 +64,8 @@ class Conditions:
     Attributes:
         prompts: The beginnings of lines: the prompts of the options, continued while only one character can follow.
         max_length: Maximum number of characters of a line.
+        exist: Whether anything but `unique` is asked of a line beyond its beginning and the model's limit.
+        prunes: Whether a beginning can be hopeless.
         refused: Number of lines by the first condition that they do not meet.
 
     Raises:
@@ -77,8 +79,6 @@ class Conditions:
         self.refused: Counter[str] = Counter()
         self._example: dict[str, str] = {}
         self.max_length, _ = options.limits(model)
-        self._is_bounded = options.max_length is not None
-        self._unique, self._seen = options.unique, set[str]()
         tests: dict[str, Callable[[str], object]] = {}
         given = [options.prompt] if isinstance(options.prompt, str) else strings(options.prompt, "the prompts")
         self.prompts = list(map(normalize, given))
@@ -108,17 +108,11 @@ class Conditions:
             tests["novel"] = lambda text: not is_training_line(text)
         if (valid := options.valid) is not None:
             tests["valid"] = lambda text: is_valid(valid, text)
-        self._tests = tests
-
-    @property
-    def exist(self) -> bool:
-        """Whether anything is asked of a line beyond its beginning and the model's limit."""
-        return bool(self._tests) or self._is_bounded
-
-    @property
-    def prunes(self) -> bool:
-        """Whether a beginning can be hopeless."""
-        return self._can_match is not None
+        self.exist = bool(tests) or options.max_length is not None
+        self.prunes = self._can_match is not None
+        if options.unique:
+            tests["unique"] = lambda text: text not in self._seen
+        self._seen, self._tests = set[str](), tests
 
     def can_begin(self, ids: Tensor) -> Tensor:
         """Whether lines that begin so can still meet the conditions; true if that is not known.
@@ -137,32 +131,22 @@ class Conditions:
         return torch.tensor(hopeful, dtype=torch.bool, device=ids.device)
 
     def meets(self, text: str, ended: bool) -> bool:
-        """Whether a line meets all conditions but `unique`.
+        """Whether a line is wanted; if it is not, count it as refused.
 
         Args:
             text: The line, or the beginning of it after which it was given up.
             ended: Whether it is a whole line.
         """
-        if not ended:
-            self._refuse("max_length" if len(text) == self.max_length else "match", text)
-            return False
-        for name, test in self._tests.items():
-            if not test(text):
-                self._refuse(name, text)
-                return False
-        return True
-
-    def is_new(self, text: str) -> bool:
-        """Whether a line that meets them is wanted: with `unique`, the first time only."""
-        if self._unique and text in self._seen:
-            self._refuse("unique", text)
-            return False
-        self._seen.add(text)
-        return True
-
-    def _refuse(self, name: str, text: str) -> None:
-        self.refused[name] += 1
-        self._example[name] = text
+        if ended:
+            failed = next((name for name, test in self._tests.items() if not test(text)), None)
+        else:
+            failed = "max_length" if len(text) == self.max_length else "match"
+        if failed is None:
+            self._seen.add(text)
+        else:
+            self.refused[failed] += 1
+            self._example[failed] = text
+        return failed is None
 
     def most_refused(self) -> str:
         """The condition that refuses most lines, with one of them and a remedy."""
@@ -180,10 +164,9 @@ class Conditions:
         while pattern.fullmatch(beginning) is None:
             possible = [c for c in self._vocabulary.characters if pattern.fullmatch(beginning + c, partial=True)]
             if not possible or len(beginning) == self.max_length:
-                which = f"line that begins with {shorten(prompt)!r}" if prompt else "line"
-                raise UserError(
-                    f"no {which} of at most {self.max_length} of the model's characters matches {pattern.pattern!r}"
-                )
+                which = f" that begins with {shorten(prompt)!r}" if prompt else ""
+                most = f"at most {self.max_length} of the model's characters"
+                raise UserError(f"no line{which} of {most} matches {pattern.pattern!r}")
             if len(possible) > 1:
                 break
             beginning += possible[0]

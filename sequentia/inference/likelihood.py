@@ -33,7 +33,7 @@ def perplexity(nll: Tensor) -> Tensor:
     return nll.exp()
 
 
-class _PerCharacter(Metric):
+class CharacterMean(Metric):
     """A sum over predicted characters divided by their number, over all batches and processes.
 
     Every character has the same weight, whatever the size of its batch. The sum is kept in double precision, also in a
@@ -49,7 +49,8 @@ class _PerCharacter(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("characters", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def _add(self, total: Tensor, characters: int | Tensor) -> None:
+    def update(self, total: Tensor, characters: int | Tensor) -> None:
+        """Add a batch: its sum, such as the negative log-likelihood in nats, and its number of predicted characters."""
         self.total = self.total.double() + total.double()  # moving a model to half precision also converts this sum
         self.characters += characters
 
@@ -58,22 +59,11 @@ class _PerCharacter(Metric):
         return self.total / self.characters
 
 
-class CharacterNLL(_PerCharacter):
-    """Mean negative log-likelihood in nats per predicted character."""
+def correct(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Number of targets that are most probable (top-1; of equally probable characters the first counts), and of all.
 
-    def update(self, nll_sum: Tensor, characters: int) -> None:
-        """Add a batch: its summed negative log-likelihood in nats, a scalar, and its number of predicted characters."""
-        self._add(nll_sum, characters)
-
-
-class CharacterAccuracy(_PerCharacter):
-    """Fraction of the predicted characters that are the model's most probable ones (top-1)."""
-
-    def update(self, logits: Tensor, target: Tensor) -> None:
-        """Add a batch; of equally probable characters the first counts.
-
-        Args:
-            logits: `(B, T, V)`.
-            target: `(B, T)` long; -100 at padding, which is never correct.
-        """
-        self._add((logits.argmax(-1) == target).sum(), (target >= 0).sum())
+    Args:
+        logits: `(B, T, V)`.
+        target: `(B, T)` long; -100 at padding, which does not count.
+    """
+    return (logits.argmax(-1) == target).sum(), (target >= 0).sum()

@@ -16,11 +16,7 @@ _LOGITS = 2**24  # 64 MB
 
 
 def batch_positions(size: int) -> int:
-    """Largest number of positions in an evaluation batch, which bounds the memory also for a large vocabulary.
-
-    Args:
-        size: V.
-    """
+    """Largest number of positions in an evaluation batch; fewer for a large V, the `size`, which bounds the memory."""
     return min(_POSITIONS, _LOGITS // size)
 
 

@@ -30,11 +30,7 @@ def max_sample_length(model: "Model") -> int:
 
 
 def default_batch_size(model: "Model") -> int:
-    """Lines per batch: as many as memory allows, because lines with equal prefixes are computed only once.
-
-    The longer a line can be, the smaller the batches; most of all for a model with a position limit, whose KV cache
-    grows with that limit.
-    """
+    """Lines per batch: as many as memory allows, since equal prefixes are computed once; fewer if lines can be long."""
     if model.max_positions is None:
         return max(1, min(_BATCH_LINES, _BATCH_CHARACTERS // max_sample_length(model)))
     return max(1, min(_BATCH_LINES, _BATCH_POSITIONS // model.max_positions))
@@ -117,12 +113,7 @@ SamplingOptions.__doc__ = f"{SamplingOptions.__doc__}\n    Attributes:{_ATTRIBUT
 
 
 def takes_sampling_options(function: _Function, drawing: bool = True) -> _Function:
-    """Give a function with a parameter `**options` the signature that it has in truth, which notebooks show.
-
-    Args:
-        function: The function.
-        drawing: Whether it takes the options of drawing at random too.
-    """
+    """Give a function with `**options` the signature that it has in truth, with the options of drawing or without."""
     signature = inspect.signature(function)
     given = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     taken = {option.name for option in fields(SamplingOptions) if drawing or not option.metadata["drawing"]}

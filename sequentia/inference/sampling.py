@@ -52,7 +52,6 @@ class Draws(Iterator[Sample]):
         wanted: Number of lines that are wanted, for all prompts.
         found: Number of them found so far.
         drawn: Number of lines drawn for that.
-        fitting: Number of lines drawn that meet the conditions, those that `unique` excludes included.
         conditions: The conditions, with the number of lines that each has refused.
         after_batch: Called whenever a batch has been looked through, to show the progress.
 
@@ -66,7 +65,7 @@ class Draws(Iterator[Sample]):
             raise UserError(f"num_samples must be at least 0, got {num_samples}")
         self.conditions = Conditions(model, options)
         self.wanted = num_samples * len(self.conditions.prompts)
-        self.found = self.drawn = self.fitting = 0
+        self.found = self.drawn = 0
         self.after_batch: Callable[[], object] = lambda: None
         self._model, self._num_samples = model, num_samples
         _, self._batch_size = options.limits(model)
@@ -96,10 +95,7 @@ class Draws(Iterator[Sample]):
                 for sample, ended in batch:
                     drawn, self.drawn = drawn + 1, self.drawn + 1
                     patience -= len(sample.text) + 1
-                    if not self.conditions.meets(sample.text, ended):
-                        continue
-                    self.fitting += 1
-                    if self.conditions.is_new(sample.text):
+                    if self.conditions.meets(sample.text, ended):
                         found, self.found = found + 1, self.found + 1
                         patience = self._patience
                         yield sample
@@ -108,6 +104,12 @@ class Draws(Iterator[Sample]):
                 self.after_batch()
             if found < self._num_samples:
                 self._short.append(prompt)
+
+    @property
+    def fitting(self) -> int:
+        """Number of lines drawn that meet the conditions, those that `unique` excludes included."""
+        refused = self.conditions.refused
+        return self.drawn - (refused.total() - refused["unique"])
 
     def frequency(self) -> str:
         """How common the lines that meet the conditions are, as far as the draws tell.

@@ -32,23 +32,16 @@ class _Batch:
     """Beginnings of equal length that are as probable as a line must be.
 
     Attributes:
-        ids: `(B, P)`.
+        ids: `(B, 1 + P)`, the boundary first.
         log_prob: Of each beginning, `(B,)` double.
-        token: Last token of each beginning, `(B,)`; the boundary if it is empty.
-        parent: Row of the state that precedes each token, `(B,)`.
-        state: The state of the model after the beginnings that are one token shorter; None if these are empty.
+        parent: Row of the state that precedes the last token of each, `(B,)`.
+        state: The state of the model before the last token; None if there is no other.
     """
 
     ids: Tensor
     log_prob: Tensor
-    token: Tensor
     parent: Tensor
     state: tuple[Tensor, ...] | None
-
-    def split(self, rows: int) -> list["_Batch"]:
-        """The same in batches of at most `rows` rows."""
-        parts = zip(*(part.split(rows) for part in (self.ids, self.log_prob, self.token, self.parent)), strict=True)
-        return [_Batch(ids, log_prob, token, parent, self.state) for ids, log_prob, token, parent in parts]
 
 
 class Search:
@@ -110,23 +103,25 @@ class Search:
         batches = [self._start(prompt)]
         while batches:
             batch = batches.pop()
-            self.beginnings += len(batch.token)
+            self.beginnings += len(batch.ids)
             if self.beginnings > self._limit:
-                raise UserError(
-                    f"found {len(self.found):,} of {self._num_lines:,} lines after {_BUDGET:,} beginnings: "
-                    "ask for fewer lines, or loosen the conditions"
-                )
+                found = f"found {len(self.found):,} of {self._num_lines:,} lines after {_BUDGET:,} beginnings"
+                raise UserError(f"{found}: ask for fewer lines, or loosen the conditions")
             state = None if batch.state is None else tuple(tensor[batch.parent] for tensor in batch.state)
-            logits, state = self._model.step(batch.token, state)
+            logits, state = self._model.step(batch.ids[:, -1], state)
             # (B, V), of each beginning with one more token
             log_prob = check_probabilities(logits.float().log_softmax(1)).double() + batch.log_prob[:, None]
             end = log_prob[:, BOUNDARY]
             everything &= not bool(((end < least) & (end > -torch.inf)).any())
-            self._add_lines(batch, end, least)
+            for row in (end >= least).nonzero()[:, 0].tolist():
+                text = self._model.vocabulary.decode(batch.ids[row, 1:].cpu().numpy())
+                if self._conditions.meets(text, ended=True):
+                    add = heapq.heappush if len(self.found) < self._num_lines else heapq.heappushpop
+                    add(self.found, (float(end[row]), text))
             if len(self.found) == self._num_lines:
                 least = max(least, self.found[0][0])
             log_prob[:, BOUNDARY] = -torch.inf
-            if batch.ids.shape[1] < self._conditions.max_length:
+            if batch.ids.shape[1] <= self._conditions.max_length:
                 follows = log_prob >= least
                 everything &= not bool((log_prob[~follows] > -torch.inf).any())
                 batches += self._longer(batch, log_prob, follows, state)
@@ -136,35 +131,25 @@ class Search:
     def _start(self, prompt: str) -> _Batch:
         """The prompt."""
         device = self._model.device
-        token, log_prob, state = torch.full((1,), BOUNDARY, device=device), torch.zeros(1, device=device).double(), None
-        ids = torch.from_numpy(self._model.vocabulary.encode(prompt)).to(device)[None]
-        for following in ids[0]:
-            logits, state = self._model.step(token, state)
+        ids = torch.tensor([[BOUNDARY, *self._model.vocabulary.encode(prompt).tolist()]], device=device)
+        log_prob, state = torch.zeros(1, device=device).double(), None
+        for token, following in zip(ids[0, :-1], ids[0, 1:], strict=True):
+            logits, state = self._model.step(token[None], state)
             log_prob += check_probabilities(logits.float().log_softmax(1))[:, following].double()
-            token = following[None]
-        return _Batch(ids, log_prob, token, torch.zeros(1, dtype=torch.long, device=device), state)
-
-    def _add_lines(self, batch: _Batch, log_prob: Tensor, least: float) -> None:
-        """Add the beginnings that are lines of at least this log probability, end included, and meet the conditions."""
-        for row in (log_prob >= least).nonzero()[:, 0].tolist():
-            text = self._model.vocabulary.decode(batch.ids[row].cpu().numpy())
-            if self._conditions.meets(text, ended=True):
-                (heapq.heappush if len(self.found) < self._num_lines else heapq.heappushpop)(
-                    self.found, (float(log_prob[row]), text)
-                )
+        return _Batch(ids, log_prob, torch.zeros(1, dtype=torch.long, device=device), state)
 
     def _longer(self, batch: _Batch, log_prob: Tensor, follows: Tensor, state: tuple[Tensor, ...]) -> list[_Batch]:
         """The beginnings with one more token where `follows` `(B, V)` is true; the last is to be continued first."""
         row, token = follows.nonzero(as_tuple=True)
         ids = torch.cat([batch.ids[row], token[:, None]], 1)
-        kept = self._conditions.can_begin(ids)
-        ids, row, token = ids[kept], row[kept], token[kept]
-        order = log_prob[row, token].argsort()  # the most probable last, so that `least` rises early
-        ids, row, token = ids[order], row[order], token[order]
+        kept = self._conditions.can_begin(ids[:, 1:])
+        ids, row, log_prob = ids[kept], row[kept], log_prob[row, token][kept]
+        order = log_prob.argsort()  # the most probable last, so that `least` rises early
         # Bytes of what a beginning leads to until it is done: those that follow it, and its state.
-        each = len(self._model.vocabulary) * 8 * (ids.shape[1] + 3) + sum(s.nbytes for s in state) // len(batch.token)
+        each = len(self._model.vocabulary) * 8 * (ids.shape[1] + 2) + sum(s.nbytes for s in state) // len(batch.ids)
         rows = max(1, min(_ROWS, _MEMORY // (self._conditions.max_length + 1) // each))
-        return _Batch(ids, log_prob[row, token], token, row, state).split(rows) if len(ids) else []
+        parts = zip(ids[order].split(rows), log_prob[order].split(rows), row[order].split(rows), strict=True)
+        return [_Batch(*part, state) for part in parts] if len(ids) else []
 
 
 @takes_conditions

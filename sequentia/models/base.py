@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from sequentia.errors import UserError
 from sequentia.inference.batch import Batch
 from sequentia.inference.classification import classify
-from sequentia.inference.likelihood import CharacterNLL, bits_per_char, perplexity, target_log_probs
+from sequentia.inference.likelihood import CharacterMean, bits_per_char, perplexity, target_log_probs
 from sequentia.inference.options import takes_conditions, takes_sampling_options
 from sequentia.inference.sampling import generate
 from sequentia.inference.scoring import Score, score
@@ -100,7 +100,7 @@ class LanguageModel(LightningModule, ABC):
         self.context_length = context_length
         self.optimizer, self.lr_scheduler = recipe(type(self))
         self.lr_scheduler_interval = None
-        self.held_out_nll = CharacterNLL()
+        self.held_out_nll = CharacterMean()
 
     @classmethod
     def for_data(cls, data: Data, **options: Any) -> Self:

@@ -3,18 +3,18 @@ import math
 import pytest
 import torch
 
-from sequentia.inference.likelihood import CharacterAccuracy, CharacterNLL, bits_per_char, perplexity
+from sequentia.inference.likelihood import CharacterMean, bits_per_char, correct, perplexity
 
 
 def test_every_character_has_the_same_weight_whatever_the_size_of_its_batch() -> None:
-    metric = CharacterNLL()
+    metric = CharacterMean()
     metric.update(torch.tensor(2.0), 1)
     metric.update(torch.tensor(3.0), 9)
     assert metric.compute() == 0.5
 
 
 def test_the_sum_is_kept_in_double_precision() -> None:
-    metric = CharacterNLL()
+    metric = CharacterMean()
     metric.update(torch.tensor(2.0**25), 1)
     for _ in range(4):
         metric.update(torch.tensor(1.0), 0)  # in single precision 2^25 + 1 is 2^25
@@ -24,7 +24,7 @@ def test_the_sum_is_kept_in_double_precision() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_sum_keeps_its_precision_in_a_half_precision_model(dtype: torch.dtype) -> None:
     model = torch.nn.Module()
-    model.metric = CharacterNLL()
+    model.metric = CharacterMean()
     model.to(dtype)
     for _ in range(2):
         for _ in range(50):
@@ -40,7 +40,7 @@ def test_a_bit_is_ln_2_nats_and_perplexity_of_a_uniform_choice_is_the_number_of_
 
 def test_accuracy_counts_the_targets_that_are_most_probable_and_no_padding() -> None:
     logits = torch.tensor([[[0.0, 1, 2], [5, 1, 2], [1, 3, 3], [9, 0, 0]]])  # (1, 4, 3)
-    metric = CharacterAccuracy()
-    metric.update(logits, torch.tensor([[2, 1, 1, -100]]))
-    metric.update(logits[:, :1], torch.tensor([[0]]))
+    metric = CharacterMean()
+    metric.update(*correct(logits, torch.tensor([[2, 1, 1, -100]])))
+    metric.update(*correct(logits[:, :1], torch.tensor([[0]])))
     assert metric.compute() == 2 / 4
