@@ -1,15 +1,9 @@
 """`sequentia plot`: draw a trained model, or the curves of its run."""
 
-from typing import TYPE_CHECKING
-
 from sequentia.commands.parser import Parser, out_path
 from sequentia.errors import UserError
+from sequentia.reporting import PICTURES
 from sequentia.runs.directory import find_checkpoint
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sequentia.models import LanguageModel
 
 
 def parser() -> Parser:
@@ -22,17 +16,8 @@ def parser() -> Parser:
         help="image file to write (.png, .svg or .pdf); an existing file is replaced",
     )
     parser.add_ckpt_path()
-    parser.add_argument(
-        "--what",
-        choices=["pairs", "embedding", "attention", "curves", "guessing"],
-        default="pairs",
-        help="pairs: a heat map of which character follows which: counts if the model counts pairs, otherwise the "
-        "probability of each character at the start of a line and after each first character; embedding: the "
-        "characters at the first two principal components of their vectors; attention: which characters each character "
-        "of a sample reads; curves: training and validation NLL by step; guessing: which share of "
-        "lines is found after how many guesses in the order of probability, by the model and by an n-gram model of the "
-        "same training lines (default: %(default)s)",
-    )
+    meanings = "; ".join(f"{name}: {picture.meaning}" for name, picture in PICTURES.items())
+    parser.add_argument("--what", choices=PICTURES, default="pairs", help=f"{meanings} (default: %(default)s)")
     parser.add_argument("--text", help="for attention: the line, in place of a sample")
     parser.add_argument("--path", metavar="FILE", help="for guessing: the lines, in place of the run's test lines")
     return parser
@@ -41,41 +26,18 @@ def parser() -> Parser:
 def run(name: str, arguments: list[str]) -> int:
     """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
-    for option, picture in (("text", "attention"), ("path", "guessing")):
-        if getattr(options, option) is not None and options.what != picture:
-            raise UserError(f"--{option} is for --what {picture}: give both")
+    picture, given = PICTURES[options.what], {}
+    for what, other in PICTURES.items():
+        if other.option and getattr(options, other.option) is not None:
+            if what != options.what:
+                raise UserError(f"--{other.option} is for --what {what}: give both")
+            given[other.option] = getattr(options, other.option)
     checkpoint = find_checkpoint(options.ckpt_path)
     # Imported here, because PyTorch and matplotlib are slow to import.
-    from sequentia.reporting.curves import draw_curves, save_figure
+    from sequentia.reporting.curves import save_figure
+    from sequentia.runs.checkpoint import load
     from sequentia.runs.history import read_history
 
-    if options.what == "curves":
-        history = read_history(checkpoint.parent)
-        save_figure(lambda: draw_curves(history), options.out)
-        return 0
-
-    from sequentia.reporting.heatmap import draw
-    from sequentia.reporting.pictures import draw_attention, draw_embedding
-    from sequentia.runs.checkpoint import load
-
-    model = load(checkpoint, trust=options.trust)
-    pictures = {
-        "pairs": lambda: draw(model),
-        "embedding": lambda: draw_embedding(model),
-        "attention": lambda: draw_attention(model, options.text),
-        "guessing": lambda: _draw_guessing(model, options.path),
-    }
-    save_figure(pictures[options.what], options.out)
+    source = read_history(checkpoint.parent) if picture.of_run else load(checkpoint, trust=options.trust)
+    save_figure(lambda: picture.draw(source, **given), options.out)
     return 0
-
-
-def _draw_guessing(model: "LanguageModel", path: str | None) -> "Figure":
-    from sequentia.data.reading import texts
-    from sequentia.evaluation.baselines import counted
-    from sequentia.models import NGram
-    from sequentia.reporting.guessing import draw_guessing
-    from sequentia.runs.checkpoint import training_data
-
-    data = training_data(model, "the guessing curve", "correct its path there")
-    lines = list(texts(path)) if path is not None else [data.corpus.line(index) for index in data.split.test]
-    return draw_guessing({"model": model, "n-gram": counted(NGram, data)}, lines)

@@ -13,7 +13,6 @@ from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
 
 if TYPE_CHECKING:
-    from sequentia.data.reading import Reading
     from sequentia.inference.scoring import Score
 
 
@@ -62,7 +61,8 @@ def run(name: str, arguments: list[str]) -> int:
         raise UserError("nothing to score: give a TEXT, --path FILE, or lines on stdin")
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.data.reading import Reading
+    from sequentia.data.paths import STDIN
+    from sequentia.data.reading import Reading, texts
     from sequentia.inference.ranks import Ranks
     from sequentia.inference.scoring import most_probable, score
     from sequentia.reporting.shading import ansi, legend
@@ -70,7 +70,10 @@ def run(name: str, arguments: list[str]) -> int:
 
     model = load(checkpoint, trust=options.trust)
     reading = Reading(options.column, options.format, options.encoding, options.skip_invalid)
-    results = score(model, _texts(options.texts, options.path, reading))
+    # The arguments, then the lines of the file; the lines of stdin if neither is given.
+    read = options.path is not None or not options.texts
+    lines = texts(STDIN if options.path is None else options.path, reading) if read else ()
+    results = score(model, chain(options.texts, lines))
     if options.sort:
         results = iter(sorted(results, key=lambda result: result.nll))
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
@@ -101,16 +104,6 @@ def run(name: str, arguments: list[str]) -> int:
             f"{impossible:,} of {scored:,} texts score inf: the model cannot produce them ({reasons})", file=sys.stderr
         )
     return 0
-
-
-def _texts(arguments: list[str], path: str | None, reading: "Reading") -> Iterator[str]:
-    """The arguments, then the lines of the file; the lines of stdin if neither is given."""
-    from sequentia.data.paths import STDIN
-    from sequentia.data.reading import texts
-
-    yield from arguments
-    if path is not None or not arguments:
-        yield from texts(STDIN if path is None else path, reading)
 
 
 def _per_char(result: "Score", raw: bool) -> Iterator[str]:

@@ -1,1 +1,56 @@
-"""Show me: runs side by side, curves, heat maps and other pictures, and notebooks."""
+"""Show me: runs side by side, pictures and notebooks. Here is the table of the pictures; it imports nothing slow."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Picture(NamedTuple):
+    """What a picture shows, and the function that draws it: its module in this folder, and its name.
+
+    The function takes a model, or the history of a run if `of_run`; and the option of `plot` that `option` names. It
+    raises `UserError` if the model has no such picture. TensorBoard shows the picture with the arguments
+    `in_tensorboard`, or not at all if they are None.
+    """
+
+    function: str
+    meaning: str
+    option: str | None = None
+    of_run: bool = False
+    in_tensorboard: dict[str, Any] | None = None
+
+    def draw(self, source: Any, **options: Any) -> "Figure":
+        """Draw it."""
+        module, function = self.function.split(".")
+        figure: Figure = getattr(import_module(f"sequentia.reporting.{module}"), function)(source, **options)
+        return figure
+
+
+PICTURES = {
+    "pairs": Picture(
+        "heatmap.draw",
+        "a heat map of which character follows which: counts if the model counts pairs, otherwise the probability of "
+        "each character at the start of a line and after each first character",
+        in_tensorboard={"small": True},
+    ),
+    "embedding": Picture(
+        "pictures.draw_embedding",
+        "the characters at the first two principal components of their vectors",
+        in_tensorboard={},
+    ),
+    "attention": Picture(
+        "pictures.draw_attention",
+        "which characters each character of a sample reads, in a Transformer",
+        option="text",
+        in_tensorboard={},
+    ),
+    "curves": Picture("curves.draw_curves", "training and validation NLL by step", of_run=True),
+    "guessing": Picture(
+        "guessing.draw_guessing_beside_ngram",
+        "which share of lines is found after how many guesses in the order of probability, by the model and by an "
+        "n-gram model of the same training lines",
+        option="path",
+    ),
+}

@@ -109,9 +109,8 @@ def draw_table(
     image = axes.imshow(cells, cmap="RdBu" if signed else "Blues", vmin=-largest if signed else 0, vmax=largest)
     figure.colorbar(image, cax=figure.add_axes((1 - 0.7 * _MARGIN / width, bottom, 0.15 / width, inner)))
     points = 72 * cell_size
-    size = (
-        min(10.0, 0.7 * points) if labels is None else 0.5 * points
-    )  # legible when the whole figure is 700 pixels wide
+    # Legible when the whole figure is 700 pixels wide.
+    size = min(10.0, 0.7 * points) if labels is None else 0.5 * points
     style: dict[str, Any] = {"fontfamily": FONT, "parse_math": False}  # dollar signs are not math
     tick_style = style | {"fontsize": size}
     axes.set_xticks(range(len(columns)), columns, rotation=0 if len(columns) <= _LARGEST_LABELED else 90, **tick_style)

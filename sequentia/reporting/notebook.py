@@ -6,10 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from sequentia.errors import UserError
+from sequentia.reporting import shading
 from sequentia.text import printable
 
 if TYPE_CHECKING:
-    from sequentia.inference.scoring import Score
     from sequentia.models import LanguageModel
 
 
@@ -20,14 +20,7 @@ def show_models() -> None:
     if shell is not None:
         html = shell.display_formatter.formatters["text/html"]
         html.for_type_by_name("sequentia.models.base", "LanguageModel", model_html)
-        html.for_type_by_name("sequentia.inference.scoring", "Score", score_html)
-
-
-def score_html(score: "Score") -> str:
-    """A scored text as HTML, with each character shaded by its probability."""
-    from sequentia.reporting.shading import html
-
-    return html(score)
+        html.for_type_by_name("sequentia.inference.scoring", "Score", shading.html)
 
 
 def model_html(model: "LanguageModel") -> str:

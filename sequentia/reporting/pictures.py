@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAPS = 8  # attention maps of a line; more would be too small to read
 _LONGEST = 24  # characters of the sampled line
+_WIDTH = 10.0  # inches of maps side by side; letters of a wider figure could not be read when it is 700 pixels wide
 
 
 @torch.inference_mode()
@@ -71,16 +72,22 @@ def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
         text = max(drafts(model, 10, seed=0, max_length=min(_LONGEST, model.context_length - 1)), key=len)
     context = torch.tensor([[0, *model.vocabulary.encode(text)]], device=model.device)
     with evaluating(transformer):
-        maps = transformer.attention(context)
-    layers, heads = maps.shape[1], max(1, min(maps.shape[2], _MAPS // maps.shape[1]))
-    labels = [".", *map(label, text)]
-    side = max(2.0, 0.2 * len(labels))  # inches
-    figure = Figure(figsize=(side * heads, (side + 0.3) * layers), layout="constrained")
-    for i, axes in enumerate(figure.subplots(layers, heads, squeeze=False).flat):
+        maps = transformer.attention(context)[0].float().cpu()  # (layers, heads, T, T)
+    layers, heads = len(maps), max(1, min(maps.shape[1], _MAPS // len(maps)))
+    names = [".", *map(label, text)]
+    side = max(2.0, 0.2 * len(names))  # inches
+    columns = max(n for n in range(1, heads + 1) if heads % n == 0 and n * side <= max(side, _WIDTH))
+    rows = layers * heads // columns
+    figure = Figure(figsize=(side * columns + 1, (side + 0.3) * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for i, axes in enumerate(grid.flat):
         layer, head = divmod(i, heads)
-        axes.imshow(maps[0, layer, head].float().cpu().numpy(), cmap="Blues", vmin=0, vmax=1)
-        axes.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=10)
+        image = axes.imshow(maps[layer, head].numpy(), cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=10, fontfamily=FONT)
         for set_ticks in (axes.set_xticks, axes.set_yticks):
-            set_ticks(range(len(labels)), labels, fontsize=10, fontfamily=FONT, parse_math=False)
+            set_ticks(range(len(names)), names, fontsize=10, fontfamily=FONT, parse_math=False)
         axes.tick_params(length=0)
+    figure.colorbar(image, ax=grid, fraction=0.05, aspect=40).set_label("weight of a character read", fontfamily=FONT)
+    figure.supxlabel("characters read", fontsize=10, fontfamily=FONT)
+    figure.supylabel("characters that read", fontsize=10, fontfamily=FONT)
     return figure

@@ -35,8 +35,10 @@ def test_an_embedding_of_one_dimension_is_drawn_and_an_infinite_one_is_not() -> 
 
 def test_a_map_is_drawn_for_each_layer_and_head_with_the_characters_that_it_reads() -> None:
     figure = draw_attention(Transformer(" $a", 8, n_layer=2, n_head=3, n_embd=6), "a $")
-    assert [axes.get_title() for axes in figure.axes] == [f"layer {i}, head {j}" for i in (1, 2) for j in (1, 2, 3)]
-    for axes in figure.axes:
+    *maps, bar = figure.axes
+    assert bar.get_ylabel() == "weight of a character read"
+    assert [axes.get_title() for axes in maps] == [f"layer {i}, head {j}" for i in (1, 2) for j in (1, 2, 3)]
+    for axes in maps:
         assert [tick.get_text() for tick in axes.get_xticklabels()] == [".", "a", "␣", "$"]
 
 
@@ -53,7 +55,14 @@ def test_the_sampled_line_of_a_model_that_hardly_ends_one_is_cut(monkeypatch: py
 
 
 def test_of_many_heads_the_first_ones_are_drawn() -> None:
-    assert len(draw_attention(Transformer("a", 4, n_layer=3, n_head=4, n_embd=8)).axes) == 6
+    assert len(draw_attention(Transformer("a", 4, n_layer=3, n_head=4, n_embd=8)).axes[:-1]) == 6
+
+
+@pytest.mark.parametrize("length", [4, 24])
+def test_the_letters_of_many_heads_can_be_read_at_a_width_of_700_pixels(length: int) -> None:
+    figure = draw_attention(Transformer("a", 32, n_layer=1, n_head=8, n_embd=8), "a" * length)
+    (letter, *_) = figure.axes[0].get_xticklabels()
+    assert float(letter.get_fontsize()) / 72 * 700 / figure.get_size_inches()[0] > 8  # pixels
 
 
 @pytest.mark.parametrize("architecture", sorted({*ARCHITECTURES} - {"Transformer", "Mixture"}))

@@ -1,23 +1,19 @@
 """A run in TensorBoard: curves, options and results (HParams), and pictures of the trained model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from sequentia.errors import UserError
-from sequentia.models import LanguageModel
-from sequentia.reporting.heatmap import draw
-from sequentia.reporting.pictures import draw_attention, draw_embedding
+from sequentia.reporting import PICTURES
 from sequentia.reporting.report import read_run
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
 
 VALIDATION = "val"
@@ -28,12 +24,6 @@ _OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "tra
 
 _RESULTS = ("val/loss", "samples_novel", "samples_unique", "seconds", "parameters", "steps")
 """Its other columns, in this order; each is also a curve of one point."""
-
-_PICTURES: dict[str, Callable[[LanguageModel], "Figure"]] = {
-    "pairs": partial(draw, small=True),
-    "embedding": draw_embedding,
-    "attention": draw_attention,
-}
 
 
 class RunTensorBoard(TensorBoardLogger):
@@ -97,9 +87,11 @@ class TensorBoardSummary(Callback):
         if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
             return
         logger.log_hyperparams(*_options_and_results(self._run), step)
-        for name, draw_picture in _PICTURES.items():
-            with suppress(UserError):  # the model has no such picture
-                logger.experiment.add_figure(f"view/{name}", draw_picture(cast(LanguageModel, pl_module)), step)
+        for name, picture in PICTURES.items():
+            if picture.in_tensorboard is not None:
+                with suppress(UserError):  # the model has no such picture
+                    figure = picture.draw(pl_module, **picture.in_tensorboard)
+                    logger.experiment.add_figure(f"view/{name}", figure, step)
 
 
 def _options_and_results(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
