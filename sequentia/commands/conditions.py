@@ -20,12 +20,11 @@ def add_conditions(parser: Parser, drawing: bool) -> None:
             continue
         kind = (get_args(hints[field.name]) or (hints[field.name],))[0]  # int | None -> int
         text, metavar = field.metadata["help"], field.metadata["metavar"]
-        if field.name == "prompt":
-            parser.add_argument("--prompt", action="append", metavar=metavar, help=text)
-        elif kind is bool:
+        if kind is bool:
             parser.add_argument(f"--{field.name}", action="store_true", help=text)
-        elif metavar in ("FILE", "MODULE:FUNCTION"):
-            parser.add_argument(f"--{field.name}", metavar=metavar, help=text)
+        elif field.name in ("prompt", "avoid", "valid"):
+            action = "append" if field.name == "prompt" else "store"
+            parser.add_argument(f"--{field.name}", action=action, metavar=metavar, help=text)
         else:
             text += f"; default: {field.default}" if field.default else ""
             parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar=metavar, help=text)

@@ -9,8 +9,6 @@ from sequentia.reporting.report import COLUMNS, Run, differing_options, find_run
 from sequentia.reporting.tables import as_csv, as_json, as_table
 from sequentia.text import printable
 
-FORMATS = ("table", "csv", "json", "html")
-
 
 def parser() -> Parser:
     """The command's argument parser."""
@@ -25,7 +23,7 @@ def parser() -> Parser:
     )
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=["table", "csv", "json", "html"],
         default="table",
         help="html is one page without external resources, with the curves and samples of each run "
         "(default: %(default)s)",

@@ -100,9 +100,8 @@ def run(name: str, arguments: list[str]) -> int:
     sys.stdout.flush()
     if impossible:
         reasons = "unknown characters, transitions of probability 0, or too long"
-        print(
-            f"{impossible:,} of {scored:,} texts score inf: the model cannot produce them ({reasons})", file=sys.stderr
-        )
+        found = f"{impossible:,} of {scored:,} texts score inf"
+        print(f"{found}: the model cannot produce them ({reasons})", file=sys.stderr)
     return 0
 
 

@@ -52,6 +52,6 @@ def run(name: str, arguments: list[str]) -> int:
     if monotonic() - started > _SECONDS:
         print(f"looked at {search.beginnings:,} beginnings of lines", file=sys.stderr)
     if len(lines) < search.wanted:
-        found = f"found {len(lines):,} of {search.wanted:,} lines, since fewer than {options.num_lines:,}"
-        raise UserError(f"{found} meet the conditions: lower --num_lines")
+        found = f"found {len(lines):,} of {search.wanted:,} lines"
+        raise UserError(f"{found}: too few meet the conditions; lower --num_lines, or loosen them")
     return 0

@@ -12,14 +12,14 @@ class Picture(NamedTuple):
 
     The function takes a model, or the history of a run if `of_run`; and the option of `plot` that `option` names. It
     raises `UserError` if the model has no such picture. TensorBoard shows the picture with the arguments
-    `in_tensorboard`, or not at all if they are None.
+    `tensorboard`, or not at all if they are None.
     """
 
     function: str
     meaning: str
     option: str | None = None
     of_run: bool = False
-    in_tensorboard: dict[str, Any] | None = None
+    tensorboard: dict[str, Any] | None = None
 
     def draw(self, source: Any, **options: Any) -> "Figure":
         """Draw it."""
@@ -33,18 +33,13 @@ PICTURES = {
         "heatmap.draw",
         "a heat map of which character follows which: counts if the model counts pairs, otherwise the probability of "
         "each character at the start of a line and after each first character",
-        in_tensorboard={"small": True},
+        tensorboard={"small": True},
     ),
     "embedding": Picture(
-        "pictures.draw_embedding",
-        "the characters at the first two principal components of their vectors",
-        in_tensorboard={},
+        "pictures.draw_embedding", "characters at the first two principal components of their vectors", tensorboard={}
     ),
     "attention": Picture(
-        "pictures.draw_attention",
-        "which characters each character of a sample reads, in a Transformer",
-        option="text",
-        in_tensorboard={},
+        "pictures.draw_attention", "which characters each character of a sample reads", option="text", tensorboard={}
     ),
     "curves": Picture("curves.draw_curves", "training and validation NLL by step", of_run=True),
     "guessing": Picture(

@@ -83,16 +83,12 @@ def find_runs(given: list[str]) -> list[Path]:
     Raises:
         UserError: There is no run.
     """
-    if not given:
-        if not (runs := sorted(runs_below(ROOT))):
-            raise UserError(f"no run under {ROOT}/ yet: train a model with `sequentia fit`, or give a run directory")
-        return runs
     found: dict[Path, Path] = {}
-    for path in map(Path, map(expanded, given)):
-        if not path.is_dir():
-            raise UserError(f"no directory {path}: give a run directory, or a directory of runs")
+    for path in map(Path, map(expanded, given or [str(ROOT)])):
         if not (runs := sorted(runs_below(path))):
-            raise UserError(f"no run in {path}: give a run directory (with {CONFIG}), or a directory of runs")
+            raise UserError(
+                f"no run in {path}: give a run or a directory of runs, or train a model with `sequentia fit`"
+            )
         for run in [path] if path in runs else runs:
             found.setdefault(run.resolve(), run)
     return list(found.values())
@@ -111,7 +107,10 @@ def read_run(path: Path) -> Run:
         raise UserError(f"{path / CONFIG} names no architecture: it is not the configuration of a run")
     options = dict(_flattened(config))
     architecture = class_path.rsplit(".", 1)[-1]
-    return Run(path, architecture, _parameters(path), options, read_history(path), read_test_result(path))
+    with (path / CONFIG).open("rb") as file:
+        match = _PARAMETERS.match(file.readline(200))
+    parameters = int(match[1].replace(b",", b"")) or None if match else None
+    return Run(path, architecture, parameters, options, read_history(path), read_test_result(path))
 
 
 def _flattened(value: Any, name: str = "") -> Iterator[tuple[str, Value]]:
@@ -124,12 +123,6 @@ def _flattened(value: Any, name: str = "") -> Iterator[tuple[str, Value]]:
         yield name, json.dumps(value, ensure_ascii=False, default=str)
     else:
         yield name, value if isinstance(value, str | int | float | None) else str(value)
-
-
-def _parameters(run: Path) -> int | None:
-    with (run / CONFIG).open("rb") as file:
-        match = _PARAMETERS.match(file.readline(200))
-    return int(match[1].replace(b",", b"")) or None if match else None
 
 
 def sort_runs(runs: list[Run]) -> list[Run]:

@@ -74,7 +74,7 @@ def test_a_page_of_one_run_has_samples_of_its_best_checkpoint(runs: Path, comman
 
 def test_mistakes_are_one_line_and_write_nothing(runs: Path, command: Command) -> None:
     for arguments, message in (
-        (["nowhere"], "no directory nowhere"),
+        (["nowhere"], "no run in nowhere"),
         ([runs / "version_2"], "names no architecture"),
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--out", "nowhere/x.csv", "--format", "csv"], "cannot write nowhere/x.csv"),

@@ -29,7 +29,7 @@ def test_conditions_and_escapes_are_those_of_sample_and_a_shortage_is_reported(
 ) -> None:
     ended = command("top", "--ckpt_path", run, "--match", "a.*", "--valid", "builtins:len")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "found 3 of 20 lines, since fewer than 20 meet the conditions: lower --num_lines" in ended.err
+    assert "found 3 of 20 lines: too few meet the conditions; lower --num_lines, or loosen them" in ended.err
     assert sorted(ended.out.splitlines()) == ["a", "ab", "ab\\t"]
     ended = command("top", "--ckpt_path", run, "--match", "b.*")
     assert (ended.code, ended.out) == (2, "")

@@ -57,6 +57,7 @@ def test_a_running_ipython_shows_models_of_every_architecture_and_nothing_else_a
         "html = lambda value: shell.display_formatter.format(value)[0].get('text/html', '')\n"
         "model = sequentia.GRU('ab', 4)\n"
         "assert '<svg' in html(model) and not html(model.sample(2)) and not html(model.embedding)\n"
+        "assert ['background:' in html(score) for score in model.score(['ab', 'ab?'])] == [False, True]\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

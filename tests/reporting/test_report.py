@@ -131,11 +131,11 @@ def test_a_directory_stands_for_its_runs_and_each_run_counts_once(
     monkeypatch.chdir(tmp_path)
     assert find_runs([]) == [Path("checkpoints/gru/version_0"), Path("checkpoints/lstm/version_3")]
     (tmp_path / "empty").mkdir()
-    for given, message in ((["nowhere"], "no directory nowhere"), (["empty"], "no run in empty")):
+    for given, message in ((["nowhere"], "no run in nowhere"), (["empty"], "no run in empty")):
         with pytest.raises(UserError, match=message):
             find_runs(given)
     monkeypatch.chdir("empty")
-    with pytest.raises(UserError, match="no run under checkpoints/ yet"):
+    with pytest.raises(UserError, match="no run in checkpoints: give a run or a directory of runs"):
         find_runs([])
 
 

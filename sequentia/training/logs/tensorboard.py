@@ -88,9 +88,9 @@ class TensorBoardSummary(Callback):
             return
         logger.log_hyperparams(*_options_and_results(self._run), step)
         for name, picture in PICTURES.items():
-            if picture.in_tensorboard is not None:
+            if picture.tensorboard is not None:
                 with suppress(UserError):  # the model has no such picture
-                    figure = picture.draw(pl_module, **picture.in_tensorboard)
+                    figure = picture.draw(pl_module, **picture.tensorboard)
                     logger.experiment.add_figure(f"view/{name}", figure, step)
 
 
