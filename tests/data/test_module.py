@@ -17,19 +17,17 @@ from sequentia.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("lines", "length", "batch_size"),
+    ("lines", "length", "vocabulary", "batch_size"),
     # 2,000 characters are 286 lines of 7, 500 of 4, 4 of 501; an eighth of 200 lines is 25; the minimum is 1.
-    [(30_000, 7, 256), (30_000, 4, 512), (30_000, 501, 4), (2_000, 7, 256), (200, 7, 32), (100, 7, 16), (1, 7, 1)],
+    [
+        *((30_000, 7, 27, 256), (30_000, 4, 27, 512), (30_000, 501, 27, 4), (200, 7, 27, 32), (1, 7, 27, 1)),
+        *((300_000, 4, 3_001, 512), (300_000, 4, 6_000, 256), (300_000, 4, 12_000, 128)),  # as many logits
+    ],
 )
 def test_the_default_batch_has_about_2000_characters_and_about_an_eighth_of_the_lines_at_most(
-    lines: int, length: int, batch_size: int
+    lines: int, length: int, vocabulary: int, batch_size: int
 ) -> None:
-    assert default_batch_size(np.full(lines, length)) == batch_size
-
-
-@pytest.mark.parametrize(("vocabulary", "batch_size"), [(27, 512), (3_001, 512), (6_000, 256), (12_000, 128)])
-def test_beyond_3000_characters_the_logits_of_a_default_batch_stay_as_many(vocabulary: int, batch_size: int) -> None:
-    assert default_batch_size(np.full(300_000, 4), vocabulary) == batch_size
+    assert default_batch_size(np.full(lines, length), vocabulary) == batch_size
 
 
 def test_a_large_vocabulary_makes_evaluation_batches_smaller(write: Callable[..., str]) -> None:
@@ -60,13 +58,6 @@ def test_setup_logs_the_data_once(write: Callable[..., str], caplog: pytest.LogC
         f"data {path}: 100 lines (1 distinct), 400 characters, longest line 4, vocabulary 4 with the boundary; "
         "train 100, val 0, test 0; batches of 16 lines"
     ]
-
-
-def test_the_packaged_names_are_reported_with_their_documented_size(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        CharDataModule().setup("fit")
-    assert caplog.messages[0].startswith("data names: 32,257 lines (29,693 distinct)")
-    assert "batches of 256 lines" in caplog.messages[0]
 
 
 def checksum(arrays: Iterable[np.ndarray]) -> str:
@@ -107,7 +98,6 @@ def test_fingerprint_split_and_batches_of_a_file_never_change(write: Callable[..
     [
         ({"long_lines": "cut"}, "long_lines must be drop or split, got 'cut'"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"max_length": 0}, "max_length must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"val_fraction": -0.1}, "must be in [0, 1) and sum to less than 1, got -0.1 and 0.1"),
         ({"val_fraction": 0.5, "test_fraction": 0.5}, "must be in [0, 1) and sum to less than 1, got 0.5 and 0.5"),
@@ -118,22 +108,17 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
         CharDataModule(**options)
 
 
-def test_a_single_line_is_refused(write: Callable[..., str]) -> None:
-    with pytest.raises(
-        UserError, match=r"1 of at most max_length 256 characters, 0 longer; .* on each of several lines$"
+def test_too_few_lines_are_refused_with_a_remedy_that_works(write: Callable[..., str]) -> None:
+    novel = "It was the best of times. It was the worst of times. " * 50
+    for lines, message in (
+        (["emma"], "1 of at most max_length 256 characters, 0 longer; put one .* on each of several lines$"),
+        ([novel], "0 of at most max_length 256 characters, 1 longer; .* or cut long lines with long_lines split$"),
+        (["a title", novel], "1 of at most max_length 256 characters, 1 longer; .* with long_lines split$"),
     ):
-        CharDataModule(write(["emma"])).corpus  # noqa: B018
-
-
-def test_a_text_in_one_line_is_refused_with_a_remedy_that_works(write: Callable[..., str]) -> None:
-    path = write(["It was the best of times. It was the worst of times. " * 50])
-    with pytest.raises(UserError, match="too few lines: 0 of at most max_length 256 characters, 1 longer; put one"):
-        CharDataModule(path).corpus  # noqa: B018
-    assert len(CharDataModule(path, long_lines="split", val_fraction=0, test_fraction=0).split.train) == 11
-    with pytest.raises(
-        UserError, match=r"put one example .* on each of several lines, or cut long lines with long_lines split"
-    ):
-        CharDataModule(write(["a title", "x" * 2649])).corpus  # noqa: B018
+        with pytest.raises(UserError, match=message):
+            CharDataModule(write(lines)).corpus  # noqa: B018
+    data = CharDataModule(write([novel]), long_lines="split", val_fraction=0, test_fraction=0)
+    assert len(data.split.train) == 11
 
 
 def test_the_windows_of_a_line_are_in_one_split(write: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
