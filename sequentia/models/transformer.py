@@ -1,6 +1,7 @@
 """Transformer: GPT-2's architecture at any size."""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
@@ -13,6 +14,9 @@ from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
 from sequentia.models.parts.packing import causal_mask, positions
 from sequentia.vocabulary import Plain
+
+Past = tuple[Tensor, Tensor]
+"""Keys and values of all tokens so far, each `(B, H, t, D)`."""
 
 
 class Attention(nn.Module):
@@ -30,18 +34,13 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).view(B, T, 3, self.n_head, C // self.n_head).permute(2, 0, 3, 1, 4)
         return q, k, v
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, past: Sequence[Tensor] = ()) -> tuple[Tensor, Past]:
+        """`(B, T, C)` -> the same, and keys and values; `past` has those of earlier tokens, which `x` reads too."""
         q, k, v = self.heads(x)
+        if past:
+            k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # softmax(q k^T / sqrt(D) + mask) v
-        return self.proj(y.transpose(1, 2).flatten(2))  # (B, H, T, D) -> (B, T, C)
-
-    def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """One position `(B, 1, C)`, given the keys and values `(B, H, t, D)` of earlier ones; returns them extended."""
-        q, k, v = self.heads(x)
-        keys = k if keys is None else torch.cat((keys, k), 2)
-        values = v if values is None else torch.cat((values, v), 2)
-        y = F.scaled_dot_product_attention(q, keys, values)
-        return self.proj(y.transpose(1, 2).flatten(2)), keys, values
+        return self.proj(y.transpose(1, 2).flatten(2)), (k, v)  # (B, H, T, D) -> (B, T, C)
 
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
         """Attention weights: a row is a reading position, a column the position read; `(B, H, T, T)`, rows sum to 1."""
@@ -61,18 +60,11 @@ class Block(nn.Module):
         self.proj = nn.Linear(4 * n_embd, n_embd)
         self.dropout = Dropout(dropout)
 
-    def mlp(self, x: Tensor) -> Tensor:
-        """`(B, T, C)` -> `(B, T, C)`."""
-        return self.proj(F.gelu(self.expand(x), approximate="tanh"))
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm1(x), mask))
-        return x + self.dropout(self.mlp(self.norm2(x)))
-
-    def step(self, x: Tensor, keys: Tensor | None, values: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        y, keys, values = self.attention.step(self.norm1(x), keys, values)
-        x = x + y
-        return x + self.mlp(self.norm2(x)), keys, values
+    def forward(self, x: Tensor, mask: Tensor | None = None, past: Sequence[Tensor] = ()) -> tuple[Tensor, Past]:
+        y, past = self.attention(self.norm1(x), mask, past)
+        x = x + self.dropout(y)
+        y = self.proj(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
+        return x + self.dropout(y), past
 
 
 class Transformer(LanguageModel):
@@ -161,7 +153,7 @@ class Transformer(LanguageModel):
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
         x, mask = self._embed(context, positions(context, position))
         for block in self.blocks:
-            x = block(x, mask)
+            x, _ = block(x, mask)
         return self._logits(x)
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -178,7 +170,7 @@ class Transformer(LanguageModel):
         weights: list[Tensor] = []
         for block in self._blocks():
             weights.append(block.attention.weights(block.norm1(x), mask))
-            x = block(x, mask)
+            x, _ = block(x, mask)
         return torch.stack(weights, 1)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -186,7 +178,6 @@ class Transformer(LanguageModel):
         x = (self.token_embedding(token) + self.position_embedding.weight[position])[:, None]  # (B, 1, C)
         cache: list[Tensor] = []
         for i, block in enumerate(self._blocks()):
-            keys, values = (None, None) if state is None else state[2 * i : 2 * i + 2]
-            x, keys, values = block.step(x, keys, values)
-            cache += keys, values
+            x, past = block(x, past=() if state is None else state[2 * i : 2 * i + 2])
+            cache += past
         return self._logits(x)[:, 0], tuple(cache)
