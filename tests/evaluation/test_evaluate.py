@@ -16,7 +16,7 @@ from sequentia.evaluation.metrics import METRICS, HeldOut, Measurement
 from sequentia.evaluation.samples import SampleQuality
 from sequentia.inference.sampling import drafts
 from sequentia.inference.scoring import score
-from sequentia.models import GRU, LanguageModel, Transformer
+from sequentia.models import GRU, LanguageModel, Mixture, Transformer
 from tests.conftest import NAMES, bigram
 
 HELD_OUT: dict[HeldOut, list[str]] = {"val": ["lia", "zoe", "amma"], "test": ["mila", "lola"]}
@@ -45,6 +45,13 @@ def test_the_nll_is_the_mean_of_the_scores_per_character(
     assert found[f"{split}/bits_per_char"] == pytest.approx(nll / math.log(2), abs=1e-6)
     assert found[f"{split}/perplexity"] == pytest.approx(math.exp(nll), abs=1e-5)
     assert found[f"{split}/lines"] == len(HELD_OUT[split])
+
+
+def test_a_mixture_is_evaluated_without_a_trainer(data: CharDataModule) -> None:
+    model = Mixture.for_data(data, members=[{"architecture": "GRU", "n_hidden": 8}])
+    assert evaluate(model, data, "val", num_samples=0)["val/loss"] == pytest.approx(
+        math.log(len(data.vocabulary)), abs=0.5
+    )
 
 
 def test_the_model_keeps_its_mode_and_trains_on(model: LanguageModel, data: CharDataModule) -> None:
