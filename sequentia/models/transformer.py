@@ -61,10 +61,10 @@ class Block(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, past: Sequence[Tensor] = ()) -> tuple[Tensor, Past]:
-        y, past = self.attention(self.norm1(x), mask, past)
+        y, keys_and_values = self.attention(self.norm1(x), mask, past)
         x = x + self.dropout(y)
         y = self.proj(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
-        return x + self.dropout(y), past
+        return x + self.dropout(y), keys_and_values
 
 
 class Transformer(LanguageModel):
