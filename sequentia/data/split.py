@@ -52,8 +52,8 @@ def split_by_file(corpus: Corpus, train: int, val: int) -> Split:
 
 
 def drop_duplicates(corpus: Corpus, lines: Lines) -> Lines:
-    """Keep the first of equal lines."""
-    _, first = np.unique(corpus.hashes[lines], return_index=True)
+    """Keep the first of equal lines with the same label."""
+    _, first = np.unique(corpus.example_hashes[lines], return_index=True)
     return lines[np.sort(first)]
 
 

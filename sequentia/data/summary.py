@@ -21,9 +21,10 @@ def log_summary(name: str, corpus: Corpus, split: Split, membership: Membership,
     """Log the size of the data called `name`, and what is unusual about its lines."""
     num_distinct = len(distinct(np.concatenate(list(membership.distinct.values()))))
     sizes = f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}"
+    labels = f", {num_labels:,} labels" if (num_labels := len(corpus.vocabulary.labels)) else ""
     log.info(
         f"data {name}: {len(corpus):,} lines ({num_distinct:,} distinct), {corpus.num_characters:,} characters, "
-        f"longest line {corpus.longest}, vocabulary {len(corpus.vocabulary)} with the boundary; {sizes}; "
+        f"longest line {corpus.longest}, vocabulary {len(corpus.vocabulary)} with the boundary{labels}; {sizes}; "
         f"batches of {batch_size:,} lines"
     )
     _log_dropped_lines(corpus)

@@ -1,8 +1,11 @@
 """Helpers for the tests of the data."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from sequentia.data.corpus import Corpus
+from sequentia.data.formats.table import Block
 
 
 def same(a: Corpus, b: Corpus) -> bool:
@@ -13,3 +16,8 @@ def same(a: Corpus, b: Corpus) -> bool:
         np.array_equal(getattr(a, name), getattr(b, name)) and getattr(a, name).dtype == getattr(b, name).dtype
         for name in arrays
     )
+
+
+def lines_in(blocks: Iterable[Block]) -> list[str]:
+    """The lines of all blocks of a file."""
+    return [line for block in blocks for line in block.lines]

@@ -1,13 +1,12 @@
 """Lines are the same in every encoding, and what cannot be decoded is refused or left out by its line."""
 
-from itertools import chain
-
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from sequentia.data import CharDataModule, decoding
 from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
+from tests.data.conftest import lines_in
 
 WESTERN = ["zoë", "Åsa", "emma"]
 EASTERN = ["日本語", "東京", "表す"]  # in Shift JIS, 表 has the byte of a backslash
@@ -19,7 +18,7 @@ def read(content: bytes, encoding: str = "utf-8", block: int = 1 << 22, skip_inv
         patch.setattr(decoding, "_BLOCK", block)
         patch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
         reading = Reading(format="lines", encoding=encoding, skip_invalid=skip_invalid)
-        return list(chain.from_iterable(blocks("memory://f", reading)))
+        return lines_in(blocks("memory://f", reading))
 
 
 @pytest.mark.parametrize("block", [1, 5, 1 << 22])

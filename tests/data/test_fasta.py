@@ -3,19 +3,19 @@
 import gzip
 import logging
 from collections.abc import Callable
-from itertools import chain
 
 import pytest
 
 from sequentia.data import CharDataModule
 from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
+from tests.data.conftest import lines_in
 
 FASTA = b"; comment\r\n>sp|P1 one\r\nMKV LAA\r\n\r\nGIV*\r\n>2\r\nmk-v\r\n>empty\r\n"
 
 
 def read(path: str, reading: Reading | None = None) -> list[str]:
-    return list(chain.from_iterable(blocks(path, reading or Reading())))
+    return lines_in(blocks(path, reading or Reading()))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from sequentia.data import CharDataModule, decoding
 from sequentia.data.formats import table
 from sequentia.data.reading import Reading, blocks
 from sequentia.errors import UserError
+from tests.data.conftest import lines_in
 
 FEW = settings(derandomize=True, max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CELLS = st.text(
@@ -41,7 +41,7 @@ def read(content: bytes, suffix: str, column: str | int, block: int = 1 << 22) -
         patch.setattr(decoding, "_BLOCK", block)
         patch.setattr(decoding, "_HEAD", 4)  # the longest byte order mark
         patch.setattr(table, "_BLOCK", block)
-        return list(chain.from_iterable(blocks(f"memory://table.{suffix}", Reading(str(column)))))
+        return lines_in(blocks(f"memory://table.{suffix}", Reading(str(column))))
 
 
 @FEW
@@ -208,7 +208,7 @@ def test_invalid_rows_are_left_out_on_request_and_counted(
         (b'{"a": "x"}\n{"a": \n{"a": []}\n{"a": "w"}\n', 2, "line 2 of {} is not valid JSON (Expecting value"),
     ):
         path = write(content, "t.txt")
-        assert list(chain.from_iterable(blocks(path, Reading("a", skip_invalid=True)))) == ["x", "w"]
+        assert lines_in(blocks(path, Reading("a", skip_invalid=True))) == ["x", "w"]
         assert caplog.messages[-1].startswith(
             f"{path}: invalid lines dropped: {count}; the first: {message.format(path)}"
         )
@@ -243,13 +243,13 @@ def test_a_table_without_a_column_is_read_as_raw_lines_with_a_warning_that_names
     write: Callable[..., str], caplog: pytest.LogCaptureFixture, name: str, content: str, names: str
 ) -> None:
     path = write(content.encode(), name)
-    assert list(chain.from_iterable(blocks(path, Reading()))) == content.splitlines()
+    assert lines_in(blocks(path, Reading())) == content.splitlines()
     assert caplog.messages == [
         f"{path}: read as raw lines; if the examples are one column of a table ({names}), give its name or number as "
         "column"
     ]
     caplog.clear()
-    assert list(chain.from_iterable(blocks(path, Reading(format="lines")))) == content.splitlines()
+    assert lines_in(blocks(path, Reading(format="lines"))) == content.splitlines()
     assert not caplog.messages
 
 
@@ -266,7 +266,7 @@ def test_one_column_needs_no_option_and_text_that_is_no_table_is_read_as_lines(
     write: Callable[..., str], caplog: pytest.LogCaptureFixture, content: str, lines: str | None
 ) -> None:
     path = write(content.encode(), "t.txt")
-    assert list(chain.from_iterable(blocks(path, Reading()))) == list(lines or content.splitlines())
+    assert lines_in(blocks(path, Reading())) == list(lines or content.splitlines())
     assert not caplog.messages
 
 
@@ -276,14 +276,14 @@ def test_text_that_begins_like_json_but_is_not_is_read_as_lines_unless_the_user_
     for content in ("[\nemma\n]\nava\n", '{\n"emma",\n', '["a"]\n["b"]\n'):
         path = write(content.encode(), "t.txt")
         caplog.clear()
-        assert list(chain.from_iterable(blocks(path, Reading()))) == content.splitlines()
+        assert lines_in(blocks(path, Reading())) == content.splitlines()
         assert caplog.messages[0].startswith(f"{path}: read as raw lines: it begins like JSON, but is not valid JSON (")
         for name, reading in (("t.json", Reading()), ("u.txt", Reading(format="json")), ("u.txt", Reading("1"))):
             with pytest.raises(UserError, match=r"is not valid JSON|has a value of type list"):
                 list(blocks(write(content.encode(), name), reading))
     content = "[1]\nemma\n{}\n"
     caplog.clear()
-    assert list(chain.from_iterable(blocks(write(content.encode()), Reading()))) == content.splitlines()
+    assert lines_in(blocks(write(content.encode()), Reading())) == content.splitlines()
     assert not caplog.messages
 
 

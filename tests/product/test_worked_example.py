@@ -87,7 +87,8 @@ def names_txt_run(names_txt: str, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def lines() -> list[str]:
     """The packaged names."""
-    return (ROOT / "sequentia" / "datasets" / "us-first-names-2018.txt").read_text().split()
+    table = (ROOT / "sequentia" / "datasets" / "us-first-names-2018.csv").read_text().split()
+    return [row.partition(",")[0] for row in table[1:]]
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ class Layout(NamedTuple):
     rows: list[list[str]]
 
 
-def layout_of(head: list[str], column: str | None, smiles: bool) -> Layout:
-    """Find the delimiter that gives most of the first rows equally many cells, and has the column if it is given."""
+def layout_of(head: list[str], columns: list[str], smiles: bool) -> Layout:
+    """Find the delimiter that gives most of the first rows equally many cells, and has the given columns."""
     if smiles:
         delimiter = "\t" if "\t" in head[0] else WHITESPACE
         return Layout(delimiter, _first_rows(head, delimiter))
@@ -40,7 +40,7 @@ def layout_of(head: list[str], column: str | None, smiles: bool) -> Layout:
         if rows := _first_rows(head, delimiter):
             names = [cell.strip() for cell in rows[0]]
             equal = sum(len(row) == len(names) for row in rows) / len(rows)
-            key = (column is None or bool(find_column(names, column)), len(names) > 1 and equal >= 0.5, equal)
+            key = (all(find_column(names, column) for column in columns), len(names) > 1 and equal >= 0.5, equal)
             if key > best:
                 best, layout = key, Layout(delimiter, rows)
     return layout

@@ -1,4 +1,4 @@
-"""A table of any format -> the text of the cells of one column."""
+"""A table of any format -> the text of the cells of the column of the examples, and of that of their labels."""
 
 import logging
 import re
@@ -34,51 +34,81 @@ class Table(NamedTuple):
     header: bool | None = None
 
 
-def cells(table: Table, name: str, column: str | None, refuse: Refuse) -> Iterator[str]:
-    """The text of the cells of one column; an empty cell has an empty text, and one that is not text is refused.
+class Block(NamedTuple):
+    """Some lines of a file.
+
+    Attributes:
+        lines: The lines.
+        labels: The label of each, empty if it has none; None if no labels are read.
+    """
+
+    lines: list[str]
+    labels: list[str] | None = None
+
+
+def cells(table: Table, name: str, column: str | None, label: str | None, refuse: Refuse) -> Iterator[tuple[str, ...]]:
+    """The text of the cells of one column, or of two; that of an empty cell is empty.
+
+    If all columns are given as numbers, the first row of a text can be a header or an example: which it is taken for is
+    logged.
 
     Args:
-        table: The table of a file.
-        name: The name of the file.
-        column: Name or number of the column; the only one by default. If it is a number, the first row of a text can be
-            a header or an example: which it is taken for is logged.
-        refuse: Raises or counts an error.
+        table: The table.
+        name: The name of its file, for messages.
+        column: Name or number of the column of the examples; the only one by default, that of the labels excepted.
+        label: Name or number of the column of their labels; there are no labels by default.
+        refuse: Called with the message about a cell that is not text or a number.
+
+    Yields:
+        The example of each row, and its label if labels are read.
 
     Raises:
-        UserError: The table does not have the column, or has several and none is given.
+        UserError: The table does not have a column, or has several and none is given.
     """
     names = table.names
     if not names:
         return
-    if column is None and len(names) > 1:
+    labels = [] if label is None else [_index(names, name, label)]
+    examples = [(index, True) for index in range(len(names)) if index not in (index for index, _ in labels)]
+    if column is not None:
+        examples = [_index(names, name, column)]
+    elif len(examples) != 1:
         columns = shorten(", ".join(names), 100)
         raise UserError(f"{name} is a table with the columns {columns}: give the name or number of one as column")
-    index, by_number = _index(names, name, column or "1")
-    if by_number and table.header is not None:
+    indices, by_number = zip(*examples, *labels, strict=True)
+    if all(by_number) and table.header is not None:
         role = "an example; if it is a header,"
         if table.header:
             role = "a header; if it is an example, put a header above it and"
-        first = f"the first row, {shorten(names[index], 40)!r}, is taken as {role}"
-        _info(f"column {index + 1} of {name}: {first} give the name of the column")
+        cell = shorten(names[indices[0]], 40)
+        first = f"the first row, {cell!r}, is taken as {role}"
+        _info(f"column {indices[0] + 1} of {name}: {first} give the name of the column")
         if not table.header:
-            yield names[index]
+            yield tuple(names[index] for index in indices)
     elif column is None:
-        _info(f"{name}: read as a table, column {shorten(names[0], 40)}")
-    for number, (cell,) in table.rows([index]):
-        if cell is None or (isinstance(cell, str | int | float) and not isinstance(cell, bool)):
-            yield "" if cell is None else str(cell)
+        _info(f"{name}: read as a table, column {shorten(names[indices[0]], 40)}")
+    for number, row in table.rows(indices):
+        for index, cell in zip(indices, row, strict=True):
+            if not _is_text(cell):
+                refuse(
+                    f"row {number:,} of {name} has a value of type {type(cell).__name__} in column "
+                    f"{shorten(names[index], 40)!r}, which is not a string or a number: choose another column or format"
+                )
+                break
         else:
-            refuse(
-                f"row {number:,} of {name} has a value of type {type(cell).__name__} in column "
-                f"{shorten(names[index], 40)!r}, which is not a string or a number: choose another column or format"
-            )
+            yield tuple("" if cell is None else str(cell) for cell in row)
 
 
-def cell_blocks(cells: Iterable[str]) -> Iterator[list[str]]:
-    """Cells as lines, in blocks that bound the memory: a line break in a cell becomes a space."""
-    lines = (_LINE_BREAK.sub(" ", cell.strip()) for cell in cells)
-    while block := list(islice(lines, _BLOCK)):
-        yield block
+def _is_text(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str | int | float) and not isinstance(cell, bool))
+
+
+def cell_blocks(rows: Iterable[tuple[str, ...]]) -> Iterator[Block]:
+    """Examples, or examples and their labels, in blocks that bound the memory: a line break becomes a space."""
+    rows = iter(rows)
+    while some := list(islice(rows, _BLOCK)):
+        columns = zip(*some, strict=True)
+        yield Block(*([_LINE_BREAK.sub(" ", cell.strip()) for cell in column] for column in columns))
 
 
 def find_column(names: list[str], column: str) -> list[int]:
