@@ -42,7 +42,7 @@ from sequentia.training.loop.length import UNDECIDED, LogLength, set_length
 from sequentia.training.loop.processes import check_launcher, processes, slurm_without_requeue
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
-from sequentia.training.mistakes import check_options, instantiation_message, parser_error
+from sequentia.training.mistakes import check_options, innermost, parser_error
 from sequentia.training.options import Given, add_options, as_list, locate
 from sequentia.training.source import LEAK, Source, find_source
 
@@ -177,7 +177,9 @@ class SequentiaCLI(LightningCLI):
             # jsonargparse tries every type that an option may have, and wraps what the class itself raised.
             cause = cause_of(error)
             if cause is error and not out_of_memory(error):
-                raise UserError(instantiation_message(error)) from error
+                missing, invalid = "an option needs a package that is not installed", "invalid or conflicting options"
+                kind = missing if isinstance(error, ImportError) else invalid
+                raise UserError(f"{kind}: {innermost(str(error))}") from error
             raise cause from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

@@ -92,7 +92,7 @@ def _parser_message(text: str, given: Given, options: Iterable[str]) -> str:
         close = similar(word.rpartition(".")[2], _subclasses(import_trusted(base[1]))) if base else []
         known = f": give one of {', '.join(n for n in ARCHITECTURES if '.' not in n)}" if key == "model" else see
         return f"--{key}: no class {word}{f': did you mean {close[0]}?' if close else known}"
-    return f"{f'--{key}: ' if key else ''}{_innermost(text)}{see}"
+    return f"{f'--{key}: ' if key else ''}{innermost(text)}{see}"
 
 
 def _subclasses(base: type[Any]) -> Iterator[str]:
@@ -100,13 +100,6 @@ def _subclasses(base: type[Any]) -> Iterator[str]:
     for cls in base.__subclasses__():
         yield from () if cls.__module__.startswith("sequentia.training") else (cls.__name__,)
         yield from _subclasses(cls)
-
-
-def instantiation_message(error: Exception) -> str:
-    """The cause of a failure to instantiate the classes that the options name, as one line."""
-    if isinstance(error, ImportError):
-        return f"an option needs a package that is not installed: {error}"
-    return f"invalid or conflicting options: {_innermost(str(error))}"
 
 
 _FRAME = (
@@ -118,7 +111,7 @@ _FRAME = (
 )
 
 
-def _innermost(text: str) -> str:
+def innermost(text: str) -> str:
     """The message of the type that the user most likely meant, and the value.
 
     jsonargparse tries every type that an option may have and nests the messages of all of them.
