@@ -1,24 +1,24 @@
-"""Fixtures and helpers for several test files."""
+"""Fixtures and helpers for several test files.
+
+They import slow libraries when they are used: pytest reads this file before it starts the processes that run the tests.
+"""
 
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-import torch
-from lightning.pytorch import Callback, Trainer
-from selenium.webdriver import Chrome
 
 from sequentia.cli import main
-from sequentia.data.corpus import Corpus, read_corpus
-from sequentia.models import Bigram, LanguageModel
-from sequentia.training.logs.tensorboard import TensorBoardSummary
-from tests.browser import chromium
 
-DRAW = TensorBoardSummary.on_fit_end
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from sequentia.data.corpus import Corpus
+    from sequentia.models import Bigram, LanguageModel
 
 NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "zoe", "li", "o"]
 """A few lines of different lengths, one of them the shortest possible."""
@@ -27,8 +27,12 @@ NAMES_TXT = Path(__file__).parents[2] / "shared" / "data" / "names.txt"
 """The file that the reference numbers of the worked example are for; it is not part of the project."""
 
 
-def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
+def bigram(table: list[list[float]], vocabulary: str) -> "Bigram":
     """A bigram with these probabilities; the row is the last token."""
+    import torch
+
+    from sequentia.models import Bigram
+
     model = Bigram(vocabulary, 16)
     (logits,) = model.parameters()
     with torch.no_grad():
@@ -39,21 +43,28 @@ def bigram(table: list[list[float]], vocabulary: str) -> Bigram:
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Run PyTorch on one thread: threads do not speed up tiny tensors, and they slow down parallel test processes."""
+    import torch
+
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_pictures() -> Iterator[None]:
+def _no_pictures() -> Iterator[Callable[..., None]]:
     """They take longer to draw than a tiny model to train; the fixture `pictures` has them drawn."""
+    from lightning.pytorch import Callback
+
+    from sequentia.training.logs.tensorboard import TensorBoardSummary
+
+    drawing = TensorBoardSummary.on_fit_end
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TensorBoardSummary, "on_fit_end", Callback.on_fit_end)
-        yield
+        yield drawing
 
 
 @pytest.fixture
-def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def pictures(monkeypatch: pytest.MonkeyPatch, _no_pictures: Callable[..., None]) -> None:
     """Have a run draw its model when it ends."""
-    monkeypatch.setattr(TensorBoardSummary, "on_fit_end", DRAW)
+    monkeypatch.setattr("sequentia.training.logs.tensorboard.TensorBoardSummary.on_fit_end", _no_pictures)
 
 
 @pytest.fixture
@@ -69,8 +80,10 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def corpus(write: Callable[..., str]) -> Corpus:
+def corpus(write: Callable[..., str]) -> "Corpus":
     """The corpus of NAMES."""
+    from sequentia.data.corpus import read_corpus
+
     return read_corpus([write(NAMES)])
 
 
@@ -87,11 +100,12 @@ def names_txt() -> str:
 
 
 @pytest.fixture
-def perturb() -> Callable[[LanguageModel], LanguageModel]:
+def perturb() -> "Callable[[LanguageModel], LanguageModel]":
     """Add noise to all weights, some of which are initially zero; the result is in double precision, for evaluation."""
+    import torch
 
     @torch.no_grad()
-    def perturb(model: LanguageModel) -> LanguageModel:
+    def perturb(model: "LanguageModel") -> "LanguageModel":
         torch.manual_seed(1)
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
@@ -138,8 +152,9 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def save_run(tmp_path: Path) -> Callable[..., Path]:
     """Save a model's checkpoint with a Trainer; returns the run directory."""
+    from lightning.pytorch import Trainer
 
-    def save_run(model: LanguageModel, name: str = "version_0") -> Path:
+    def save_run(model: "LanguageModel", name: str = "version_0") -> Path:
         run = tmp_path / name
         trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
         trainer.strategy.connect(model)
@@ -162,7 +177,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
     """A browser without a window, the same for all tests of a process."""
+    from tests.browser import chromium
+
     with chromium(tmp_path_factory.mktemp("browser")) as driver:
         yield driver
