@@ -40,8 +40,9 @@ def test_an_unknown_name_raises_attribute_error() -> None:
         getattr(sequentia, name)
 
 
-def test_importing_the_package_and_listing_its_names_imports_no_torch() -> None:
-    program = "import sys, sequentia; dir(sequentia); sys.exit('torch' in sys.modules)"
+def test_importing_the_package_and_listing_its_names_imports_no_torch_even_in_ipython() -> None:
+    start = "from IPython.core.interactiveshell import InteractiveShell; InteractiveShell.instance(); "
+    program = f"{start}import sys, sequentia; dir(sequentia); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

@@ -17,20 +17,21 @@ from sequentia.models import ARCHITECTURES, LanguageModel
 from tests.export.models import CHARACTERS, perturbed
 
 
-@pytest.fixture(params=[name for name in ARCHITECTURES if name != "NGram"])
+@pytest.fixture(scope="module", params=[name for name in ARCHITECTURES if name != "NGram"])
 def model(request: pytest.FixtureRequest) -> LanguageModel:
     networks = [{"architecture": "Transformer", "n_embd": 8, "n_head": 2, "copies": 2}, {"architecture": "GRU"}]
     options = {"members": networks} if request.param == "Mixture" else {}
     return perturbed(ARCHITECTURES[request.param](CHARACTERS, 7, **options))
 
 
-@pytest.fixture
-def exported(model: LanguageModel, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def exported(model: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The JSON file."""
-    export_onnx(model.train(), tmp_path / "a.onnx")
+    path = tmp_path_factory.mktemp("onnx") / "a.onnx"
+    export_onnx(model.train(), path)
     assert model.training
     model.eval()
-    return tmp_path / "a.json"
+    return path.with_suffix(".json")
 
 
 def session(file: Path) -> Any:

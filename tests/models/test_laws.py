@@ -310,7 +310,7 @@ class TestSampling:
 
     def test_frequencies_match_the_probabilities(self, small: LanguageModel) -> None:
         lines = ["", *"abc", *(a + b for a in "abc" for b in "abc")]
-        chi_square_test(small.sample(20_000, seed=3, max_length=2), probabilities(small, lines))
+        chi_square_test(small.sample(5_000, seed=3, max_length=2), probabilities(small, lines))
 
     def test_the_same_seed_gives_the_same_samples(self, small: LanguageModel) -> None:
         assert small.sample(50, seed=7) == small.sample(50, seed=7)

@@ -1,17 +1,17 @@
 """Notebooks show a model as HTML that refers to nothing outside, and no noise."""
 
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from nbclient import NotebookClient
 
-from sequentia.models import Bigram
-from sequentia.reporting.notebook import model_html
+from sequentia.models import GRU, Bigram
+from sequentia.reporting.notebook import model_html, show_models
 from sequentia.runs.checkpoint import load
 from tests.conftest import NAMES
 
@@ -50,16 +50,21 @@ def test_a_model_of_a_run_is_shown_with_the_curves_of_the_run(trained: Path, tmp
     assert model_html(load(copy)).count("<svg") == 1
 
 
-def test_a_running_ipython_shows_models_of_every_architecture_and_nothing_else_as_html() -> None:
-    program = (
-        "from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance()\n"
-        "import sys, sequentia; assert 'torch' not in sys.modules\n"
-        "html = lambda value: shell.display_formatter.format(value)[0].get('text/html', '')\n"
-        "model = sequentia.GRU('ab', 4)\n"
-        "assert '<svg' in html(model) and not html(model.sample(2)) and not html(model.embedding)\n"
-        "assert ['background:' in html(score) for score in model.score(['ab', 'ab?'])] == [False, True]\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_a_running_ipython_shows_models_of_every_architecture_and_nothing_else_as_html(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    formatter = DisplayFormatter()
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(display_formatter=formatter))
+    show_models()
+    model = GRU("ab", 4)
+
+    def html(value: object) -> str:
+        return formatter.format(value)[0].get("text/html", "")
+
+    assert "<svg" in html(model)
+    assert not html(model.sample(2))
+    assert not html(model.embedding)
+    assert ["background:" in html(score) for score in model.score(["ab", "ab?"])] == [False, True]
 
 
 @pytest.mark.slow
