@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import Any
 ADDRESS = "SEQUENTIA_KERNELS"
 """The environment variable that names the socket of the process."""
 
+LIBRARIES = ("lightning.pytorch.cli", "matplotlib.pyplot", "torch.utils.tensorboard")
+"""Those that are slow to import. Sequentia is not among them: it has IPython display models when IPython imports it."""
+
 
 def setup(app: Any) -> dict[str, bool]:
     """Start the process, which ends with the build."""
-    # Not sequentia itself, which has IPython display its models only if IPython runs when it is imported.
-    import torch.utils.tensorboard  # noqa: F401
-
+    for library in LIBRARIES:
+        import_module(library)
     listener = Listener(family="AF_UNIX")
     os.environ |= {ADDRESS: str(listener.address), "JUPYTER_PATH": str(Path(__file__).parents[2])}
     get_context("fork").Process(target=serve, args=(listener,), daemon=True).start()
