@@ -2,7 +2,6 @@
 
 import gzip
 import math
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,27 +71,6 @@ def test_color_shades_improbable_characters_on_a_terminal_only(
     assert command("score", "--ckpt_path", run, "--color", "ab").out == command("score", "--ckpt_path", run, "ab").out
 
 
-def test_per_char_reproduces_the_numbers_of_the_makemore_tutorial(
-    command: Command, save_run: Callable[..., Path], names_txt: str
-) -> None:
-    names = Path(names_txt).read_text().split()
-    counts = Counter(pair for name in names for pair in zip(f".{name}", f"{name}.", strict=True))
-    letters = ".abcdefghijklmnopqrstuvwxyz"
-    run = save_run(bigram([[counts[a, b] for b in letters] for a in letters], letters[1:]))
-    ended = command("score", "--ckpt_path", run, "--per_char", "emma", "ava")
-    assert [row.split("\t", 1)[1] for row in ended.out.splitlines()[1:]] == [
-        ".e\t0.0478\t-3.0408",
-        "em\t0.0377\t-3.2793",
-        "mm\t0.0253\t-3.6772",
-        "ma\t0.3899\t-0.9418",
-        "a.\t0.1960\t-1.6299",
-        ".a\t0.1377\t-1.9829",
-        "av\t0.0246\t-3.7045",
-        "va\t0.2495\t-1.3882",
-        "a.\t0.1960\t-1.6299",
-    ]
-
-
 def test_impossible_texts_score_inf_and_are_counted_in_one_warning(command: Command, run: Path) -> None:
     ended = command("score", "--ckpt_path", run, "ab", "aa", "abé", "b")
     assert [row.split("\t")[2] for row in ended.out.splitlines()[1:]] == ["1.5198", "inf", "inf", "1.3863"]
@@ -109,17 +87,6 @@ def test_a_text_longer_than_the_context_scores_inf(command: Command, save_run: C
     assert math.isfinite(float(fits))
     assert longer == "inf"
     assert ended.err.startswith("1 of 2 texts score inf")
-
-
-def test_sample_nll_and_score_agree(command: Command, trained: Path) -> None:
-    sampled = command("sample", "--ckpt_path", trained, "--nll", "--seed", 1, "--num_samples", 30).out
-    texts = [line.split("\t")[0] for line in sampled.splitlines()]
-    scored = command("score", "--ckpt_path", trained, *texts).out
-    assert len(set(texts)) > 20
-    for drawn, row in zip(sampled.splitlines(), scored.splitlines()[1:], strict=True):
-        text, nll = drawn.split("\t")
-        assert row.split("\t")[0] == text
-        assert float(row.split("\t")[2]) == pytest.approx(float(nll), abs=2e-4)
 
 
 @pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz"])

@@ -110,17 +110,6 @@ def test_a_killed_run_resumes_and_is_tested_and_sampled(
     assert sampled.out == command("sample", *options).out
 
 
-def test_a_later_config_overrides_an_earlier_one(
-    tmp_path: Path, config: str, command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "over.yaml").write_text("model:\n  init_args:\n    n_layer: 3\n")
-    with pytest.raises(SystemExit, match="0"):
-        command("fit", "--config", config, "--config", tmp_path / "over.yaml", "--print_config")
-    printed = capsys.readouterr().out
-    assert "n_layer: 3" in printed
-    assert "class_path: sequentia.Transformer" in printed
-
-
 def test_a_run_in_mixed_precision_computes_in_bfloat16_and_keeps_its_weights_in_float32(
     tmp_path: Path, config: str, uninterrupted: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

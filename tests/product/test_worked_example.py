@@ -140,17 +140,6 @@ class TestPackagedNames:
         assert float(counted.mean_nll()) == pytest.approx(nll, abs=1e-6)
         assert batch_nll(counted, whole("names")) == pytest.approx(nll, abs=1e-5)
 
-    def test_log_probabilities_are_the_logarithms_of_the_smoothed_frequencies(
-        self, counted: BigramCounts, table: list[list[int]], characters: str
-    ) -> None:
-        rows = dict(zip(characters, table, strict=True))
-        for text in ("emma", "zzyzx", ""):
-            expected = [
-                math.log((rows[a][characters.index(b)] + 1) / (sum(rows[a]) + len(characters)))
-                for a, b in zip(f".{text}", f"{text}.", strict=True)
-            ]
-            assert log_probs(counted, text).tolist() == pytest.approx(expected, abs=1e-5)
-
     @pytest.mark.parametrize("smoothing", [0.0, 1.0])
     def test_samples_are_those_of_a_loop_over_multinomial(
         self, counted: BigramCounts, table: list[list[int]], characters: str, smoothing: float

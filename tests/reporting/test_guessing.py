@@ -1,12 +1,14 @@
 """The guessing curve counts the lines that are found."""
 
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sequentia.inference.ranks import Ranks
 from sequentia.reporting.guessing import draw_guessing
 from tests.conftest import bigram
 
@@ -20,8 +22,9 @@ def test_a_line_is_found_after_all_more_probable_ones() -> None:
 
 
 def test_the_command_draws_the_models_curve_and_that_of_an_ngram(
-    command: Callable[..., Any], trained: Path, tmp_path: Path
+    command: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Ranks, "__init__", partialmethod(Ranks.__init__, draws=1_000))  # of 100,000
     (tmp_path / "lines.txt").write_text("emma\nava\n")
     options = ("plot", "--ckpt_path", trained, "--what", "guessing", "--path", tmp_path / "lines.txt")
     assert command(*options, tmp_path / "a.svg") == (0, "", "")
