@@ -36,6 +36,9 @@ def serve(listener: Listener) -> None:
     """Fork a kernel for each client, which is disconnected when the kernel has ended."""
     from ipykernel.kernelapp import IPKernelApp
 
+    parent = os.getppid()  # a build that is killed ends no other process
+    signal.signal(signal.SIGALRM, lambda *_: None if os.getppid() == parent else os._exit(1))
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
     while True:
         with listener.accept() as client:
             directory, file = client.recv()
