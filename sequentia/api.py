@@ -1,10 +1,11 @@
 """`sequentia.fit`: the command `fit` as a function."""
 
+import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from inspect import signature
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
@@ -26,7 +27,7 @@ from sequentia.training.loop.stopping import Interrupted
 
 
 def fit(
-    data: str | os.PathLike[str] | Iterable[str] | IO[bytes] | None = None,
+    data: str | os.PathLike[str] | Iterable[str] | Iterable[tuple[str, str]] | IO[bytes] | None = None,
     *,
     config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     ckpt_path: str | os.PathLike[str] | None = None,
@@ -45,9 +46,9 @@ def fit(
 
     Args:
         data: A file, a URL or a packaged dataset's name; or the lines themselves: a list, a generator, a column of a
-            pandas or Hugging Face dataset, an open file, ... Lines are saved to `checkpoints/lines`, so that the run
-            can be resumed. Several files are given as `data__path=[...]`. By default the packaged names, or the data of
-            the run that is resumed.
+            pandas or Hugging Face dataset, an open file, ..., also as pairs of a label and a line. Lines are saved to
+            `checkpoints/lines`, so that the run can be resumed. Several files are given as `data__path=[...]`. By
+            default the packaged names, or the data of the run that is resumed.
         config: A shipped config's name or a YAML file, or several, of which later ones override earlier ones. By
             default `transformer`, unless `model` or `ckpt_path` is given.
         ckpt_path: The run to resume: `last`, a run directory or a checkpoint.
@@ -88,9 +89,17 @@ def fit(
         if "data__path" in options:
             raise UserError("the data is given twice: omit the first argument, or data__path")
         root = Path(expanded(options.get("default_root_dir", ROOT)))
-        options["data__path"] = plain(data) if isinstance(data, str | os.PathLike) else save_lines(data, root)
-        if not isinstance(data, str | os.PathLike) and not hasattr(data, "read") and "data__column" not in options:
-            options.setdefault("data__format", "lines")  # each string is an example, whatever it looks like
+        if isinstance(data, str | os.PathLike):
+            options["data__path"] = plain(data)
+        else:
+            is_file = hasattr(data, "read")
+            lines: Any = data if is_file or isinstance(data, Set) or not isinstance(data, Iterable) else list(data)
+            if isinstance(lines, list) and lines and all(isinstance(line, tuple) for line in lines):
+                lines = _table(lines)
+                options |= {"data__column": "line", "data__label": "label", "data__format": "csv"}
+            options["data__path"] = save_lines(lines, root)
+            if not is_file and "data__column" not in options:
+                options.setdefault("data__format", "lines")  # each string is an example, whatever it looks like
     options |= {"ckpt_path": ckpt_path} if ckpt_path is not None else {}
     options |= {"init_from": init_from} if init_from is not None else {}
     of_trainer = signature(Trainer).parameters
@@ -143,6 +152,22 @@ def save_lines(lines: Iterable[str] | IO[bytes], root: Path) -> Path:
             raise UserError(f"item {index:,} of the data has the character {min(broken)!r}: each item must be one line")
     content = "".join(f"{line}\n" for line in items).encode()
     return keep(BytesIO(content), root)
+
+
+def _table(pairs: list[tuple[str, str]]) -> list[str]:
+    """Pairs of a label and a line as the lines of a table.
+
+    Raises:
+        UserError: An item is not a pair of strings.
+    """
+    rows = ["label,line"]
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            raise UserError(f"each item of the data must be a line, or a pair of a label and a line, got {pair!r}")
+        row = StringIO()
+        csv.writer(row, lineterminator="").writerow(pair)
+        rows.append(row.getvalue())
+    return rows
 
 
 def _lines_of(file: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
     "top": ("print the most probable lines of a trained model", "sequentia.commands.top"),
     "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
+    "classify": ("print which labels texts probably have", "sequentia.commands.classify"),
     "report": ("compare runs", "sequentia.commands.report"),
     "export": ("convert a trained model for Hugging Face, ONNX or the browser", "sequentia.commands.export"),
     "plot": ("draw a trained model, or the curves of its run", "sequentia.commands.plot"),

@@ -6,6 +6,7 @@ from sequentia.commands.conditions import add_columns, add_conditions, columns, 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError
 from sequentia.runs.directory import find_checkpoint
+from sequentia.text import printable
 
 
 def parser() -> Parser:
@@ -17,6 +18,7 @@ def parser() -> Parser:
     )
     add_conditions(parser, drawing=True)
     add_columns(parser)
+    parser.add_argument("--show_label", action="store_true", help="print the label of each line and a tab before it")
     return parser
 
 
@@ -34,7 +36,10 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.inference.sampling import generate
     from sequentia.runs.checkpoint import load
 
-    draws = generate(load(checkpoint, trust=options.trust), options.num_samples, **conditions(options, drawing=True))
+    model = load(checkpoint, trust=options.trust)
+    if options.show_label and not model.vocabulary.labels:
+        raise UserError("the model has no labels: omit --show_label")
+    draws = generate(model, options.num_samples, **conditions(options, drawing=True))
     bar = tqdm(total=draws.wanted, unit=" lines", delay=2, disable=None, leave=False)  # on a terminal only
 
     def show_progress() -> None:
@@ -45,7 +50,8 @@ def run(name: str, arguments: list[str]) -> int:
     show = bar.write if sys.stdout.isatty() and not bar.disable else print
     with bar:
         for sample in draws:
-            show(columns(sample, options))
+            label = f"{printable(sample.label)}\t" if options.show_label else ""
+            show(label + columns(sample, options))
     sys.stdout.flush()
     if shortage := draws.shortage():
         raise UserError(shortage)

@@ -8,6 +8,7 @@ from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING
 
 from sequentia.commands.parser import Parser
+from sequentia.commands.texts import READ_LIKE_DATA, add_texts, check_given, texts_of
 from sequentia.errors import UserError
 from sequentia.runs.directory import find_checkpoint
 from sequentia.text import printable
@@ -22,17 +23,11 @@ def parser() -> Parser:
         prog="sequentia score",
         description="Print the negative log-likelihood of texts as tab-separated columns: text, chars (the number of "
         "predicted characters, end included) and nll (of the whole text in nats; inf if the model cannot produce it).",
-        epilog="Without TEXT and --path, lines are read from stdin. Lines from a file or stdin are read like training "
-        "data: leading and trailing whitespace is stripped, and blank lines are skipped.",
+        epilog=READ_LIKE_DATA,
     )
+    add_texts(parser)
     add = parser.add_argument
-    add("texts", nargs="*", metavar="TEXT", help="a text to score, used as given")
-    parser.add_ckpt_path()
-    add("--path", metavar="FILE", help="file with one text per line: a packaged dataset's name, a file, a URL or -")
-    add("--column", metavar="C", help="column of the file or stdin, if it is a table: its name, or its number from 1")
-    add("--format", metavar="F", help="lines, csv, smi, json or fasta (default: from the content of the file)")
-    add("--encoding", metavar="E", default="utf-8", help="encoding of the file or stdin (default: utf-8)")
-    add("--skip_invalid", action="store_true", help="leave out lines of the file or stdin that are invalid")
+    add("--label", metavar="LABEL", help="score as lines with this label (default: as lines with any label)")
     add(
         "--per_char",
         action="store_true",
@@ -48,7 +43,6 @@ def parser() -> Parser:
     )
     add("--sort", action="store_true", help="the most probable text first")
     add("--color", action="store_true", help="on a terminal, shade each character by its probability")
-    add("--raw", action="store_true", help="do not escape control characters (a tab in a text then adds a column)")
     return parser
 
 
@@ -57,27 +51,22 @@ def run(name: str, arguments: list[str]) -> int:
     options = parser().parse_intermixed_args(arguments)
     if options.top and not options.per_char:
         raise UserError("--top is for --per_char: give both")
-    if not options.texts and options.path is None and sys.stdin.isatty():
-        raise UserError("nothing to score: give a TEXT, --path FILE, or lines on stdin")
+    check_given(options)
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.data.paths import STDIN
-    from sequentia.data.reading import Reading, texts
+    from sequentia.inference.labels import of_label
     from sequentia.inference.ranks import Ranks
     from sequentia.inference.scoring import most_probable, score
     from sequentia.reporting.shading import ansi, legend
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
-    reading = Reading(options.column, options.format, options.encoding, options.skip_invalid)
-    # The arguments, then the lines of the file; the lines of stdin if neither is given.
-    read = options.path is not None or not options.texts
-    lines = texts(STDIN if options.path is None else options.path, reading) if read else ()
-    results = score(model, chain(options.texts, lines))
+    of_lines = of_label(model, options.label)
+    results = score(of_lines, texts_of(options))
     if options.sort:
         results = iter(sorted(results, key=lambda result: result.nll))
     first = list(islice(results, 1))  # before the header: if the file cannot be read, nothing is printed
-    ranks = Ranks(model) if options.rank else None
+    ranks = Ranks(model, label=options.label) if options.rank else None
     color = options.color and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     columns = ["pair", "prob", "logprob"] if options.per_char else ["chars", "nll"]
     more = (["most_probable"] if options.per_char and options.top else []) + (["rank", "error"] if ranks else [])
@@ -89,7 +78,7 @@ def run(name: str, arguments: list[str]) -> int:
         shown = ansi(result) if color else result.text if options.raw else printable(result.text)
         rank = "".join(f"\t{value:.4g}" for value in ranks.rank(result.nll)) if ranks else ""
         if options.per_char:
-            instead = most_probable(model, result.text, options.top) if options.top else []
+            instead = most_probable(of_lines, result.text, options.top) if options.top else []
             for row, tokens in zip_longest(_per_char(result, options.raw), instead, fillvalue=()):
                 others = " ".join(f"{printable(token)} {probability:.4f}" for token, probability in tokens)
                 print(f"{shown}\t{row}" + (f"\t{others}" if options.top else "") + rank)

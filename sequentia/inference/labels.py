@@ -80,7 +80,7 @@ class _Mixed:
         """Log probability of each target of a batch whose rows are one line each; 0 at padding; `(B, T)`."""
         line = torch.full(batch.target.shape, -torch.inf, dtype=torch.double, device=batch.target.device)
         for token, prior in zip(self._tokens, self._prior, strict=True):
-            labelled = batch._replace(context=batch.context.where(batch.position > 0, token))
+            labelled = Batch(batch.context.where(batch.position > 0, token), *batch[1:])
             line = line.logaddexp(prior + self._model.target_log_probs(labelled).double().cumsum(1))
         log_probs = line.diff(dim=1, prepend=torch.zeros_like(line[:, :1]))
         after_impossible = line.isneginf() & log_probs.isnan()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
-from sequentia.models.parts.packing import positions, starts
+from sequentia.models.parts.packing import label_part, positions, starts
 from sequentia.vocabulary import Plain
 
 _CYCLE = 10  # layers until the dilations restart: WaveNet's
@@ -20,8 +20,8 @@ class CNN(LanguageModel):
     """WaveNet: gated convolutions with two taps, now and `dilation` tokens earlier, with residuals and skips.
 
     Dilations double from layer to layer, 1, 2, 4, ..., 512, and then restart at 1.
-    Before the start of a line every layer reads zeros. If lines have labels, the embedding of the label is added to
-    that of each token, because it may be out of sight.
+    Before the start of a line every layer reads zeros. If lines have labels, `label_part` is added to the embedding of
+    each token, because the start of the line may be out of sight.
 
     Source: van den Oord et al., "WaveNet: a generative model for raw audio", 2016.
 
@@ -73,7 +73,7 @@ class CNN(LanguageModel):
 
         x = self.embedding(context)
         if self.vocabulary.labels:
-            x = x + self.embedding(starts(context, position))
+            x = x + label_part(self.embedding, starts(context, position))
         return self._read(x, back)
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -83,7 +83,7 @@ class CNN(LanguageModel):
         label = []
         if self.vocabulary.labels:
             label = [token if state is None else inputs.pop()]
-            x = x + self.embedding(label[0])
+            x = x + label_part(self.embedding, label[0])
 
         def back(i: int, x: Tensor) -> Tensor:
             d = self.dilations[i]

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from sequentia.models.base import LanguageModel, State
 from sequentia.models.parts.dropout import Dropout
 from sequentia.models.parts.options import check_amount, check_sizes
-from sequentia.models.parts.packing import positions, starts, windows
+from sequentia.models.parts.packing import label_part, positions, starts, windows
 from sequentia.vocabulary import BOUNDARY, Plain
 
 
 class MLP(LanguageModel):
     """The concatenated embeddings of the last tokens, and one tanh layer.
 
-    Boundary tokens fill the window before the start of a line. If lines have labels, the embedding of the label is
-    added to that of each token, because it may be out of sight.
+    Boundary tokens fill the window before the start of a line. If lines have labels, `label_part` is added to
+    the embedding of each token, because the start of the line may be out of sight.
 
     Source: Bengio et al., "A neural probabilistic language model", 2003, without the optional direct connections.
 
@@ -73,6 +73,6 @@ class MLP(LanguageModel):
         """Logits `(..., V)` from windows `(..., window)` and the first tokens of the lines `(...)`."""
         x = self.embedding(window)
         if self.vocabulary.labels:
-            x = x + self.embedding(first)[..., None, :]
+            x = x + label_part(self.embedding, first)[..., None, :]
         x = torch.tanh(self.hidden(x.flatten(-2)))
         return self.head(self.dropout(x))

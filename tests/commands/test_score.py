@@ -123,7 +123,7 @@ def test_control_characters_are_escaped_unless_raw(command: Command, save_run: C
 
 def test_without_input_on_a_terminal_the_error_says_what_to_give(command: Command, run: Path) -> None:
     ended = command("score", "--ckpt_path", run, stdin=None)
-    assert ended == (2, "", "sequentia: nothing to score: give a TEXT, --path FILE, or lines on stdin\n")
+    assert ended == (2, "", "sequentia: no texts: give a TEXT, --path FILE, or lines on stdin\n")
 
 
 def test_a_text_that_is_not_valid_unicode_is_refused(command: Command, run: Path) -> None:

@@ -20,10 +20,11 @@ from sequentia.inference.batch import Batch
 from sequentia.models import ARCHITECTURES, Bigram, LanguageModel, Mixture
 from sequentia.models.counting import Counting
 from sequentia.runs.checkpoint import load, read_checkpoint
+from sequentia.vocabulary import Plain
 from tests.inference.enumeration import chi_square_test, probabilities
 
 
-def build(architecture: str, vocabulary: str, context_length: int, **options: Any) -> LanguageModel:
+def build(architecture: str, vocabulary: Plain, context_length: int, **options: Any) -> LanguageModel:
     """An architecture of default size with noise added to all weights, some of which are initially zero."""
     torch.manual_seed(1)
     model = ARCHITECTURES[architecture](vocabulary, context_length, **options)

@@ -6,7 +6,7 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sequentia.vocabulary import BOUNDARY
 
@@ -36,6 +36,19 @@ def windows(context: Tensor, position: Tensor | None, size: int) -> Tensor:
 def starts(context: Tensor, position: Tensor) -> Tensor:
     """The first token of each token's line: the boundary, or a label; `(B, T)` long."""
     return context.gather(1, torch.arange(context.shape[1], device=context.device) - position)
+
+
+def label_part(embedding: nn.Embedding, first: Tensor) -> Tensor:
+    """The part of an embedding that is the label's: its difference from that of the boundary.
+
+    Args:
+        embedding: The embedding of all tokens, `(V + K, C)`.
+        first: The first token of each token's line `(...)`.
+
+    Returns:
+        `(..., C)`; zero on lines without a label.
+    """
+    return embedding(first) - embedding.weight[BOUNDARY]
 
 
 def causal_mask(position: Tensor) -> Tensor:

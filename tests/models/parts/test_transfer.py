@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sequentia.models import ARCHITECTURES, LanguageModel, Mixture
 from sequentia.models.parts.transfer import copy_weights
+from sequentia.vocabulary import Plain
 from tests.models.test_laws import build, counting, options_of
 
 VARIANTS = [
@@ -19,19 +20,19 @@ VARIANTS = [
 Variant = tuple[str, dict[str, Any]]
 
 
-def fresh(variant: Variant, vocabulary: str, context_length: int) -> LanguageModel:
+def fresh(variant: Variant, vocabulary: Plain, context_length: int) -> LanguageModel:
     """A new model, with its own initial weights."""
     torch.manual_seed(2)
     name, options = variant
     return ARCHITECTURES[name](vocabulary, context_length, **options).eval()
 
 
-def log_probs(model: LanguageModel, text: str, characters: str) -> list[Tensor]:
+def log_probs(model: LanguageModel, text: str, characters: str, label: str = "") -> list[Tensor]:
     """Log-probabilities of the next token after each prefix of `text`, given that it is the end or in `characters`.
 
     A mixture has one tensor per network: the mixture weighs each by its probability of these tokens.
     """
-    context = torch.tensor([[0, *model.vocabulary.encode(text)]])
+    context = torch.tensor([[model.vocabulary.start(label), *model.vocabulary.encode(text)]])
     tokens = torch.tensor([0, *model.vocabulary.encode(characters)])
     members = model.networks() if isinstance(model, Mixture) else [model]
     return [member.double()(context)[..., tokens].log_softmax(-1) for member in members]
@@ -89,3 +90,21 @@ def test_positions_are_copied_by_number_and_new_ones_stay_fresh(name: str, conte
     copy_weights(model, trained)
     for after, before, new in zip(model.position_dims(), trained.position_dims(), initial, strict=True):
         assert torch.equal(after, torch.cat((before, new[5:]))[:context_length])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.no_grad()
+def test_labels_are_matched_by_name_and_a_new_one_starts_as_the_boundary(variant: Variant) -> None:
+    plain: Plain = "abc"
+    first: Plain = {"characters": "abc", "labels": {"": 1, "F": 1, "M": 1}}
+    second: Plain = {"characters": "abc", "labels": {"M": 1, "X": 1}}
+    for before, after, starts in (
+        (plain, first, {"": "", "F": "", "M": ""}),
+        (first, plain, {"": ""}),
+        (first, second, {"": "", "M": "M", "X": ""}),
+    ):
+        trained, model = build(variant[0], before, 9, **variant[1]), fresh(variant, after, 9)
+        copy_weights(model, trained)
+        for ours, theirs in starts.items():
+            expected = log_probs(trained, "cabba", "abc", theirs)
+            torch.testing.assert_close(log_probs(model, "cabba", "abc", ours), expected, rtol=0, atol=1e-12)
