@@ -99,8 +99,6 @@ def write_half(count: int) -> None:
     torch.save = save  # type: ignore[assignment]
 
 
-TensorBoardSummary.on_fit_end = lambda *args: None  # type: ignore[method-assign] # slow, as in tests/conftest.py
-
 CALLS: dict[str, tuple[Any, str]] = {"save": (torch, "save"), "fsync": (os, "fsync"), "replace": (Path, "replace")}
 
 
@@ -203,4 +201,5 @@ def serve() -> None:
 
 if __name__ == "__main__":
     assert threading.active_count() == 1, "a fork keeps only the thread that forks"
+    TensorBoardSummary.on_fit_end = lambda *args: None  # type: ignore[method-assign] # slow, as in tests/conftest.py
     serve()
