@@ -11,7 +11,7 @@ from sequentia.models import BigramCounts, NGram
 from sequentia.models.counting import Counting
 
 # Limits, so that a baseline is counted in seconds.
-_TABLE = 2**26  # elements of the table of bigrams, V^2, which bounds the memory
+_TABLE = 2**26  # elements of the table of bigrams, (V + K) V, which bounds the memory
 _BIGRAM_CHARACTERS = 10_000_000  # of training lines: 2 seconds
 _NGRAM_CHARACTERS = 1_000_000  # of training lines: 4 seconds
 
@@ -21,8 +21,8 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
     """NLL of simpler models on the held-out lines of a split, in nats per character.
 
     - `uniform`: every token of the vocabulary is equally likely; ln V.
-    - `bigram_counts`: `BigramCounts` with its default smoothing, counted on the training lines. It is missing if V
-      exceeds 8192, because its table has V^2 elements, or if there are more than ten million training characters.
+    - `bigram_counts`: `BigramCounts` with its default smoothing, counted on the training lines. It is missing if
+      its table has more than 2^26 elements (V exceeds 8192), or if there are more than ten million training characters.
     - `ngram`: `NGram` with the order that it chooses, counted on the training lines. It is missing if there are more
       than a million training characters.
 
@@ -33,10 +33,10 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
         split: The lines to evaluate on.
         ngram: Whether to count the n-gram too.
     """
-    V, lines = len(data.vocabulary), getattr(data.split, split)
+    vocabulary, lines = data.vocabulary, getattr(data.split, split)
     characters = data.train_characters
-    found = {"uniform": math.log(V)}
-    bigrams = V**2 <= _TABLE and characters <= _BIGRAM_CHARACTERS
+    found = {"uniform": math.log(len(vocabulary))}
+    bigrams = len(vocabulary) * vocabulary.num_tokens <= _TABLE and characters <= _BIGRAM_CHARACTERS
     ngrams = ngram and characters <= _NGRAM_CHARACTERS
     for name, architecture, affordable in (("bigram_counts", BigramCounts, bigrams), ("ngram", NGram, ngrams)):
         if affordable:

@@ -1,5 +1,6 @@
 """The table of metrics: each is computed from predictions of held-out lines and from samples."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,12 +8,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torchmetrics import SumMetric
+from torchmetrics import MeanMetric, SumMetric
 
 from sequentia.data import CharDataModule
 from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.samples import SampleQuality
 from sequentia.inference.batch import Batch
+from sequentia.inference.classification import label_log_probs
 from sequentia.inference.conditions import is_valid
 from sequentia.inference.likelihood import CharacterMean, bits_per_char, correct, perplexity
 from sequentia.inference.model import check_probabilities
@@ -26,6 +28,9 @@ Format = Literal["table", "json", "csv"]
 
 NUM_SAMPLES = 1000
 """Default number of samples of an evaluation."""
+
+LABEL_PAIRS = 1_000_000
+"""About how many pairs of a line and a label an evaluation computes the probability of: the time grows with it."""
 
 
 class Measurement:
@@ -43,10 +48,13 @@ class Measurement:
         valid: Whether a sample is valid.
         accuracy_characters: About how many predicted characters to measure the accuracy on. A million give a
             standard error below 0.0005.
+        label_pairs: About how many pairs of a line and a label to measure the labels on; none if 0.
 
     Attributes:
         accuracy: Accuracy on some of the rows, because unlike the NLL of some models it needs the logits of all tokens.
         lines: Number of held-out lines.
+        label_accuracy: Mean over lines with a label, on some of the rows, because all labels are tried in turn.
+        label_log_loss: Mean over the same lines.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class Measurement:
         seed: int = 0,
         valid: Callable[[str], object] | None = None,
         accuracy_characters: int = 1_000_000,
+        label_pairs: int = LABEL_PAIRS,
     ) -> None:
         self.model, self.data, self.split = model, data, split
         self.num_samples, self.seed, self.valid = num_samples, seed, valid
@@ -66,12 +75,31 @@ class Measurement:
         self._every = max(1, characters // accuracy_characters)
         self.accuracy = CharacterMean().to(model.device)
         self.lines = SumMetric().set_dtype(torch.float64).to(model.device)  # float32 counts to 2^24
+        self.has_labels = bool(data.vocabulary.labels and label_pairs)
+        self.label_accuracy, self.label_log_loss = MeanMetric(), MeanMetric()
+        for mean in (self.label_accuracy, self.label_log_loss):
+            mean.set_dtype(torch.float64).to(model.device)
+        pairs = len(getattr(data.split, split)) * len(data.vocabulary.labels)
+        self._label_every, self._rows = max(1, pairs // max(1, label_pairs)), 0
 
     def update(self, batch: Batch) -> None:
         """Add a batch, which `validation_step` or `test_step` has added to the NLL."""
         self.lines.update((batch.target == BOUNDARY).sum())
         context, target, position = (tensor[:: self._every] for tensor in batch[:3])
         self.accuracy.update(*correct(self.model(context, position), target))
+        if self.has_labels:
+            self._update_labels(batch)
+
+    def _update_labels(self, batch: Batch) -> None:
+        """Add every n-th of all rows."""
+        chosen = slice(-self._rows % self._label_every, None, self._label_every)
+        self._rows += len(batch.target)
+        if chosen.start < len(batch.target):
+            context, target, position = (tensor[chosen] for tensor in batch[:3])
+            starts, log_probs = label_log_probs(self.model, Batch(context, target, position, batch.total))
+            own, log_probs = (each[starts != BOUNDARY] for each in (starts - len(self.model.vocabulary), log_probs))
+            self.label_accuracy.update((log_probs.argmax(1) == own).double())
+            self.label_log_loss.update(-log_probs.gather(1, own[:, None])[:, 0])
 
     @cached_property
     def nll(self) -> Tensor:
@@ -126,6 +154,11 @@ def _of_samples(meaning: str, compute: Callable[[SampleQuality], float | None]) 
     return Metric(meaning, lambda m: None if m.samples is None else compute(m.samples), fit=True)
 
 
+def _of_labels(m: Measurement, mean: MeanMetric) -> float | None:
+    value = float(mean.compute()) if m.has_labels else math.nan
+    return None if math.isnan(value) else value  # no line has a label
+
+
 def _valid(m: Measurement) -> float | None:
     if m.samples is None or m.valid is None:
         return None
@@ -140,6 +173,10 @@ METRICS = {
     "bits_per_char": Metric("NLL in bits per character", lambda m: float(bits_per_char(m.nll))),
     "perplexity": Metric("exp NLL: effective number of next characters", lambda m: float(perplexity(m.nll))),
     "accuracy": Metric("fraction of characters predicted correctly", lambda m: float(m.accuracy.compute()), fit=True),
+    "label_accuracy": Metric(
+        "fraction of lines whose most probable label is their own", lambda m: _of_labels(m, m.label_accuracy)
+    ),
+    "label_log_loss": Metric("mean -log P(label | line), in nats", lambda m: _of_labels(m, m.label_log_loss)),
     "samples_unique": _of_samples("fraction of distinct lines among the samples", lambda s: s.unique),
     "samples_novel": _of_samples("fraction not in the training data", lambda s: 1 - s.in_split("train")),
     "samples_in_train": _of_samples("fraction in the training data", lambda s: s.in_split("train")),

@@ -14,6 +14,7 @@ from sequentia.data import CharDataModule
 from sequentia.data.batches import make_batch
 from sequentia.data.split import Lines
 from sequentia.inference.batch import encode
+from sequentia.vocabulary import BOUNDARY
 
 _LINES = 100_000  # about how many held-out lines bigrams are counted in, which bounds the memory
 _HASHED = 20_000  # characters of edited texts hashed for each sample, on average: at most 0.3 seconds for 200
@@ -110,5 +111,6 @@ class SampleQuality:
         ids, _ = encode(self._data.vocabulary, self.texts)
         held_out = make_batch(self._data.corpus, self._held_out[::every])
         samples = np.unique(np.roll(ids, 1) * V + ids, return_counts=True)  # the end of a line starts the next
-        bigrams = (held_out.context * V + held_out.target)[held_out.target >= 0].numpy()
+        context = held_out.context.where(held_out.position > 0, BOUNDARY)  # samples are compared whatever their label
+        bigrams = (context * V + held_out.target)[held_out.target >= 0].numpy()
         return bigram_divergence(samples, np.unique(bigrams, return_counts=True))

@@ -80,7 +80,7 @@ def test_every_metric_of_the_table_is_measured_and_those_of_samples_are_of_the_l
     texts = drafts(model, 50, seed=4, max_length=model.context_length - 1)
     samples = SampleQuality(texts, data, "test")
     found = evaluate(model, data, num_samples=50, seed=4, valid=lambda text: len(text) % 2)
-    assert list(found) == [f"test/{name}" for name in METRICS]
+    assert list(found) == [f"test/{name}" for name in METRICS if "label" not in name]
     expected = {f"test/baseline_{name}": nll for name, nll in baselines(data, "test").items()} | {
         "test/samples_unique": samples.unique,
         "test/samples_novel": 1 - samples.in_split("train"),

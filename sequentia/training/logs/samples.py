@@ -28,7 +28,7 @@ class Samples(Evaluation):
     """
 
     def __init__(self) -> None:
-        super().__init__(num_samples=_MEASURED, accuracy_characters=_ACCURACY_CHARACTERS)
+        super().__init__(num_samples=_MEASURED, accuracy_characters=_ACCURACY_CHARACTERS, label_pairs=0)
         self.texts: list[str] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
