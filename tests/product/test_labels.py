@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_pairs_of_label_and_line_make_a_model_that_knows_them_apart() -> None:
     assert next(iter(down)) == "down"
     assert all(text.startswith("a") for text in model.sample(20, label="up", seed=1, top_k=1))
     with pytest.raises(UserError, match="a line, or a pair of a label and a line, got"):
-        sequentia.fit([("up", "ab", "c")], **SMALL)
+        sequentia.fit(cast(Any, [("up", "ab", "c")]), **SMALL)
 
 
 def test_a_mixture_learns_labels_and_a_run_resumes_with_them_alone(
