@@ -25,10 +25,8 @@ from sequentia.models import Bigram
 
 PACKAGE = Path(__file__).parents[2] / "sequentia"
 
-PRIVATE = {"_batches_that_stepped", "_common", "_replace"}
+PRIVATE = {"_batches_that_stepped", "_common"}
 """Private attributes of other libraries in the package: all that is not documented below is public.
-
-`_replace` is a public method of named tuples.
 
 `jsonargparse._common` holds the settings that runs/trust.py restores; tests/runs/test_trust.py fails without it.
 """
