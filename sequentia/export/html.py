@@ -45,16 +45,20 @@ def export_html(model: LanguageModel, out: Path) -> None:
         UserError: The architecture is not one of the package's, a weight is too large for half precision, or `out`
             exists or cannot be written.
     """
-    scripts = dict.fromkeys(map(_script, (*_members(model), model)))
+    scripts = list(dict.fromkeys(map(_script, (*_members(model), model))))
     arrays = {name: _array(weight) for name, weight in _weights(model).items()}
     try:
         data = training_data(model, "the page", "correct its path there", may_differ=True)
         arrays["filter"] = bloom_filter(data.membership.distinct["train"])
     except UserError as error:
         log.warning(f"no box 'only new ones': {error}")
+    names, counts = ("", *model.vocabulary.labels), model.vocabulary.label_counts.tolist()
+    labels = {"labels": list(zip(names, counts, strict=True))} if model.vocabulary.labels else {}
+    scripts += ["labels.js"] if labels else []
     numbers = b"".join(array.tobytes() for array in arrays.values())
     content = {
         "characters": model.vocabulary.characters,
+        **labels,
         "max_length": max_sample_length(model),
         "model": _description(model),
         "probes": _PROBES,
@@ -64,6 +68,7 @@ def export_html(model: LanguageModel, out: Path) -> None:
     parts = {
         "title": html.escape(out.stem),
         "style": _read("page.css"),
+        "menu": _read("labels.html") if labels else "",
         "model": json.dumps(content).replace("<", "\\u003c"),  # `<` could start `</script>`
         "script": "\n".join(map(_read, ("numbers.js", *scripts, "drawing.js", "app.js"))),
     }
@@ -99,6 +104,8 @@ def _script(model: LanguageModel) -> str:
 def _description(model: LanguageModel) -> dict[str, Any]:
     """The name and the options of an architecture, and those of its members."""
     options = {name: value for name, value in model.hparams.items() if isinstance(value, int | float)}
+    if isinstance(model, NGram) and model.vocabulary.labels:
+        options["part"] = model.tables.part
     members = [_description(member) for member in _members(model)]
     return {"architecture": type(model).__name__, "options": options | {"members": members}}
 
@@ -119,15 +126,18 @@ def _graph(model: NGram) -> dict[str, Tensor]:
     """N-grams as a graph: each is an edge with its token, from its context to the one that the token ends.
 
     Contexts are in lexicographic order, last token first, and so are the edges. The contexts that a token ends have the
-    order of the edges with this token that lead to a context first; so no context needs to be stored.
+    order of the edges with this token that lead to a context first; so no context needs to be stored. If lines have
+    labels, there is a graph for the lines without one, and then one for each label.
 
     Source: Bowe et al., "Succinct de Bruijn graphs", 2012.
 
     Returns:
         `edges`, each 4 times its token, plus 2 if it is the last of its context, plus 1 if it leads to a context first;
-        `counts`; and `reads`, the number of tokens of a context.
+        `counts`; and `reads`, the number of tokens of a context. With labels: `reads` of a context whatever the label,
+        and of one that begins with it; and `sizes`, the number of edges of each graph.
     """
-    reads, V = model.tables.reads, len(model.vocabulary)
+    tables, V = model.tables, model.vocabulary.num_tokens
+    reads, whatever = tables.reads, tables.whatever_label
     read = torch.cat((model.ngrams[:, :reads], model.ngrams[:, -1:]), 1)
     ngrams, counts = distinct(read, model.counts, V)
     contexts, tokens = ngrams[:, :-1], ngrams[:, -1].long()
@@ -138,7 +148,12 @@ def _graph(model: NGram) -> dict[str, Tensor]:
     edges[:-1] += 2 * differs.any(1)
     edges[-1:] += 2
     edges[first] += tokens[first] != BOUNDARY
-    return {"edges": edges, "counts": counts, "reads": torch.tensor([reads])}
+    graph = {"edges": edges, "counts": counts, "reads": torch.tensor([reads])}
+    if whatever is not None:
+        graph["reads"] = torch.tensor([whatever.reads, max(0, tables.order - 1)])
+        sizes = contexts[:, 0].bincount(minlength=V)
+        graph["sizes"] = torch.cat((sizes[:1], sizes[len(model.vocabulary) :]))  # no label, and each label
+    return graph
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

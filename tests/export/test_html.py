@@ -18,6 +18,7 @@ from sequentia.export.html import bloom_filter
 from sequentia.inference.batch import encode, row
 from sequentia.models import ARCHITECTURES, LanguageModel, Transformer
 from sequentia.models.counting import Counting
+from sequentia.vocabulary import Vocabulary
 from tests.browser import console_errors
 from tests.inference.enumeration import LINES, chi_square_test, probabilities, uneven
 
@@ -53,10 +54,15 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in AR
 }
 
 
-def trained(architecture: str = "Transformer", characters: str = CHARACTERS, **options: Any) -> LanguageModel:
+LABELS = {"": 2, "10": 1, "9": 0, "</F>": 4}
+"""Not in the order of numbers; one is special to HTML, and no line has one of them any more."""
+
+
+def trained(architecture: str = "Transformer", labels: dict[str, int] | None = None, **options: Any) -> LanguageModel:
     """A model whose weights are far from their initialization, and exact in half precision."""
     torch.manual_seed(1)
-    model = ARCHITECTURES[architecture]("".join(sorted(characters)), 24, **options)
+    vocabulary = Vocabulary("".join(sorted(CHARACTERS)), labels or {})
+    model = ARCHITECTURES[architecture](vocabulary.plain, 24, **options)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
@@ -64,10 +70,13 @@ def trained(architecture: str = "Transformer", characters: str = CHARACTERS, **o
             if numbers.is_floating_point():
                 numbers.copy_(numbers.half())
     generator = np.random.default_rng(1)
-    lines = ["".join(generator.choice([*characters], size=size)) for size in generator.integers(1, 9, 200)]
+    lines = ["".join(generator.choice([*CHARACTERS], size=size)) for size in generator.integers(1, 9, 200)]
+    batch = row(*encode(model.vocabulary, sorted(lines * 2 + lines[:50])))
+    starts, _ = vocabulary.starts()  # the first characters of a line say much about its label
+    batch.context[batch.position == 0] = torch.from_numpy(starts.repeat(450 // len(starts)))
     for module in model.modules():
         if isinstance(module, Counting):
-            module.count(row(*encode(model.vocabulary, lines * 2 + lines[:50])))
+            module.count(batch)
     return model.eval()
 
 
@@ -108,19 +117,23 @@ def page(browser: Chrome, tmp_path: Path) -> Chrome:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("labels", [{}, LABELS], ids=["plain", "labels"])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_page_computes_the_probabilities_of_the_model(browser: Chrome, tmp_path: Path, name: str) -> None:
+def test_the_page_computes_the_probabilities_of_the_model(
+    browser: Chrome, tmp_path: Path, name: str, labels: dict[str, int]
+) -> None:
     architecture, options = MODELS[name]
-    model = trained(architecture, **options)
+    model = trained(architecture, labels, **options)
     export_html(model, tmp_path / "page.html")
     browser.get((tmp_path / "page.html").as_uri())
-    tokens = [0, *model.vocabulary.encode("".join(np.random.default_rng(2).choice([*CHARACTERS], size=22))).tolist()]
-    state, expected = None, []
-    for token in tokens:
-        logits, state = model.step(torch.tensor([token]), state)
-        expected.append(logits[0].float().log_softmax(0))
-    found = torch.tensor(browser.execute_script(LOG_PROBS, tokens))
-    torch.testing.assert_close(found, torch.stack(expected), atol=2e-5, rtol=1e-5)
+    text = model.vocabulary.encode("".join(np.random.default_rng(2).choice([*CHARACTERS], size=22))).tolist()
+    for start in map(model.vocabulary.start, labels or [""]):
+        state, expected = None, []
+        for token in (start, *text):
+            logits, state = model.step(torch.tensor([token]), state)
+            expected.append(logits[0].float().log_softmax(0))
+        found = torch.tensor(browser.execute_script(LOG_PROBS, [start, *text]))
+        torch.testing.assert_close(found, torch.stack(expected), atol=2e-5, rtol=1e-5)
     assert console_errors(browser) == []
 
 
@@ -343,3 +356,56 @@ def test_an_architecture_of_the_users_own_is_refused(tmp_path: Path) -> None:
         UserError, match=r"html needs an architecture of sequentia's own, got a model of class Mine: .*onnx"
     ):
         export_html(type("Mine", (Transformer,), {"__module__": __name__})("ab", 4), tmp_path / "page.html")
+
+
+def test_any_draws_the_label_by_its_frequency_given_what_lines_start_with(browser: Chrome, tmp_path: Path) -> None:
+    model = trained(labels=LABELS, n_layer=1, n_embd=8)
+    opened(browser, model, tmp_path / "page.html")
+    found = "return opened.then(() => labelProbabilities({ starts: Array.from(arguments[0]) }, () => {}))"
+    labels = ["", *model.vocabulary.labels]
+    assert browser.execute_script(found, "") == pytest.approx([LABELS[label] / 7 for label in labels])
+    joint = []
+    for label in labels:
+        ids = [model.vocabulary.start(label), *model.vocabulary.encode("é<").tolist()]
+        with torch.no_grad():
+            log_probs = model(torch.tensor([ids]))[0].double().log_softmax(-1)
+        joint.append(LABELS[label] * float(torch.exp(log_probs[0, ids[1]] + log_probs[1, ids[2]])))
+    assert browser.execute_script(found, "é<") == pytest.approx([p / sum(joint) for p in joint], rel=1e-4)
+
+
+def test_the_menu_chooses_the_label_of_all_lines(browser: Chrome, tmp_path: Path) -> None:
+    model = trained("BigramCounts", {"": 1, "</F>": 1})  # the label says what the first letter is
+    model.counts[[0, -1]] = 0
+    first = {"": "é", "</F>": "😀"}
+    for label, letter in first.items():
+        model.counts[model.vocabulary.start(label), model.vocabulary.encode(letter)[0]] = 60_000
+    page = opened(browser, model, tmp_path / "page.html")
+    options = "return Array.from(document.querySelectorAll('#label option'), (o) => [o.value, o.text])"
+    assert page.execute_script(options)[1:] == [[" ", "(no label)"], ["</F>", "</F>"]]
+
+    pairs = [line.partition("\t") for line in shown_lines(page)]
+    assert {label for label, _, _ in pairs} == {"", "</F>"}
+    assert [shown.text for shown in page.find_elements(By.CSS_SELECTOR, "#lines .label")] == [pair[0] for pair in pairs]
+    assert np.mean([text.startswith(first[label]) for label, _, text in pairs]) > 0.9
+    for value, label in ((" ", ""), ("</F>", "</F>")):
+        lines = generate(page, label=value, letters="1-4")
+        assert np.mean([line.startswith(first[label]) for line in lines]) > 0.9
+        page.find_element(By.CSS_SELECTOR, "#lines .line").click()
+        (score,) = model.score(lines[:1], label=label)
+        why = page.find_element(By.ID, "why").text
+        found = re.search(r"One in ([\d,]+) draws (with the label “</F>”|without a label),", why)
+        assert found is not None
+        assert float(found[1].replace(",", "")) == pytest.approx(np.exp(score.nll), rel=1e-3, abs=0.5)
+    link = page.execute_script("return location.href")
+    assert "label=%3C%2FF%3E" in link
+    page.find_element(By.CSS_SELECTOR, "#lines .star").click()
+    page.get("about:blank")
+    page.get(link)
+    wait(page)
+    assert shown_lines(page) == lines
+    star = page.find_element(By.CSS_SELECTOR, "#favorites .star")
+    assert star.get_attribute("data-text") == f"</F>\t{lines[0]}"
+    page.get(link.replace("%2F", "X"))
+    page.refresh()
+    assert "does not know the label of the link" in wait(page)
+    assert console_errors(page) == []

@@ -4,8 +4,10 @@ const WANTED = 24, PATIENCE = 10_000;  // lines; draws without a new line after 
 const [form, starts, contains, ends, letters, wild, fresh, error, stop, progress, status, list, why, favorites, selected] =
   ["form", "starts", "contains", "ends", "letters", "wild", "new", "error", "stop", "progress", "status", "lines", "why",
     "favorites", "selected"].map((id) => document.getElementById(id));
-const fields = { starts, contains, ends, letters, wild, new: fresh };  // by their names in the link
-let model, filter, tree = null;
+const menu = document.getElementById("label");  // null if lines have no labels
+const fields = { starts, contains, ends, letters, wild, new: fresh, ...(menu && { label: menu }) };  // by their names in the link
+const tree = new Map();
+let model, filter;
 let seed = 0, search = null;  // the seed of the lines shown; the last search, which ends all earlier ones
 
 /** The characters of a field as the model knows them: composed (NFC), or in the other case, where only that exists. */
@@ -34,6 +36,8 @@ function readSettings() {
       return { field: fields[name], problem: `A line has at most ${settings.longest} letters, and this has ${settings[name].length}.` };
     }
   }
+  if (menu?.selectedIndex < 0) return { field: menu, problem: "The model does not know the label of the link: choose another." };
+  settings.label = menu ? labels.findIndex(({ name }) => (name || " ") === menu.value) : 0;  // -1: any
   return { settings: { ...settings, temperature: wild.valueAsNumber, onlyNew: fresh.checked } };
 }
 
@@ -65,24 +69,26 @@ async function showLines() {
   stop.hidden = problem !== undefined;
   if (problem) return;
   writeLink();
-  const random = randomNumbers(seed), seen = new Set();
+  const random = randomNumbers(seed), seen = new Set(), any = settings.label < 0;
   const start = settings.starts.length ? ` that start with “${settings.starts.join("")}”` : "";
   let drawn = 0, fitting = 0, idle = 0;
   const count = () => `${fitting.toLocaleString("en")} of ${drawn.toLocaleString("en")} draws${start} fit`;
   const pause = pacemaker(() => { progress.textContent = `${count()} …`; });
+  const probabilities = any && await labelProbabilities(settings, pause);
   while (!own.stopped && seen.size < WANTED && idle < PATIENCE) {
-    const line = await drawLine(settings, random, pause);
+    const label = labels[any ? draw(probabilities, random) : settings.label];
+    const line = await drawLine({ ...settings, start: label.start }, random, pause);
     if (own !== search) return;
     drawn++;
     idle++;
     if (!line || !fits(line, settings)) continue;
     fitting++;
-    const text = line.join("");
-    if (seen.has(text)) continue;
-    seen.add(text);
+    const entry = (menu ? label.name + "\t" : "") + line.join("");
+    if (seen.has(entry)) continue;
+    seen.add(entry);
     idle = 0;
-    list.append(lineItem(text));
-    list.style.setProperty("--letters", Math.max(...Array.from(seen, (text) => text.length)));
+    list.append(lineItem(entry, any));
+    list.style.setProperty("--letters", Math.max(...Array.from(list.children, (item) => item.lastChild.dataset.text.length)));
   }
   const repeats = fitting > seen.size ? `; repeats left out: ${(fitting - seen.size).toLocaleString("en")}` : "";
   const advice = idle === PATIENCE ? " Nothing new in the last 10,000 draws: ask for less, or move the slider to wild." : "";
@@ -91,20 +97,24 @@ async function showLines() {
   stop.hidden = true;
 }
 
-/** An entry of a list: the line, which explains itself, and its star. */
-function lineItem(text) {
+/** An entry of a list, given as `label<tab>line` where lines have labels: the line, which explains itself, and its star. */
+function lineItem(entry, showLabel) {
+  const label = menu ? labels.find(({ name }) => entry.startsWith(name + "\t")) : labels[0];
+  const text = menu ? entry.slice(label.name.length + 1) : entry;
   const item = document.createElement("li"), line = document.createElement("button"), star = document.createElement("button");
   line.type = star.type = "button";
   line.className = "line";
   line.dir = "auto";
   line.textContent = text || "(empty)";
-  line.addEventListener("click", () => showWhy(Array.from(text)));
+  line.addEventListener("click", () => showWhy(Array.from(text), label));
   star.className = "star";
-  star.dataset.text = text;
-  star.setAttribute("aria-label", `Favorite: ${text}`);
-  star.addEventListener("click", () => toggleFavorite(text));
+  star.dataset.text = showLabel ? entry : text;
+  star.dataset.entry = entry;
+  star.setAttribute("aria-label", `Favorite: ${star.dataset.text}`);
+  star.addEventListener("click", () => toggleFavorite(entry));
   showStar(star);
   item.append(line, star);
+  if (showLabel) line.after(Object.assign(document.createElement("span"), { className: "label", textContent: label.name }));
   return item;
 }
 
@@ -120,14 +130,15 @@ function large(number) {
   return number.toLocaleString("en", { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 3 });
 }
 
-function showWhy(line) {
-  const steps = explain(line);
+function showWhy(line, label) {
+  const steps = explain(line, label.start);
   const draws = steps.reduce((product, { token, probabilities }) => product / probabilities[token], 1);
   const cell = (type, text) => Object.assign(document.createElement(type), { textContent: text });
+  const which = menu ? (label.name ? ` with the label “${label.name}”,` : " without a label,") : "";
   hideWhy();
   why.querySelector("[aria-live]").append(
     cell("h2", `Why “${line.join("")}”?`),
-    cell("p", `One in ${large(draws)} draws with empty fields and the slider in the middle. ` +
+    cell("p", `One in ${large(draws)} draws${which} with empty fields and the slider in the middle. ` +
       "Each column has a letter, its probability after the letters before it, and what the model expected most."));
   const table = why.querySelector("table");
   const addRow = (name, cells) => {
@@ -164,15 +175,15 @@ function hideWhy() {
 
 // ---- Favorites, kept by the browser if it allows that ----
 
-const shelf = ["sequentia", document.title, content.max_length, content.characters].join(" ");
+const shelf = ["sequentia", document.title, content.max_length, content.characters, ...(content.labels ?? [])].join(" ");
 let kept = [];
 try {
   kept = JSON.parse(localStorage.getItem(shelf) ?? "[]");
 } catch {  // for this visit only
 }
 
-function toggleFavorite(text) {
-  kept = kept.includes(text) ? kept.filter((other) => other !== text) : [...kept, text];
+function toggleFavorite(entry) {
+  kept = kept.includes(entry) ? kept.filter((other) => other !== entry) : [...kept, entry];
   try {
     localStorage.setItem(shelf, JSON.stringify(kept));
   } catch {  // for this visit only
@@ -181,14 +192,14 @@ function toggleFavorite(text) {
 }
 
 function showStar(star) {
-  const pressed = kept.includes(star.dataset.text);
+  const pressed = kept.includes(star.dataset.entry);
   star.textContent = pressed ? "★" : "☆";
   star.setAttribute("aria-pressed", pressed);
 }
 
 function showFavorites() {
   favorites.hidden = kept.length === 0;
-  favorites.querySelector("ul").replaceChildren(...kept.map(lineItem));
+  favorites.querySelector("ul").replaceChildren(...kept.map((entry) => lineItem(entry, menu)));
   for (const star of list.querySelectorAll(".star")) showStar(star);
 }
 
@@ -240,7 +251,7 @@ form.addEventListener("submit", (event) => {
   showLines();
   if (error.textContent) form.querySelector("[aria-invalid]").focus();
 });
-for (const field of [wild, fresh]) field.addEventListener("change", showLines);
+for (const field of [wild, fresh, ...(menu ? [menu] : [])]) field.addEventListener("change", showLines);
 addEventListener("hashchange", () => {
   readLink();
   showLines();
@@ -253,6 +264,7 @@ async function start() {
   filter = tensors.filter;
   document.getElementById("only-new").hidden = !filter;
   fresh.checked = Boolean(filter);
+  if (menu) fillMenu(menu);
   showFavorites();
   readLink();
   showLines();

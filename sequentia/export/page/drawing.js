@@ -44,19 +44,20 @@ class Prefix {
   }
 }
 
-/** What all lines start with. It is renewed at times, which bounds the memory. */
-function startOfLine() {
-  if (!tree || Prefix.number > Math.min(4000, 4e6 / V)) {
+/** What all lines start with, or all of a label. It is renewed at times, which bounds the memory. */
+function startOfLine(start) {
+  if (Prefix.number > Math.min(4000, 4e6 / V)) {
     Prefix.number = 0;
-    tree = new Prefix(BOUNDARY);
+    tree.clear();
   }
-  return tree;
+  if (!tree.has(start)) tree.set(start, new Prefix(start));
+  return tree.get(start);
 }
 
 /** A line of the model that starts with some characters; null if it is longer than wanted: an end is drawn, never cut. */
-async function drawLine({ starts, longest, temperature }, random, pause) {
+async function drawLine({ starts, longest, temperature, start = BOUNDARY }, random, pause) {
   const line = [...starts];
-  let prefix = startOfLine();
+  let prefix = startOfLine(start);
   for (const character of starts) prefix = prefix.after(ids.get(character));
   for (;;) {
     const next = draw(softmax(prefix.logits, temperature), random);
@@ -99,8 +100,8 @@ function isTrainingLine(line) {
 }
 
 /** Each token of a line and its end, with its probability and all tokens by their probability. */
-function explain(line) {
-  let prefix = startOfLine();
+function explain(line, start) {
+  let prefix = startOfLine(start);
   return [...line.map((character) => ids.get(character)), BOUNDARY].map((token) => {
     const probabilities = softmax(prefix.logits);
     if (token !== BOUNDARY) prefix = prefix.after(token);

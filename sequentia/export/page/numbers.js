@@ -5,6 +5,7 @@ const characters = Array.from(content.characters);  // by code point; the id of 
 const ids = new Map(characters.map((character, i) => [character, i + 1]));
 const BOUNDARY = 0;  // starts and ends a line
 const V = characters.length + 1;
+const labels = (content.labels ?? [["", 1]]).map(([name, count], i) => ({ name, count, start: i ? V + i - 1 : BOUNDARY }));
 
 /** A number in half precision, given its 16 bits. */
 function fromHalf(bits) {
@@ -49,6 +50,12 @@ function row(matrix, index) {
   return matrix.subarray(index * columns, (index + 1) * columns);
 }
 
+/** The embedding of a token; where lines have labels, plus that of the first token of the line. */
+function embedding(tensors, token, first) {
+  const x = row(tensors["embedding.weight"], token);
+  return content.labels ? add(x, row(tensors["embedding.weight"], first)) : x;
+}
+
 /** Matrix (a row per output) times vector, plus the bias if there is one; the layer is `prefix` + weight and bias. */
 function linear(x, tensors, prefix) {
   const weight = tensors[prefix + "weight"], bias = tensors[prefix + "bias"];
@@ -80,6 +87,6 @@ function softmax(logits, temperature = 1) {
 // ---- The architectures, as in sequentia/models, one token at a time ----
 //
 // `step(token, state)` returns the logits of the next token and the next state. The first token of a line is the
-// boundary, and its state is undefined. A state is never changed, so that several lines can continue from it.
+// boundary, or the token of its label, and its state is undefined. A state is never changed, so that several lines can continue from it.
 
 const ARCHITECTURES = {};

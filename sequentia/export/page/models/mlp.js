@@ -1,14 +1,14 @@
-/** The embeddings of the last tokens, one after another, and a tanh layer. The state has these tokens, the last first. */
+/** The embeddings of the last tokens, one after another, and a tanh layer. The state has these tokens, the last first, and the first one of the line. */
 ARCHITECTURES.MLP = class {
   constructor(tensors, { window }) {
     this.tensors = tensors;
     this.start = new Array(window - 1).fill(BOUNDARY);
   }
 
-  step(token, before = this.start) {
+  step(token, { before, first } = { before: this.start, first: token }) {
     const window = [token, ...before];
-    const x = concatenate(window.map((token) => row(this.tensors["embedding.weight"], token)));
+    const x = concatenate(window.map((token) => embedding(this.tensors, token, first)));
     const hidden = linear(x, this.tensors, "hidden.").map(Math.tanh);
-    return [linear(hidden, this.tensors, "head."), window.slice(0, -1)];
+    return [linear(hidden, this.tensors, "head."), { before: window.slice(0, -1), first }];
   }
 };

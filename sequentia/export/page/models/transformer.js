@@ -4,7 +4,8 @@ ARCHITECTURES.Transformer = class {
     this.tensors = tensors;
     this.heads = options.n_head;
     this.blocks = listOf(tensors, "blocks");
-    this.output = { weight: tensors["head.weight"] ?? tensors["token_embedding.weight"] };  // tied: the same matrix
+    const head = tensors["head.weight"] ?? tensors["token_embedding.weight"];  // tied: the same matrix
+    this.output = { weight: head.subarray(0, V * head.shape[1]) };  // labels are not predicted
   }
 
   step(token, state = this.blocks.map(() => ({ keys: [], values: [] }))) {

@@ -1,0 +1,22 @@
+// ---- Lines with labels: the menu, and the label of each line ----
+
+/** How probable each label is: by its frequency among the training lines, given what lines start with. */
+async function labelProbabilities({ starts }, pause) {
+  const prior = labels.map(({ count }) => Math.log(count)), logs = [...prior];
+  for (const [i, { start }] of labels.entries()) {
+    let prefix = null;
+    for (const [t, character] of starts.entries()) {
+      prefix = t ? prefix.after(ids.get(starts[t - 1])) : startOfLine(start);
+      logs[i] += Math.log(softmax(prefix.logits)[ids.get(character)]);
+      await pause();
+    }
+  }
+  return softmax(logs.some(Number.isFinite) ? logs : prior);
+}
+
+/** Fills the menu; in links, the value of lines without a label is a space, which no label is. */
+function fillMenu(menu) {
+  for (const { name, count } of labels) {
+    if (name || count) menu.add(new Option(name || "(no label)", name || " "));
+  }
+}
