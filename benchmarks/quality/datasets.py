@@ -4,11 +4,17 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from importlib import resources
+from importlib import import_module, resources
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+LOCALES = (
+    *("de_AT", "en_IE", "en_KE", "en_US", "es_ES", "et_EE", "fi_FI", "fr_BE", "fr_FR", "ga_IE"),
+    *("hr_HR", "is_IS", "it_IT", "nl_NL", "ru_RU", "sk_SK", "sv_SE", "uk_UA", "zu_ZA"),
+)
+"""The locales of faker with hundreds of last names each, in letters."""
 
 
 class Data(NamedTuple):
@@ -85,6 +91,17 @@ def _brackets(rng: np.random.Generator) -> tuple[str, float]:
             return line, nll
         stack = stack[:-1] if symbol in ")]" else stack + symbol if symbol in "([" else stack
         line += symbol
+
+
+def last_names() -> list[tuple[str, str]]:
+    """19,387 last names of 19 locales, in lower case: locale and name. A name may have several locales."""
+    pairs = []
+    for locale in LOCALES:
+        provider = import_module(f"faker.providers.person.{locale}").Provider
+        tables = [table for name, table in vars(provider).items() if name.startswith("last_names")]
+        names = {name.lower().strip() for table in tables for name in table if isinstance(name, str)}
+        pairs += [(locale, name) for name in sorted(names)]
+    return [pairs[i] for i in np.random.default_rng(0).permutation(len(pairs))]
 
 
 def _iso(name: str) -> Iterator[dict[str, str]]:
