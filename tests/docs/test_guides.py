@@ -23,6 +23,10 @@ NEEDS_RUN = {"sampling.md", "scoring.md", "sharing.md", "export.md"}
 BRANDS = [
     f"{start}{end}" for start in ("Ak", "Bo", "Ce", "Du", "Em", "Fo") for end in ("emi", "zo", "sch", "ai", "mma")
 ]
+COUNTRIES = {
+    "Italy": [f"{start}{end}" for start in ("ross", "bianc", "ricc", "gall") for end in ("i", "o", "ini", "ato")],
+    "Japan": [f"{start}{end}" for start in ("sa", "su", "ta", "mo") for end in ("to", "zuki", "naka", "saki")],
+}
 DATA = {
     "brands.txt": BRANDS,
     "more/brands.txt": BRANDS,
@@ -33,6 +37,9 @@ DATA = {
     ]
     * 5,
     "passwords.txt": ["123456", "password", "qwerty", "letmein", "dragon", "abc123", "monkey", "sunshine"] * 4,
+    "people.csv": ["name,country", *(f"{name},{country}" for country, names in COUNTRIES.items() for name in names)],
+    **{f"countries/{country}.txt": names for country, names in COUNTRIES.items()},
+    "unknown.txt": ["rosato", "sasaki"],
     "candidates.txt": ["monkey1", "pass123", "drag", "emma"],
     "words.txt": ["წყალი", "მთა", "სახლი", "წიგნი", "პური", "მზე", "ცა", "ხე", "წელი", "თოვლი"] * 3,
 }
