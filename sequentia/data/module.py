@@ -21,6 +21,7 @@ from sequentia.data.split import Lines, Split, drop_duplicates, split_by_file, s
 from sequentia.data.summary import log_summary
 from sequentia.errors import UserError
 from sequentia.inference.model import batch_positions
+from sequentia.text import shorten
 from sequentia.vocabulary import Vocabulary
 
 _BATCH_CHARACTERS = 2_000  # more make a step slower for little gain, fewer make it mostly overhead
@@ -243,6 +244,9 @@ class CharDataModule(LightningDataModule):
         for name, (lines, fraction) in held_out.items():
             if len(lines) == 0 and fraction > 0 and not self._ready_made:
                 log.warning(f"the {name} split is empty: too few lines")
+        counts = zip(self.vocabulary.labels, self.vocabulary.label_counts[1:].tolist(), strict=True)
+        if unseen := [label for label, count in counts if count == 0]:
+            log.warning(f"labels of no training line, which cannot be learned: {shorten(', '.join(unseen), 100)}")
 
     def train_dataloader(self) -> TrainBatches:
         """Training batches, starting at the trainer's current position."""
