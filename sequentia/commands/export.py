@@ -1,7 +1,6 @@
 """`sequentia export`: convert a trained model for other software."""
 
 from sequentia.commands.parser import Parser, out_path
-from sequentia.errors import UserError
 from sequentia.runs.directory import find_checkpoint
 
 
@@ -37,8 +36,6 @@ def run(name: str, arguments: list[str]) -> int:
     from sequentia.runs.checkpoint import load
 
     model = load(checkpoint, trust=options.trust)
-    if model.vocabulary.labels and options.format == "gpt2":
-        raise UserError("gpt2 cannot start a line with a label, as this model does: choose --format onnx or html")
     drafts(model, 1)  # refuses weights that give no probabilities
     export = {"gpt2": export_gpt2, "onnx": export_onnx, "html": export_html}[options.format]
     export(model, options.out)

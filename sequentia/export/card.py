@@ -1,10 +1,12 @@
 """The model card: README.md of an exported directory, in the form of the Hugging Face Hub."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from sequentia.errors import UserError
-from sequentia.export.tokenizer import BOUNDARY_NAME, UNKNOWN
+from sequentia.export.tokenizer import BOUNDARY_NAME, UNKNOWN, start_name
+from sequentia.inference.sampling import generate
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import origin
 from sequentia.runs.directory import read_config
@@ -38,13 +40,12 @@ Not selected, at temperature 1:
 from transformers import pipeline
 
 generator = pipeline("text-generation", model="{title}")
-for line in generator([""] * 10, batch_size=10):  # "" starts a new line; any other text is continued
+for line in generator([{prompt}] * 10, batch_size=10):  # {prompt} starts a new line; {other} is continued
     print(line[0]["generated_text"])
 ```
 
 The model knows the characters below and no others. For a text with another character, the tokenizer raises the error
-``Unk token `{unknown}` not found in the vocabulary``. The token `{boundary}` starts and ends every line; the
-tokenizer adds it at the start.
+``Unk token `{unknown}` not found in the vocabulary``. {starts}
 
 ## Data
 
@@ -56,15 +57,47 @@ Not stated. Before you publish the model, add `license:` to the header of this f
 training data.
 """
 
+_STARTS = """\
+The token `{boundary}` starts and ends every line; the
+tokenizer adds it at the start.\
+"""
+
+_STARTS_OF_LABELS = """\
+Every line starts with a token that
+says its label, and ends with `{boundary}`. A text has to start with this token, which the tokenizer does not add: give
+`{prompt}`, alone or before the first characters of a line. The tokens, and their frequencies among the training lines:
+
+{tokens}
+
+The logits of these tokens, those after the first {size:,}, say nothing: leave them out of a softmax. `generate` never
+draws such a token, because generation_config.json lists them as `suppress_tokens`.\
+"""
+
 
 def model_card(model: LanguageModel, title: str) -> str:
     """The text of the card; it names the data if the model was loaded from a run."""
+    vocabulary, samples = model.vocabulary, list(generate(model, _SAMPLES, seed=0))
+    texts, prompt, other = [sample.text for sample in samples], "", "any other text"
+    starts = _STARTS.format(boundary=BOUNDARY_NAME)
+    if vocabulary.labels:
+        tokens, frequencies = vocabulary.starts()
+        names = [start_name(vocabulary.label(token)) for token in tokens.tolist()]
+        prompt, other = names[int(frequencies.argmax())], "a text after it"
+        texts = [start_name(sample.label) + sample.text for sample in samples]
+        starts = _STARTS_OF_LABELS.format(
+            boundary=BOUNDARY_NAME,
+            prompt=printable(prompt),
+            tokens=_block([f"{name}  {frequency:.4f}" for name, frequency in zip(names, frequencies, strict=True)]),
+            size=len(vocabulary),
+        )
     return _CARD.format(
         title=printable(title),
         parameters=model.num_parameters,
-        samples=_block(model.sample(_SAMPLES, seed=0)),
+        samples=_block(texts),
+        prompt=json.dumps(prompt, ensure_ascii=False),
+        other=other,
         unknown=UNKNOWN,
-        boundary=BOUNDARY_NAME,
+        starts=starts,
         data="\n".join(_data(model)),
     )
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from sequentia.errors import UserError
@@ -27,7 +28,9 @@ _BLOCK = {
 def export_gpt2(model: LanguageModel, out: Path) -> None:
     """Write a directory that `GPT2LMHeadModel.from_pretrained` and `AutoTokenizer.from_pretrained` load.
 
-    The tokenizer prepends the boundary token to a text, so its output can be used as a prompt.
+    The tokenizer prepends the boundary token to a text, so its output can be used as a prompt. If lines have labels, a
+    text has to start with the token of its label, and `generate` never draws the tokens of labels: their logits, which
+    GPT-2 has, say nothing.
 
     Args:
         model: A Transformer.
@@ -39,13 +42,14 @@ def export_gpt2(model: LanguageModel, out: Path) -> None:
     if not isinstance(model, Transformer):
         raise UserError(f"gpt2 needs a Transformer, got a model of class {type(model).__name__}: choose another format")
     save = optional_module("safetensors.torch").save
-    characters = model.vocabulary.characters
+    vocabulary = model.vocabulary
     contents = {
         "config.json": _config(model),
         # The end can be predicted from the last position but is never read, so it needs no position of its own.
         "generation_config.json": {"do_sample": True, "max_length": model.context_length + 1}
-        | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), BOUNDARY),
-        "tokenizer.json": tokenizer_json(characters),
+        | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), BOUNDARY)
+        | ({"suppress_tokens": list(range(len(vocabulary), vocabulary.num_tokens))} if vocabulary.labels else {}),
+        "tokenizer.json": tokenizer_json(vocabulary),
         "tokenizer_config.json": tokenizer_config(model.context_length),
     }
     weights, card = _weights(model), model_card(model, out.name)
@@ -70,7 +74,7 @@ def _weights(model: Transformer) -> dict[str, Tensor]:
         for name, weight in model.get_submodule(ours).named_parameters()
     }
     if not model.hparams["tied"]:
-        weights["lm_head.weight"] = model.head.weight
+        weights["lm_head.weight"] = F.pad(model.head.weight, (0, 0, 0, len(model.vocabulary.labels)))
     return {
         name: (weight.T if ".c_" in name and weight.ndim == 2 else weight).detach().float().cpu().contiguous()
         for name, weight in weights.items()
@@ -87,7 +91,7 @@ def _config(model: Transformer) -> dict[str, Any]:
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
-        "vocab_size": len(model.vocabulary),
+        "vocab_size": model.vocabulary.num_tokens,
         "n_positions": model.context_length,
         "n_embd": options["n_embd"],
         "n_layer": options["n_layer"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sequentia.vocabulary import BOUNDARY
+from sequentia.vocabulary import BOUNDARY, Vocabulary
 
 UNKNOWN = "<unknown character>"
 """Named by the error about a character outside the vocabulary: the tokenizers library then looks up this token, which
@@ -12,22 +12,31 @@ BOUNDARY_NAME = "<boundary>"
 """The name of the boundary token."""
 
 
-def tokenizer_json(characters: str) -> dict[str, Any]:
+def start_name(label: str) -> str:
+    """The name of the token that a line with this label starts with: longer than a character, and not `UNKNOWN`."""
+    return f"<label:{label}>" if label else BOUNDARY_NAME
+
+
+def tokenizer_json(vocabulary: Vocabulary) -> dict[str, Any]:
     """The contents of tokenizer.json: the boundary token starts every text, and every character is a token.
 
+    If lines have labels, a text has to name the token that it starts with.
     The model is GPT-2's, byte-pair encoding, without any pair to merge.
     """
     name = BOUNDARY_NAME
-    special = {"id": BOUNDARY, "content": name, "special": True, "normalized": False}
+    starts = {start_name(label): vocabulary.start(label) for label in ("", *vocabulary.labels)}
+    special = {"special": True, "normalized": False} | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
     start: list[dict[str, Any]] = [{"SpecialToken": {"id": name, "type_id": 0}}]
     first: list[dict[str, Any]] = [{"Sequence": {"id": "A", "type_id": 0}}]
     second: list[dict[str, Any]] = [{"Sequence": {"id": "B", "type_id": 0}}]
     return {
         "version": "1.0",
-        "added_tokens": [special | dict.fromkeys(("single_word", "lstrip", "rstrip"), False)],
+        "added_tokens": [{"id": token, "content": name} | special for name, token in starts.items()],
         "normalizer": None,
         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": r"[\s\S]"}, "behavior": "Isolated", "invert": False},
-        "post_processor": {
+        "post_processor": None
+        if vocabulary.labels
+        else {
             "type": "TemplateProcessing",
             "single": start + first,
             "pair": start + first + start + second,
@@ -37,7 +46,9 @@ def tokenizer_json(characters: str) -> dict[str, Any]:
         "model": {
             "type": "BPE",
             "unk_token": UNKNOWN,
-            "vocab": {name: BOUNDARY} | {character: i for i, character in enumerate(characters, start=1)},
+            "vocab": {name: BOUNDARY}
+            | {character: i for i, character in enumerate(vocabulary.characters, start=1)}
+            | starts,
             "merges": [],
         },
     }

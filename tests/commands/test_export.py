@@ -78,12 +78,6 @@ class TestErrors:
             message = f"needs a Transformer, got a model of class {type(model).__name__}"
             self.check(command, message, "--ckpt_path", run, "--format", "gpt2", tmp_path / "out")
 
-    def test_a_model_with_labels_is_not_for_gpt2(
-        self, command: Command, save_run: Callable[..., Path], tmp_path: Path
-    ) -> None:
-        run = save_run(Transformer({"characters": "ab", "labels": {"x": 1}}, 4, n_layer=1, n_head=1, n_embd=4))
-        self.check(command, "choose --format onnx", "--ckpt_path", run, "--format", "gpt2", tmp_path / "out")
-
     @pytest.mark.parametrize(("form", "module"), [("gpt2", "safetensors.torch"), ("onnx", "onnx")])
     def test_a_missing_package_is_named_with_the_command_that_installs_it(
         self, command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, module: str

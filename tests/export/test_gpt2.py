@@ -9,6 +9,7 @@ import torch
 
 from sequentia.export import export_gpt2
 from sequentia.models import LanguageModel, Transformer
+from sequentia.vocabulary import Vocabulary
 from tests.export.models import CHARACTERS, perturbed
 
 
@@ -85,3 +86,28 @@ def test_the_pipeline_generates_batches_without_a_warning(
             assert all(line["generated_text"].startswith(prompt) for line in lines)
             assert all(len(line["generated_text"]) <= 7 for line in lines)
     assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_line_starts_with_the_token_of_its_label_and_no_other_is_drawn(
+    transformers: Any, tmp_path: Path, tied: bool
+) -> None:
+    labels = {"": 1, "boundary": 1, "<a>": 3}
+    vocabulary = Vocabulary(CHARACTERS, labels)
+    model = perturbed(Transformer(vocabulary.plain, 7, n_layer=1, n_head=1, n_embd=8, tied=tied))
+    export_gpt2(model, tmp_path / "out")
+    theirs, problems = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(problems.values())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    V = len(vocabulary)
+    for label, name in (("", "<boundary>"), ("boundary", "<label:boundary>"), ("<a>", "<label:<a>>")):
+        ids = tokenizer(f"{name}ab.", return_tensors="pt")["input_ids"]
+        assert ids[0].tolist() == [vocabulary.start(label), *vocabulary.encode("ab.")]
+        assert tokenizer.decode(ids[0], skip_special_tokens=True) == "ab."
+        torch.testing.assert_close(theirs.eval()(ids).logits[..., :V], model(ids), atol=1e-4, rtol=0)
+        assert f"    {name}  " in (tmp_path / "out" / "README.md").read_text()
+    prompts = tokenizer(["<label:<a>>"] * 500, return_tensors="pt")
+    generated = theirs.generate(**prompts, output_logits=True, return_dict_in_generate=True)
+    assert generated.logits[0].softmax(1)[0, V:].sum() > 0.05  # they would be drawn
+    assert generated.sequences[:, 1:].max() < V
