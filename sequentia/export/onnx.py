@@ -1,4 +1,4 @@
-"""Model -> two ONNX graphs, for a whole line and for one step, and a JSON file about them."""
+"""Model -> ONNX graphs, for a whole line and for one step, and a JSON file about them."""
 
 import json
 import warnings
@@ -13,7 +13,7 @@ from sequentia.errors import UserError
 from sequentia.export.output import creating, optional_module
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel, NGram
-from sequentia.vocabulary import BOUNDARY
+from sequentia.vocabulary import BOUNDARY, Vocabulary
 
 _OPSET = 18  # the newest ONNX opset that PyTorch's tracing exporter writes
 
@@ -27,15 +27,18 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
     - `OUT.step.onnx` is `step`: `token` (batch,) int64 and the tensors `state_0`, ... -> `logits` (batch, V) and the
       tensors `next_state_0`, ..., which are the state of the next step.
     - `OUT.json` has `architecture`, `characters` (the vocabulary; ids start at 1), `boundary` (the id of the boundary
-      token), `context_length`, `max_positions`, and the names of the files, inputs and outputs. Every line starts with
-      the boundary token, so the first step always has the same result, and `start` has it.
+      token), `context_length`, `max_positions`, and the names of the files, inputs and outputs. A line without a label
+      starts with the boundary token, so the first step always has the same result, and `start` has it.
+
+    If lines have labels, `OUT.json` also has `labels`: the id of each start token, and its frequency among the training
+    lines. `OUT.first.onnx` is the first step of one line: `token` (1,) -> `logits` and `state_0`, ...
 
     PyTorch's tracing exporter is used because the one built on `torch.export` unrolls recurrent layers over the length
     of the example input (as of PyTorch 2.13).
 
     Args:
         model: Any network.
-        out: The file of `forward`; none of the three may exist yet.
+        out: The file of `forward`; none of the files may exist yet.
 
     Raises:
         UserError: The architecture cannot be exported, a file exists or cannot be written, or onnx is not installed.
@@ -43,7 +46,7 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
     if any(isinstance(module, NGram) for module in model.modules()):
         raise UserError(f"this {type(model).__name__} looks up tables, which ONNX cannot: export a network")
     optional_module("onnx")  # the exporter needs it
-    stem = out.name.removesuffix(".onnx")
+    vocabulary, stem = model.vocabulary, out.name.removesuffix(".onnx")
     names = out.name, f"{stem}.step.onnx", f"{stem}.json"
     with ExitStack() as stack:
         forward, step, description = (stack.enter_context(creating(out.with_name(name))) for name in names)
@@ -62,11 +65,21 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
             inputs[f"state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"time_{i}")
             outputs[f"next_state_{i}"] = {0: "batch"} | dict.fromkeys(grows, f"next_time_{i}")
         _trace(_Step(model).eval(), (token, *first), step, inputs, outputs)
+        of_labels: dict[str, Any] = {}
+        if vocabulary.labels:
+            file = out.with_name(f"{stem}.first.onnx")
+            results: list[str] = ["logits", *list(inputs)[1:]]
+            # A single line: the tracer bakes in the size of the state that a model makes.
+            graph = stack.enter_context(creating(file))
+            _trace(_Step(model).eval(), (token[:1],), graph, {"token": {}}, {name: {} for name in results})
+            of_labels["labels"] = _labels(vocabulary)
+            of_labels["first"] = {"file": file.name, "inputs": ["token"], "outputs": results}
 
         content = {
             "architecture": type(model).__name__,
-            "characters": model.vocabulary.characters,
+            "characters": vocabulary.characters,
             "boundary": BOUNDARY,
+            **of_labels,
             "context_length": model.context_length,
             "max_positions": model.max_positions,
             "forward": {"file": names[0], "inputs": ["context"], "outputs": ["logits"]},
@@ -79,6 +92,13 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
         description.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def _labels(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The id and the frequency of the token that the lines of each label start with."""
+    frequencies = vocabulary.label_counts / vocabulary.label_counts.sum()
+    labels = zip(("", *vocabulary.labels), frequencies.tolist(), strict=True)
+    return {label: {"id": vocabulary.start(label), "frequency": frequency} for label, frequency in labels}
+
+
 class _Step(nn.Module):
     """`step` as a module whose `forward` takes and returns single tensors, as the exporter requires."""
 
@@ -87,7 +107,8 @@ class _Step(nn.Module):
         self.model = model
 
     def forward(self, token: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        logits, after = self.model.step(token, state)
+        """The first step without a state, and otherwise the next one."""
+        logits, after = self.model.step(token, state or None)
         return logits, *after
 
 

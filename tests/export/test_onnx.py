@@ -14,6 +14,7 @@ from sequentia.errors import UserError
 from sequentia.export import export_onnx
 from sequentia.inference.sampling import drafts
 from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.vocabulary import Vocabulary
 from tests.export.models import CHARACTERS, perturbed
 
 
@@ -105,6 +106,31 @@ def test_a_model_of_lines_of_one_character_is_exported(name: str, tmp_path: Path
     (whole,) = session(tmp_path / "a.onnx").run(None, {"context": context.numpy()})
     for found in (np.stack((first, second), 1), whole):
         torch.testing.assert_close(torch.from_numpy(found), model(context), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in ("NGram", "Mixture")])
+def test_a_line_starts_with_the_token_of_its_label(name: str, tmp_path: Path) -> None:
+    vocabulary = Vocabulary(CHARACTERS, {"": 1, "M": 2, "F": 1})
+    model = perturbed(ARCHITECTURES[name](vocabulary.plain, 7))
+    export_onnx(model, tmp_path / "a.onnx")
+    stepper = Stepper(tmp_path / "a.json")
+    labels = stepper.facts["labels"]
+    assert {label: entry["frequency"] for label, entry in labels.items()} == {"": 0.25, "F": 0.25, "M": 0.5}
+    context = torch.randint(1, len(vocabulary), (3, 7))
+    context[:, 0] = torch.tensor([labels[label]["id"] for label in ("F", "", "M")])
+    assert context[:, 0].tolist() == [vocabulary.start(label) for label in ("F", "", "M")]
+    (whole,) = session(tmp_path / "a.onnx").run(None, {"context": context.numpy()})
+    first = stepper.facts["first"]
+    graph = session(tmp_path / first["file"])
+    each = [graph.run(first["outputs"], {"token": token.numpy()}) for token in context[:, :1]]
+    logits, *state = (np.concatenate(tensors) for tensors in zip(*each, strict=True))
+    found = [logits]
+    for t in range(1, 7):
+        logits, state = stepper.next(context[:, t].numpy(), state)
+        found.append(logits)
+    for computed in (np.stack(found, 1), whole):
+        torch.testing.assert_close(torch.from_numpy(computed), model(context), atol=1e-5, rtol=1e-5)
 
 
 @pytest.fixture(scope="session")
