@@ -29,7 +29,7 @@ Format = Literal["table", "json", "csv"]
 NUM_SAMPLES = 1000
 """Default number of samples of an evaluation."""
 
-LABEL_PAIRS = 1_000_000
+LABEL_PAIRS = 200_000
 """About how many pairs of a line and a label an evaluation computes the probability of: the time grows with it."""
 
 

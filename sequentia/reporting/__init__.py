@@ -12,13 +12,14 @@ class Picture(NamedTuple):
 
     The function takes a model, or the history of a run if `of_run`; and the option of `plot` that `option` names. It
     raises `UserError` if the model has no such picture. TensorBoard shows the picture with the arguments
-    `tensorboard`, or not at all if they are None.
+    `tensorboard`, and with the run's `data` if `of_data`; or not at all if they are None.
     """
 
     function: str
     meaning: str
     option: str | None = None
     of_run: bool = False
+    of_data: bool = False
     tensorboard: dict[str, Any] | None = None
 
     def draw(self, source: Any, **options: Any) -> "Figure":
@@ -40,6 +41,13 @@ PICTURES = {
     ),
     "attention": Picture(
         "pictures.draw_attention", "which characters each character of a sample reads", option="text", tensorboard={}
+    ),
+    "labels": Picture(
+        "confusion.draw_confusion",
+        "a confusion matrix of held-out lines with labels: which fraction of the lines of each label has which most "
+        "probable label",
+        of_data=True,
+        tensorboard={"split": "val", "pairs": 50_000},
     ),
     "curves": Picture("curves.draw_curves", "training and validation NLL by step", of_run=True),
     "guessing": Picture(

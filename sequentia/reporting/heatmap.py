@@ -11,6 +11,7 @@ from sequentia.inference.model import check_probabilities, evaluating
 from sequentia.models import BigramCounts, LanguageModel
 from sequentia.reporting.curves import FONT
 from sequentia.text import printable
+from sequentia.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ LARGEST = 500
 """Largest vocabulary that is drawn; the cells of a larger one would be only a few pixels wide."""
 
 _LARGEST_LABELED = 64  # vocabulary up to which cells are labeled: more labels are slow to draw and hard to read
+_MOST_LABELS = 40
 # Inches. The largest heat map of a model is 27 inches wide with bare cells, 40 with labeled cells.
 _LABELED_CELL, _BARE_CELL, _MARGIN = 0.6, 0.05, 0.8
 
@@ -123,6 +125,12 @@ def draw_table(
             color = "white" if abs(cells[i, j]) > largest / 2 else "0.25"
             axes.text(j, i, text, ha="center", va="center", color=color, fontsize=fontsize, **style)
     return figure
+
+
+def most_frequent_labels(vocabulary: Vocabulary) -> list[int]:
+    """Indices of the labels that are drawn, in the order of the vocabulary: the 40 of most training lines."""
+    frequent = vocabulary.label_counts[1:].argsort(kind="stable")[::-1]
+    return sorted(frequent[:_MOST_LABELS].tolist())
 
 
 def label(character: str) -> str:

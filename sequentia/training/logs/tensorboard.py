@@ -90,7 +90,8 @@ class TensorBoardSummary(Callback):
         for name, picture in PICTURES.items():
             if picture.tensorboard is not None:
                 with suppress(UserError):  # the model has no such picture
-                    figure = picture.draw(pl_module, **picture.tensorboard)
+                    data = {"data": trainer.datamodule} if picture.of_data else {}
+                    figure = picture.draw(pl_module, **picture.tensorboard, **data)
                     logger.experiment.add_figure(f"view/{name}", figure, step)
 
 
