@@ -45,7 +45,7 @@ for line in generator([{prompt}] * 10, batch_size=10):  # {prompt} starts a new 
 ```
 
 The model knows the characters below and no others. For a text with another character, the tokenizer raises the error
-``Unk token `{unknown}` not found in the vocabulary``. {starts}
+``Unk token `{unknown}` not found in the vocabulary``. {start}
 
 ## Data
 
@@ -57,47 +57,38 @@ Not stated. Before you publish the model, add `license:` to the header of this f
 training data.
 """
 
-_STARTS = """\
-The token `{boundary}` starts and ends every line; the
-tokenizer adds it at the start.\
-"""
+_START = f"The token `{BOUNDARY_NAME}` starts and ends every line; the\ntokenizer adds it at the start."
 
-_STARTS_OF_LABELS = """\
-Every line starts with a token that
-says its label, and ends with `{boundary}`. A text has to start with this token, which the tokenizer does not add: give
-`{prompt}`, alone or before the first characters of a line. The tokens, and their frequencies among the training lines:
+_START_OF_LABELS = """\
+The token
+`{boundary}` ends every line. A text has to start with the token of its label, which the tokenizer does not add. The
+tokens, and the number of training lines of each:
 
 {tokens}
 
-The logits of these tokens, those after the first {size:,}, say nothing: leave them out of a softmax. `generate` never
-draws such a token, because generation_config.json lists them as `suppress_tokens`.\
+The logits of labels, which follow the first {size:,}, say nothing: leave them out of a softmax. `generate` draws no
+label, because generation_config.json lists them as `suppress_tokens`.\
 """
 
 
 def model_card(model: LanguageModel, title: str) -> str:
     """The text of the card; it names the data if the model was loaded from a run."""
     vocabulary, samples = model.vocabulary, list(generate(model, _SAMPLES, seed=0))
-    texts, prompt, other = [sample.text for sample in samples], "", "any other text"
-    starts = _STARTS.format(boundary=BOUNDARY_NAME)
+    lines, prompt, other, start = [sample.text for sample in samples], "", "any other text", _START
     if vocabulary.labels:
-        tokens, frequencies = vocabulary.starts()
-        names = [start_name(vocabulary.label(token)) for token in tokens.tolist()]
-        prompt, other = names[int(frequencies.argmax())], "a text after it"
-        texts = [start_name(sample.label) + sample.text for sample in samples]
-        starts = _STARTS_OF_LABELS.format(
-            boundary=BOUNDARY_NAME,
-            prompt=printable(prompt),
-            tokens=_block([f"{name}  {frequency:.4f}" for name, frequency in zip(names, frequencies, strict=True)]),
-            size=len(vocabulary),
-        )
+        names, counts = [start_name(label) for label in ("", *vocabulary.labels)], vocabulary.label_counts
+        lines = [start_name(sample.label) + sample.text for sample in samples]
+        prompt, other = names[int(counts.argmax())], "a text after it"
+        tokens = _block([f"{name}  {count:,}" for name, count in zip(names, counts, strict=True)])
+        start = _START_OF_LABELS.format(boundary=BOUNDARY_NAME, tokens=tokens, size=len(vocabulary))
     return _CARD.format(
         title=printable(title),
         parameters=model.num_parameters,
-        samples=_block(texts),
-        prompt=json.dumps(prompt, ensure_ascii=False),
+        samples=_block(lines),
+        prompt=printable(json.dumps(prompt, ensure_ascii=False)),
         other=other,
         unknown=UNKNOWN,
-        starts=starts,
+        start=start,
         data="\n".join(_data(model)),
     )
 

@@ -52,23 +52,21 @@ def export_html(model: LanguageModel, out: Path) -> None:
         arrays["filter"] = bloom_filter(data.membership.distinct["train"])
     except UserError as error:
         log.warning(f"no box 'only new ones': {error}")
-    names, counts = ("", *model.vocabulary.labels), model.vocabulary.label_counts.tolist()
-    labels = {"labels": list(zip(names, counts, strict=True))} if model.vocabulary.labels else {}
-    scripts += ["labels.js"] if labels else []
     numbers = b"".join(array.tobytes() for array in arrays.values())
     content = {
         "characters": model.vocabulary.characters,
-        **labels,
         "max_length": max_sample_length(model),
         "model": _description(model),
         "probes": _PROBES,
         "tensors": [[name, array.dtype.str[1:], array.shape] for name, array in arrays.items()],
         "bytes": base64.b64encode(gzip.compress(numbers, mtime=0)).decode("ascii"),
     }
+    if labels := model.vocabulary.labels:
+        content["labels"] = list(zip(("", *labels), model.vocabulary.label_counts.tolist(), strict=True))
+        scripts.append("labels.js")
     parts = {
         "title": html.escape(out.stem),
         "style": _read("page.css"),
-        "menu": _read("labels.html") if labels else "",
         "model": json.dumps(content).replace("<", "\\u003c"),  # `<` could start `</script>`
         "script": "\n".join(map(_read, ("numbers.js", *scripts, "drawing.js", "app.js"))),
     }

@@ -13,7 +13,7 @@ from sequentia.errors import UserError
 from sequentia.export.output import creating, optional_module
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel, NGram
-from sequentia.vocabulary import BOUNDARY, Vocabulary
+from sequentia.vocabulary import BOUNDARY
 
 _OPSET = 18  # the newest ONNX opset that PyTorch's tracing exporter writes
 
@@ -72,7 +72,11 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
             # A single line: the tracer bakes in the size of the state that a model makes.
             graph = stack.enter_context(creating(file))
             _trace(_Step(model).eval(), (token[:1],), graph, {"token": {}}, {name: {} for name in results})
-            of_labels["labels"] = _labels(vocabulary)
+            frequencies = vocabulary.label_counts / vocabulary.label_counts.sum()
+            of_labels["labels"] = {
+                label: {"id": vocabulary.start(label), "frequency": frequency}
+                for label, frequency in zip(("", *vocabulary.labels), frequencies.tolist(), strict=True)
+            }
             of_labels["first"] = {"file": file.name, "inputs": ["token"], "outputs": results}
 
         content = {
@@ -90,13 +94,6 @@ def export_onnx(model: LanguageModel, out: Path) -> None:
             },
         }
         description.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _labels(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The id and the frequency of the token that the lines of each label start with."""
-    frequencies = vocabulary.label_counts / vocabulary.label_counts.sum()
-    labels = zip(("", *vocabulary.labels), frequencies.tolist(), strict=True)
-    return {label: {"id": vocabulary.start(label), "frequency": frequency} for label, frequency in labels}
 
 
 class _Step(nn.Module):

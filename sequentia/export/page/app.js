@@ -264,7 +264,6 @@ async function start() {
   filter = tensors.filter;
   document.getElementById("only-new").hidden = !filter;
   fresh.checked = Boolean(filter);
-  if (menu) fillMenu(menu);
   showFavorites();
   readLink();
   showLines();

@@ -1,5 +1,11 @@
 // ---- Lines with labels: the menu, and the label of each line ----
 
+document.querySelector(".fields").insertAdjacentHTML("beforeend", `<div><label for="label">Label</label>
+  <select id="label" class="text" aria-describedby="error"><option value="">any</option></select></div>`);
+for (const { name, count } of labels) {  // in links, lines without a label have a space, which no label is
+  if (name || count) document.getElementById("label").add(new Option(name || "(no label)", name || " "));
+}
+
 /** How probable each label is: by its frequency among the training lines, given what lines start with. */
 async function labelProbabilities({ starts }, pause) {
   const prior = labels.map(({ count }) => Math.log(count)), logs = [...prior];
@@ -12,11 +18,4 @@ async function labelProbabilities({ starts }, pause) {
     }
   }
   return softmax(logs.some(Number.isFinite) ? logs : prior);
-}
-
-/** Fills the menu; in links, the value of lines without a label is a space, which no label is. */
-function fillMenu(menu) {
-  for (const { name, count } of labels) {
-    if (name || count) menu.add(new Option(name || "(no label)", name || " "));
-  }
 }

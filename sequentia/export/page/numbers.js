@@ -50,10 +50,10 @@ function row(matrix, index) {
   return matrix.subarray(index * columns, (index + 1) * columns);
 }
 
-/** The embedding of a token; where lines have labels, plus that of the first token of the line. */
+/** The embedding of a token, plus the difference of that of the line's first token, its label, from the boundary's. */
 function embedding(tensors, token, first) {
-  const x = row(tensors["embedding.weight"], token);
-  return content.labels ? add(x, row(tensors["embedding.weight"], first)) : x;
+  const [x, label, boundary] = [token, first, BOUNDARY].map((index) => row(tensors["embedding.weight"], index));
+  return first === BOUNDARY ? x : x.map((value, i) => value + label[i] - boundary[i]);
 }
 
 /** Matrix (a row per output) times vector, plus the bias if there is one; the layer is `prefix` + weight and bias. */
