@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 def log_summary(name: str, corpus: Corpus, split: Split, membership: Membership, batch_size: int) -> None:
     """Log the size of the data called `name`, and what is unusual about its lines."""
-    num_distinct = len(distinct(np.concatenate(list(membership.distinct.values()))))
+    num_distinct = num_texts = len(distinct(np.concatenate(list(membership.distinct.values()))))
+    if corpus.vocabulary.labels:  # the same text with another label is another example
+        num_distinct = len(distinct(corpus.example_hashes))
     sizes = f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,}"
     labels = f", {num_labels:,} labels" if (num_labels := len(corpus.vocabulary.labels)) else ""
     log.info(
@@ -29,7 +31,7 @@ def log_summary(name: str, corpus: Corpus, split: Split, membership: Membership,
     )
     _log_dropped_lines(corpus)
     log_invisible_characters(corpus)
-    if shared := sum(map(len, membership.distinct.values())) - num_distinct:
+    if shared := sum(map(len, membership.distinct.values())) - num_texts:
         log.warning(f"{shared:,} distinct lines are in an earlier split, too: the metrics are too optimistic")
 
 

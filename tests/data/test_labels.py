@@ -86,10 +86,12 @@ def test_a_batch_reads_the_label_and_predicts_the_boundary(write: Callable[..., 
 
 
 def test_a_label_of_held_out_lines_alone_is_named(write: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
-    train, val = write(b"t,l\nab,x\nba,y\n", "t.csv"), write(b"t,l\nb,z\na,x\n", "v.csv")
+    train, val = write(b"t,l\nab,y\nba,x\n", "t.csv"), write(b"t,l\nab,z\nab,x\n", "v.csv")
     data = CharDataModule(train, val_path=val, column="t", label="l")
-    data.setup("fit")
+    with caplog.at_level("INFO"):
+        data.setup("fit")
     assert data.vocabulary.plain == {"characters": "ab", "labels": {"x": 1, "y": 1, "z": 0}}
+    assert "4 lines (4 distinct)" in caplog.text
     assert caplog.messages[-1] == "labels of no training line, which cannot be learned: z"
 
 
