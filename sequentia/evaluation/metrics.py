@@ -18,7 +18,7 @@ from sequentia.inference.classification import label_log_probs
 from sequentia.inference.conditions import is_valid
 from sequentia.inference.likelihood import CharacterMean, bits_per_char, correct, perplexity
 from sequentia.inference.model import check_probabilities
-from sequentia.inference.sampling import drafts
+from sequentia.inference.sampling import Sample, drafts
 from sequentia.models import LanguageModel
 from sequentia.reporting.tables import as_csv, as_json, as_table
 from sequentia.vocabulary import BOUNDARY
@@ -116,16 +116,24 @@ class Measurement:
         return baselines(self.data, self.split)
 
     @cached_property
+    def drafts(self) -> list[Sample]:
+        """The sampled lines, each with its label.
+
+        Raises:
+            UserError: The model's probabilities are NaN.
+        """
+        return drafts(self.model, self.num_samples, seed=self.seed, max_length=self.model.context_length - 1)
+
+    @cached_property
     def samples(self) -> SampleQuality | None:
-        """The sampled lines.
+        """The texts of the sampled lines.
 
         Raises:
             UserError: The model's probabilities are NaN.
         """
         if self.num_samples == 0:
             return None
-        texts = drafts(self.model, self.num_samples, seed=self.seed, max_length=self.model.context_length - 1)
-        return SampleQuality(texts, self.data, self.split)
+        return SampleQuality([sample.text for sample in self.drafts], self.data, self.split)
 
 
 @dataclass(frozen=True)

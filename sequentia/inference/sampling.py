@@ -36,6 +36,11 @@ class Sample:
     nll: float
     label: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The line for a list of lines, with its label in front if it has one: `F  emma`."""
+        return "  ".join(filter(None, (self.label, self.text or "(empty)")))
+
 
 class Draws(Iterator[Sample]):
     """Lines drawn from a model, batch by batch, until enough of them meet all conditions.
@@ -224,7 +229,7 @@ def generate(model: Model, num_samples: int, **options: Any) -> Draws:
     return Draws(model, num_samples, SamplingOptions(**options))
 
 
-def drafts(model: Model, num_samples: int, **options: Any) -> list[str]:
+def drafts(model: Model, num_samples: int, **options: Any) -> list[Sample]:
     """Lines to judge a model by, whatever its state: those that reach the maximum length are cut, not drawn again.
 
     A model at the start of its training hardly ever ends a line.
@@ -238,11 +243,11 @@ def drafts(model: Model, num_samples: int, **options: Any) -> list[str]:
         UserError: See `Draws`.
     """
     draws = Draws(model, num_samples, SamplingOptions(**options))
-    texts: list[str] = []
+    samples: list[Sample] = []
     with evaluating(model):
-        while len(texts) < num_samples:
-            texts += [sample.text for sample, _ in draws.batch(num_samples - len(texts), "")]
-    return texts
+        while len(samples) < num_samples:
+            samples += [sample for sample, _ in draws.batch(num_samples - len(samples), "")]
+    return samples
 
 
 def _that_begin_with(prompts: list[str]) -> str:

@@ -13,9 +13,8 @@ from sequentia.inference.classification import label_log_probs
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
 from sequentia.reporting.curves import FONT
-from sequentia.reporting.heatmap import label, most_frequent_labels
+from sequentia.reporting.heatmap import label_name, most_frequent_labels
 from sequentia.runs.checkpoint import training_data
-from sequentia.text import shorten
 from sequentia.vocabulary import BOUNDARY
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def draw_confusion(
     image = axes.imshow(fractions.numpy(), cmap="Blues", vmin=0, vmax=1)
     points = 72 * _SIDE / len(names)  # of a cell
     size = min(11.0, 0.8 * points)
-    columns = ["".join(c if c == " " else label(c) for c in shorten(name, 16)) for name in names]
+    columns = list(map(label_name, names))
     rows = [f"{name} ({n:,})" for name, n in zip(columns, counts.sum(1).tolist(), strict=True)]
     for set_ticks, ticks, angle in ((axes.set_xticks, columns, 90), (axes.set_yticks, rows, 0)):
         upright = len(names) * max(map(len, ticks)) < 50

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sequentia.errors import UserError
 from sequentia.reporting import shading
-from sequentia.text import printable
+from sequentia.text import printable, shorten
 
 if TYPE_CHECKING:
     from sequentia.models import LanguageModel
@@ -31,7 +31,10 @@ def model_html(model: "LanguageModel") -> str:
     from sequentia.runs.history import read_history
 
     options = {name: str(value) for name, value in model.hparams.items() if name != "vocabulary"}
-    rows = {"vocabulary": f"{len(model.vocabulary):,} with the boundary"} | options
+    rows = {"vocabulary": f"{len(model.vocabulary):,} with the boundary"}
+    if model.vocabulary.labels:
+        rows["labels"] = shorten(", ".join(model.vocabulary.labels), 100)
+    rows |= options
     cells = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(printable(text))}</td></tr>" for name, text in rows.items()
     )

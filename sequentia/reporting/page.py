@@ -55,12 +55,16 @@ def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
 
 
 def _samples(run: Run) -> list[str]:
-    """Samples of the best checkpoint, with seed 0."""
-    from sequentia.runs.checkpoint import load  # slow to import
+    """Samples of the best checkpoint, with seed 0, and their labels."""
+    from sequentia.inference.sampling import generate  # slow to import
+    from sequentia.runs.checkpoint import load
 
     model = load(run.path / BEST)
-    samples = model.sample(_NUM_SAMPLES, seed=0, max_length=model.context_length - 1)
-    return [_text(text) or "(empty)" for text in samples]
+    draws = generate(model, _NUM_SAMPLES, seed=0, max_length=model.context_length - 1)
+    samples = [_text(sample.shown) for sample in draws]
+    if not samples:
+        raise UserError(draws.shortage())
+    return samples
 
 
 def _text(text: str) -> str:

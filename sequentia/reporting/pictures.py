@@ -1,6 +1,6 @@
 """Pictures of a trained model: its embedding and its attention maps. The heat map has a module of its own."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from sequentia.inference.model import evaluating
 from sequentia.inference.sampling import drafts
 from sequentia.models import LanguageModel, Transformer
 from sequentia.reporting.curves import FONT
-from sequentia.reporting.heatmap import check_drawable, label
+from sequentia.reporting.heatmap import check_drawable, label, label_name, most_frequent_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,9 @@ _WIDTH = 10.0  # inches of maps side by side; letters of a wider figure could no
 
 @torch.inference_mode()
 def draw_embedding(model: LanguageModel) -> "Figure":
-    """The characters at the first two principal components of their embedding: close together if used alike.
+    """The characters, and the labels in blue, at the first two principal components of their embedding.
+
+    Tokens that are used alike are close together.
 
     Raises:
         UserError: The model has no embedding that can be drawn, or its vocabulary is too large.
@@ -36,15 +38,18 @@ def draw_embedding(model: LanguageModel) -> "Figure":
     embedding = next((weight for weight in tables if weight in dims), None)
     if embedding is None or not embedding.isfinite().all():
         raise UserError(f"{type(model).__name__} has no embedding to draw")
-    vectors = embedding.float().cpu()
+    V, shown = len(model.vocabulary), most_frequent_labels(model.vocabulary)
+    names = [".", *map(label, model.vocabulary.characters), *(label_name(model.vocabulary.labels[k]) for k in shown)]
+    vectors = embedding[[*range(V), *(V + k for k in shown)]].float().cpu()
     left, singular, _ = torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
     points = F.pad(left * singular, (0, 1))[:, :2]
     variance = singular.square() / singular.square().sum()
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
     axes.scatter(points[:, 0], points[:, 1], alpha=0)  # scales the axes
-    for (x, y), name in zip(points.tolist(), [".", *map(label, model.vocabulary.characters)], strict=True):
-        axes.text(x, y, name, ha="center", va="center", fontsize=14, fontfamily=FONT, parse_math=False)
+    for i, ((x, y), name) in enumerate(zip(points.tolist(), names, strict=True)):
+        style: dict[str, Any] = {"fontsize": 14} if i < V else {"fontsize": 9, "color": "#1d4ed8"}
+        axes.text(x, y, name, ha="center", va="center", fontfamily=FONT, parse_math=False, **style)
     axes.set_title(f"{type(model).__name__}: embedding, {float(variance[:2].sum()):.0%} of its variance")
     axes.set(xlabel="first principal component", ylabel="second principal component")
     return figure
@@ -58,7 +63,8 @@ def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
 
     Args:
         model: The model.
-        text: The line, of characters of its vocabulary; by default the longest of ten samples.
+        text: The line, of characters of its vocabulary, read with the most frequent label; by default the longest of
+            ten samples.
 
     Raises:
         UserError: No part of the model is a Transformer, or `text` has unknown characters.
@@ -68,13 +74,17 @@ def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
     transformer = next((module for module in model.modules() if isinstance(module, Transformer)), None)
     if transformer is None:
         raise UserError(f"{type(model).__name__} has no attention to draw")
+    starts, frequencies = model.vocabulary.starts()
+    start = int(starts[frequencies.argmax()])
     if text is None:
-        text = max(drafts(model, 10, seed=0, max_length=min(_LONGEST, model.context_length - 1)), key=len)
-    context = torch.tensor([[0, *model.vocabulary.encode(text)]], device=model.device)
+        drawn = drafts(model, 10, seed=0, max_length=min(_LONGEST, model.context_length - 1))
+        sample = max(drawn, key=lambda sample: len(sample.text))
+        start, text = model.vocabulary.start(sample.label), sample.text
+    context = torch.tensor([[start, *model.vocabulary.encode(text)]], device=model.device)
     with evaluating(transformer):
         maps = transformer.attention(context)[0].float().cpu()  # (layers, heads, T, T)
     layers, heads = len(maps), max(1, min(maps.shape[1], _MAPS // len(maps)))
-    names = [".", *map(label, text)]
+    names = [label_name(model.vocabulary.label(start)) or ".", *map(label, text)]
     side = max(2.0, 0.2 * len(names))  # inches
     columns = max(n for n in range(1, heads + 1) if heads % n == 0 and n * side <= max(side, _WIDTH))
     rows = layers * heads // columns

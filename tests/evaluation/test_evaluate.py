@@ -77,7 +77,7 @@ def test_the_accuracy_is_the_fraction_of_correct_predictions(model: LanguageMode
 def test_every_metric_of_the_table_is_measured_and_those_of_samples_are_of_the_lines_that_the_seed_gives(
     model: LanguageModel, data: CharDataModule
 ) -> None:
-    texts = drafts(model, 50, seed=4, max_length=model.context_length - 1)
+    texts = [sample.text for sample in drafts(model, 50, seed=4, max_length=model.context_length - 1)]
     samples = SampleQuality(texts, data, "test")
     found = evaluate(model, data, num_samples=50, seed=4, valid=lambda text: len(text) % 2)
     assert list(found) == [f"test/{name}" for name in METRICS if "label" not in name]

@@ -24,6 +24,18 @@ def test_the_embedding_is_drawn_at_its_first_two_principal_components() -> None:
     assert "100% of its variance" in figure.axes[0].get_title()
 
 
+def test_labels_are_tokens_of_the_embedding_and_start_the_line_of_an_attention_map() -> None:
+    vocabulary = {"characters": "ab", "labels": {"": 0, "Czech": 3, "Irish": 1}}
+    names = [text.get_text() for text in draw_embedding(GRU(vocabulary, 4)).axes[0].texts]
+    assert names == [".", "a", "b", "Czech", "Irish"]
+    model = Transformer(vocabulary, 8, n_layer=1, n_head=1, n_embd=8).eval()
+    axes = draw_attention(model, "ab").axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["Czech", "a", "b"]
+    weights = model.attention(torch.tensor([[3, 1, 2]]))[0, 0, 0]
+    assert np.array_equal(axes.images[0].get_array(), weights.detach().numpy())  # type: ignore[arg-type]
+    assert draw_attention(model).axes[0].get_xticklabels()[0].get_text() in ("Czech", "Irish")
+
+
 def test_an_embedding_of_one_dimension_is_drawn_and_an_infinite_one_is_not() -> None:
     assert len(draw_embedding(GRU("ab", 4, n_embd=1)).axes[0].texts) == 3
     model = Bigram("ab", 4)

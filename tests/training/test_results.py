@@ -90,7 +90,7 @@ def test_valid_is_the_share_of_samples_that_the_users_function_accepts(
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("results_check.py").write_text("def short(text):\n    return len(text) < 5\n")
     found = json.loads(command("test", "--format", "json", "--valid", "results_check:short").out)
-    texts = drafts(load(run / "best.ckpt"), 1000, seed=0, max_length=5)
+    texts = [sample.text for sample in drafts(load(run / "best.ckpt"), 1000, seed=0, max_length=5)]
     assert found["test/samples_valid"] == sum(len(text) < 5 for text in texts) / 1000
     assert json.loads((run / "test.json").read_text())["valid"] == "results_check:short"
     for options, message in (

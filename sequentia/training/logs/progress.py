@@ -56,7 +56,7 @@ class RunProgress(ProgressBar):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the new validation loss, and samples."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            if self._enabled and (self._bar is None or self._samples.texts):
+            if self._enabled and (self._bar is None or self._samples.shown):
                 with suppress(OSError):  # the terminal was closed; the run must still be saved
                     tqdm.write(self._line(trainer), file=sys.stderr)
             self._update(trainer)
@@ -71,7 +71,7 @@ class RunProgress(ProgressBar):
         self._close()
 
     def _line(self, trainer: Trainer) -> str:
-        texts = [shorten(printable(text), _SHOWN_CHARACTERS) or "(empty)" for text in self._samples.texts[:_SHOWN]]
+        texts = [shorten(printable(text), _SHOWN_CHARACTERS) for text in self._samples.shown[:_SHOWN]]
         samples = ["samples " + ", ".join(texts)] if texts else []
         return "  ".join([f"step {trainer.global_step}", *self._losses(trainer), *samples])
 

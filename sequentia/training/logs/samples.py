@@ -11,6 +11,7 @@ from sequentia.errors import UserError
 from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import Evaluation
 from sequentia.evaluation.metrics import metrics
+from sequentia.inference.sampling import Sample
 
 _MEASURED, _SHOWN = 200, 20  # samples
 _ACCURACY_CHARACTERS = 4_096  # standard error below 0.008
@@ -24,12 +25,12 @@ class Samples(Evaluation):
     The seed of the samples is the same at each validation, so that only the model's progress changes them.
 
     Attributes:
-        texts: The lines of the last validation.
+        shown: The lines of the last validation, with their labels.
     """
 
     def __init__(self) -> None:
         super().__init__(num_samples=_MEASURED, accuracy_characters=_ACCURACY_CHARACTERS, label_pairs=0)
-        self.texts: list[str] = []
+        self.shown: list[str] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the NLLs of simple models on the validation lines, unless the run is resumed or nothing is held out."""
@@ -48,18 +49,22 @@ class Samples(Evaluation):
         pl_module.log_dict(self.values, sync_dist=True)
         samples = self.measurement.samples
         if samples is not None:
-            self.texts = samples.texts
+            drawn = self.measurement.drafts
+            self.shown = [sample.shown for sample in drawn]
             if trainer.is_global_zero:
-                rows = list(zip(samples.texts, samples.splits, strict=True))[:_SHOWN]
+                rows = list(zip(drawn, samples.splits, strict=True))[:_SHOWN]
                 for logger in trainer.loggers:
                     if isinstance(logger, TensorBoardLogger):
                         logger.experiment.add_text("samples", markdown(rows), trainer.global_step - 1)
 
 
-def markdown(rows: list[tuple[str, str]]) -> str:
-    """A table of samples and their splits. Samples are in code tags, so that none is read as markup."""
-    lines = "\n".join(f"| {_code(text)} | {split} |" for text, split in rows)
-    return f"| sample | split |\n|---|---|\n{lines}"
+def markdown(rows: list[tuple[Sample, str]]) -> str:
+    """A table of samples, their labels if any has one, and their splits. Code tags let none be read as markup."""
+    table = [["sample", "split"], ["---", "---"], *([_code(sample.text), split] for sample, split in rows)]
+    if any(sample.label for sample, _ in rows):
+        labels = ["label", "---", *(_code(sample.label) for sample, _ in rows)]
+        table = [[label, *row] for label, row in zip(labels, table, strict=True)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def _code(text: str) -> str:

@@ -11,7 +11,7 @@ from sequentia.data import CharDataModule
 from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import evaluate
 from sequentia.evaluation.metrics import METRICS
-from sequentia.inference.sampling import drafts
+from sequentia.inference.sampling import Sample, drafts
 from sequentia.models import GRU
 from sequentia.runs.checkpoint import load
 from sequentia.training.logs.progress import RunProgress
@@ -33,7 +33,8 @@ def data(run: Path, monkeypatch: pytest.MonkeyPatch) -> CharDataModule:
 
 def test_the_logged_metrics_are_those_of_the_saved_model(run: Path, data: CharDataModule) -> None:
     model = load(run / "last.ckpt")
-    texts = drafts(model, 200, seed=0, max_length=model.context_length - 1)
+    drawn = drafts(model, 200, seed=0, max_length=model.context_length - 1)
+    texts = [sample.text for sample in drawn]
     expected = evaluate(model, data, "val", num_samples=200)
     found = curves(run)
     for name in (name for name, metric in METRICS.items() if metric.fit):
@@ -42,7 +43,7 @@ def test_the_logged_metrics_are_those_of_the_saved_model(run: Path, data: CharDa
         assert logged == pytest.approx(expected[f"val/{name}"], abs=1e-6), name
     events = EventAccumulator(str(run)).Reload()
     table = events.Tensors("samples/text_summary")[-1].tensor_proto.string_val[0].decode()
-    assert table == markdown(list(zip(texts[:20], data.splits_of(texts[:20]), strict=True)))
+    assert table == markdown(list(zip(drawn[:20], data.splits_of(texts[:20]), strict=True)))
     log = (run.parents[2] / "log").read_text().splitlines()
     (line,) = (line for line in log if line.startswith("step 40  "))
     assert line.endswith("  samples " + ", ".join(text or "(empty)" for text in texts[:5]))
@@ -59,10 +60,11 @@ def test_baselines_are_logged_once_per_run(run: Path, data: CharDataModule) -> N
 
 def test_samples_on_the_terminal_are_short_and_without_control_characters() -> None:
     samples = Samples()
-    samples.texts = ["a\x1b[2Jb", "", "x" * 50, "d", "e", "f"]
+    lines = [("", "a\x1b[2Jb"), ("F", ""), ("", "x" * 50), ("M", "d"), ("", "e"), ("", "f")]
+    samples.shown = [Sample(text, 0.0, label).shown for label, text in lines]
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     line = RunProgress(samples)._line(trainer)
-    assert line == f"step 0  samples a\\x1b[2Jb, (empty), {'x' * 29}…, d, e"
+    assert line == f"step 0  samples a\\x1b[2Jb, F  (empty), {'x' * 29}…, M  d, e"
 
 
 def test_a_model_without_probabilities_draws_no_samples(data: CharDataModule) -> None:
@@ -74,10 +76,13 @@ def test_a_model_without_probabilities_draws_no_samples(data: CharDataModule) ->
     samples.on_validation_start(trainer, model)
     samples.on_validation_batch_end(trainer, model, None, next(iter(data.eval_batches(data.split.val))))
     samples.on_validation_epoch_end(trainer, model)
-    assert samples.texts == []
+    assert samples.shown == []
 
 
 def test_markup_in_samples_is_escaped() -> None:
-    assert markdown([("a|<b>`&", "new")]) == (
-        "| sample | split |\n|---|---|\n| <code>a&#124;&lt;b>&#96;&amp;</code> | new |"
+    escaped = "<code>a&#124;&lt;b>&#96;&amp;</code>"
+    assert markdown([(Sample("a|<b>`&", 0.0), "new")]) == f"| sample | split |\n| --- | --- |\n| {escaped} | new |"
+    assert markdown([(Sample("b", 0.0, "a|<b>`&"), "val"), (Sample("", 0.0), "new")]) == (
+        "| label | sample | split |\n| --- | --- | --- |\n"
+        f"| {escaped} | <code>b</code> | val |\n| <code></code> | <code></code> | new |"
     )
