@@ -1,7 +1,7 @@
 """The table of metrics: each is computed from predictions of held-out lines and from samples."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -20,12 +20,9 @@ from sequentia.inference.likelihood import CharacterMean, bits_per_char, correct
 from sequentia.inference.model import check_probabilities
 from sequentia.inference.sampling import Sample, drafts
 from sequentia.models import LanguageModel
-from sequentia.reporting.tables import as_csv, as_json, as_table
 from sequentia.vocabulary import BOUNDARY
 
 HeldOut = Literal["val", "test"]
-Format = Literal["table", "json", "csv"]
-
 NUM_SAMPLES = 1000
 """Default number of samples of an evaluation."""
 
@@ -218,14 +215,3 @@ def metrics(measurement: Measurement, fit: bool = False) -> dict[str, float]:
     """
     values = {name: metric.compute(measurement) for name, metric in METRICS.items() if metric.fit or not fit}
     return {f"{measurement.split}/{name}": value for name, value in values.items() if value is not None}
-
-
-def as_text(values: Mapping[str, float], form: Format) -> str:
-    """Metrics by name as a table for people, one JSON object, or CSV with a header and one line."""
-    if form == "json":
-        return as_json(values)
-    if form == "csv":
-        return as_csv(list(values), [values])
-    metrics = {name: METRICS[name.split("/")[1]] for name in values}
-    rows = [[name, metric.shown(values[name]), metric.meaning] for name, metric in metrics.items()]
-    return as_table(["metric", "value", "meaning"], rows, right=[1])

@@ -5,9 +5,12 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from sequentia.evaluation.metrics import METRICS
 from sequentia.text import printable
+
+Format = Literal["table", "json", "csv"]
 
 
 def as_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> str:
@@ -57,6 +60,17 @@ def as_json(value: Any) -> str:
         '{\n  "loss": "inf",\n  "lines": 2\n}'
     """
     return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def metrics_as_text(values: Mapping[str, float], form: Format) -> str:
+    """Metrics by name as a table for people, one JSON object, or CSV with a header and one line."""
+    if form == "json":
+        return as_json(values)
+    if form == "csv":
+        return as_csv(list(values), [values])
+    metrics = {name: METRICS[name.split("/")[1]] for name in values}
+    rows = [[name, metric.shown(values[name]), metric.meaning] for name, metric in metrics.items()]
+    return as_table(["metric", "value", "meaning"], rows, right=[1])
 
 
 def _finite(value: Any) -> Any:

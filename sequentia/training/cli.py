@@ -19,12 +19,12 @@ from sequentia.data import CharDataModule
 from sequentia.data.paths import OPTIONS, shown
 from sequentia.errors import UserError, cause_of, out_of_memory
 from sequentia.evaluation.evaluate import Evaluation, check_evaluates
-from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut, as_text
+from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import expanded, remove_leftovers, replacing
 from sequentia.models import ARCHITECTURES, LanguageModel
 from sequentia.models.base import check_same_vocabulary
-from sequentia.reporting.tables import as_json
+from sequentia.reporting.tables import as_json, metrics_as_text
 from sequentia.runs.checkpoint import build_model, load
 from sequentia.runs.directory import BEST, ROOT, create_run, find_checkpoint, locked, remove_if_never_begun
 from sequentia.runs.lines import kept
@@ -333,7 +333,7 @@ class SequentiaCLI(LightningCLI):
         if self.source.checkpoint is None or not self.trainer.is_global_zero:
             return
         values = self.evaluation.values
-        print(as_text(values, self.instances["format"]))
+        print(metrics_as_text(values, self.instances["format"]))
         path = self.source.checkpoint.parent / f"{self.subcommand}.json"
         complete = values[f"{self.split}/lines"] == len(getattr(self.datamodule.split, self.split))
         precisions = {options["trainer"].get("precision") for options in (self.source.base, self.plain_options)}

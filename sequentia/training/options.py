@@ -15,11 +15,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from sequentia.data.paths import OPTIONS, located, plain
 from sequentia.errors import UserError
-from sequentia.evaluation.metrics import Format
 from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.saving import architecture_name
 from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
+from sequentia.reporting.tables import Format
 from sequentia.runs.checkpoint import load
 from sequentia.runs.config import parse_config
 from sequentia.runs.directory import ROOT
