@@ -96,6 +96,7 @@ def draw_attention(model: LanguageModel, text: str | None = None) -> "Figure":
         axes.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=10, fontfamily=FONT)
         for set_ticks in (axes.set_xticks, axes.set_yticks):
             set_ticks(range(len(names)), names, fontsize=10, fontfamily=FONT, parse_math=False)
+        axes.get_xticklabels()[0].set_rotation(90 if len(names[0]) > 1 else 0)  # a label is long
         axes.tick_params(length=0)
     figure.colorbar(image, ax=grid, fraction=0.05, aspect=40).set_label("weight of a character read", fontfamily=FONT)
     figure.supxlabel("characters read", fontsize=10, fontfamily=FONT)
