@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sequentia.evaluation.metrics import METRICS
 from sequentia.text import printable
 
 Format = Literal["table", "json", "csv"]
@@ -64,6 +63,8 @@ def as_json(value: Any) -> str:
 
 def metrics_as_text(values: Mapping[str, float], form: Format) -> str:
     """Metrics by name as a table for people, one JSON object, or CSV with a header and one line."""
+    from sequentia.evaluation.metrics import METRICS  # slow to import
+
     if form == "json":
         return as_json(values)
     if form == "csv":
