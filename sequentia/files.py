@@ -57,7 +57,8 @@ def replacing(path: Path, elsewhere: str = "write to another directory") -> Iter
     except OSError as error:
         previous = "; the previous file is intact" if path.is_file() else ""
         reason = f"{error.strerror or error}{previous}"
-        raise UserError(f"cannot write {path}: {reason}; resolve that, or {elsewhere}") from error
+        remedy = "resolve that" if path.absolute().parent.is_dir() else "create its directory"
+        raise UserError(f"cannot write {path}: {reason}; {remedy}, or {elsewhere}") from error
     finally:
         with suppress(OSError):  # it was moved, or never created
             if temporary.is_dir():

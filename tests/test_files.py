@@ -52,7 +52,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, directory: boo
 def test_an_os_error_names_the_file_the_cause_and_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "a.txt"
     with (
-        pytest.raises(UserError, match=r"cannot write .*a\.txt: No such file .*; resolve that, or do this$"),
+        pytest.raises(UserError, match=r"cannot write .*a\.txt: No such file .*; create its directory, or do this$"),
         replacing(path, "do this") as temporary,
     ):
         temporary.write_text("new")

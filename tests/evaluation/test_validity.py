@@ -42,7 +42,7 @@ def test_the_module_and_its_imports_are_found_in_the_current_directory_or_instal
     ("name", "message"),
     [
         ("my_check", "is not of the form module:function"),
-        ("my_check.py:short", "is not of the form module:function"),
+        ("my_check.py:short", "omit .py, as my_check:short"),
         ("my_chekc:short", "cannot import my_chekc:short: ModuleNotFoundError: .*; run this where its module is"),
         ("my_check:shrot", "cannot import my_check:shrot: AttributeError: .* has no attribute 'shrot'"),
         ("my_check:number", "expected a function, got int"),
