@@ -15,7 +15,7 @@ def load_valid(name: str) -> Callable[[str], object]:
     """
     module, _, function = name.partition(":")
     if module.endswith(".py"):
-        raise UserError(f"{module!r} names a file, not a module: omit .py, as {module.removesuffix('.py')}:{function}")
+        raise UserError(f"{name!r} names a file, not a module: omit .py, as {module.removesuffix('.py')}:{function}")
     if not module or not function or "/" in module:
         raise UserError(
             f"{name!r} is not of the form module:function: give a module and a function of it, as my_module:valid"
