@@ -90,11 +90,13 @@ def examples(data: CharDataModule) -> list[Examples]:
     ]
 
 
-def compare(config: str, seed: int, options: dict[str, Any]) -> Compared:
-    """Train one model with labels, and one on the lines of each locale.
+def of_label(lines: Examples, label: int) -> list[str]:
+    """The lines with the label of this index."""
+    return [text for text, own in zip(lines.texts, lines.labels.tolist(), strict=True) if own == label]
 
-    A line is in the same split in all of them, because the split depends on seed and line alone.
-    """
+
+def compare(config: str, seed: int, options: dict[str, Any]) -> Compared:
+    """Train one model with labels, and one on the lines of each locale, all with the same split and vocabulary."""
     with tempfile.TemporaryDirectory() as directory:
         path = write_pairs(Path(directory) / "names.csv")
         start = time.process_time()
@@ -102,14 +104,20 @@ def compare(config: str, seed: int, options: dict[str, Any]) -> Compared:
         seconds = time.process_time() - start
         data = CharDataModule(path, label="locale", seed=seed)
         train, val, test = examples(data)
+        everything = Path(directory) / "all.txt"
+        everything.write_text("".join(f"{name}\n" for _, name in last_names()), "utf-8")
         together, apart, characters = [], [], []
         for index, label in enumerate(data.vocabulary.labels):
-            own = Path(directory) / f"{label}.txt"
-            own.write_text("".join(f"{name}\n" for locale, name in last_names() if locale == label), "utf-8")
-            texts = [text for text, of in zip(test.texts, test.labels, strict=True) if of == index]
+            files = []
+            for part, examples_of in (("train", train), ("val", val)):
+                files.append(Path(directory) / f"{label}_{part}.txt")
+                files[-1].write_text("".join(f"{text}\n" for text in of_label(examples_of, index)), "utf-8")
+            texts = of_label(test, index)
             characters.append(sum(len(text) + 1 for text in texts))
             together.append(sum(score.nll for score in model.score(texts, label)) / characters[-1])
-            alone = fit(own, config, seed, **options)
+            # The test lines of a run add their characters to the vocabulary, and nothing else.
+            held_out = {"data__val_path": str(files[1]), "data__test_path": str(everything)}
+            alone = fit(files[0], config, seed, **held_out, **options)
             apart.append(sum(score.nll for score in alone.score(texts)) / characters[-1])
     by_label = [dict(sorted(found.items())) for found in model.classify(test.texts)]
     probabilities = np.array([list(found.values()) for found in by_label])
@@ -227,7 +235,7 @@ def run(quick: bool) -> str:
         tables = [models_table(results), classifiers_table(results)]
         tried = Table("data, labels", "config", "steps", "how the label is read", "test NLL")
         for (source, config, steps, how), job in zip(ATTEMPTS, attempts, strict=True):
-            tried.add(source, config, f"{steps or 'one epoch'}", how, f"{job.result():.3f}")
+            tried.add(source, config, f"{steps:,}" if steps else "one epoch", how, f"{job.result():.3f}")
         cost = Table("architecture", "step with labels / without", "quartiles")
         for name, measured in ratios.items():
             low, median, high = statistics.quantiles(measured.result(), n=4)
