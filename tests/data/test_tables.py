@@ -106,7 +106,8 @@ def test_a_column_of_a_parquet_file_is_read_by_name_and_by_number() -> None:
 
 
 def test_parquet_without_pyarrow_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for module in ("pyarrow", "pyarrow.parquet"):  # another test may have imported the second
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
         UserError, match=r"^memory://table\.parquet cannot be read without pyarrow: pip install pyarrow$"
     ):

@@ -149,9 +149,9 @@ def test_the_page_is_small(tmp_path: Path, architecture: str, most: int) -> None
     assert (tmp_path / "page.html").stat().st_size < most
 
 
-def test_the_page_loads_nothing(page: Chrome) -> None:
+def test_the_page_loads_nothing(page: Chrome, tmp_path: Path) -> None:
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
-    text = page.execute_script("return document.documentElement.outerHTML")
+    text = (tmp_path / "a&b.html").read_text()  # without the lines that it shows, which can have any characters
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", text)
 
 
