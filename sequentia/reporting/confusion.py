@@ -68,7 +68,7 @@ def draw_confusion(
 
     data = data or training_data(model, "the confusion matrix", "correct its path there")
     counts = confusion(model, data, split, pairs)
-    accuracy = float(counts.diag().sum() / counts.sum())
+    right = f", {float(counts.diag().sum() / counts.sum()):.1%} right" if counts.any() else ""
     shown = most_frequent_labels(model.vocabulary)
     names = [model.vocabulary.labels[k] for k in shown]
     if len(shown) < len(counts):
@@ -98,6 +98,6 @@ def draw_confusion(
     axes.set_xlabel("most probable label", fontfamily=FONT)
     axes.set_ylabel("label of the line (number of lines)", fontfamily=FONT)
     name = {"val": "validation", "test": "test"}[split]
-    axes.set_title(f"{type(model).__name__}: labels of {int(counts.sum()):,} {name} lines, {accuracy:.1%} right")
+    axes.set_title(f"{type(model).__name__}: labels of {int(counts.sum()):,} {name} lines{right}")
     figure.colorbar(image, ax=axes, fraction=0.04).ax.yaxis.set_major_formatter("{x:.0%}")
     return figure
