@@ -78,6 +78,7 @@ class Vocabulary:
         self._codes = codes
         self._known = frozenset(characters)
         self.labels = tuple(sorted(filter(None, labels)))
+        self._starts = {"": BOUNDARY} | {label: len(self) + k for k, label in enumerate(self.labels)}
         self.label_counts = np.array([labels.get(label, 0) for label in ("", *self.labels)], np.int64)
 
     @classmethod
@@ -85,7 +86,7 @@ class Vocabulary:
         """The vocabulary that a plain value stands for: see `plain`.
 
         Raises:
-            UserError: It is not a vocabulary.
+            UserError: See `Vocabulary`.
         """
         return cls(plain) if isinstance(plain, str) else cls(plain["characters"], plain["labels"])
 
@@ -122,13 +123,11 @@ class Vocabulary:
         Raises:
             UserError: No line has the label.
         """
-        if not label:
-            return BOUNDARY
-        if label not in self.labels:
+        if label not in self._starts:
             known = similar(label, self.labels) or self.labels
             has = f"no label {label!r}: use {shorten(', '.join(known), 100)}" if known else "no labels: omit label"
             raise UserError(f"the model has {has}")
-        return len(self) + self.labels.index(label)
+        return self._starts[label]
 
     def starts(self, label: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The S tokens that lines start with, and their relative frequencies among the training lines.
