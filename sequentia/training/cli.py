@@ -281,6 +281,9 @@ class SequentiaCLI(LightningCLI):
         """Log where the run is saved, and the changes since it was started."""
         if not self.trainer.is_global_zero:
             return
+        if "16" in self.trainer.precision and self.trainer.strategy.root_device.type == "cpu":
+            precision = f"trainer.precision {self.trainer.precision} makes most models slower on a CPU"
+            log.warning(f"{precision}: set --trainer.precision 32-true")
         if self.source.checkpoint is not None:
             log.info(f"resuming {self.source.checkpoint} at step {self.source.content['global_step']}")
             self.source.log_changes(self.plain_options)
