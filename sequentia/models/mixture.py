@@ -1,5 +1,6 @@
-"""Mixture: the probabilities of several models, of any architecture, mixed."""
+"""Mixture: the log probabilities of several models, of any architecture, weighted and added up."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -15,28 +16,32 @@ from sequentia.models.counting import Counting, refuse_averaging
 from sequentia.vocabulary import Plain
 
 _MEMBERS: list[dict[str, Any]] = [
-    {"architecture": "Transformer", "dropout": 0.05},  # less than alone: averaging also reduces overfitting
-    {"architecture": "CNN"},  # lowers the NLL by 0.01, in a third of the Transformer's time
+    {"architecture": "Transformer", "dropout": 0.0},  # dropout pays in long runs of a single network only
+    {"architecture": "CNN", "dropout": 0.0},
     {"architecture": "NGram"},
 ]
-_COUNTED = 0.25  # weight of the members that count, before it is chosen on validation lines
-_PRIOR = 20  # validation tokens that the initial weights are worth, so that few lines do not decide alone
-_ENOUGH = 2**18  # validation tokens to estimate the weights from: enough for three digits
-_ITERATIONS = 100  # of expectation maximization, which starts from the weights of the last validation
+_COUNTED = 0.5  # weight of the members that count, before it is chosen on validation lines
+_PRIOR = 200.0  # curvature of the penalty on weights that differ from the initial ones, so that few lines do not decide
+_TOKENS, _CELLS = 2**13, 2**22  # most validation tokens, and most of their probabilities, to choose the weights on
+_ITERATIONS = 10  # of Newton's method, which starts from the weights of the last validation
+_FLOOR = -100.0  # lowest log probability of a member: one that gives 0 to a token must not veto it for all others
 
 
 class Mixture(LanguageModel):
-    """The weighted mean of the probabilities of several models.
+    """The weighted sum of the log probabilities of several models, normalized.
 
     An n-gram model and a network err in different places, and networks that differ only in their initial weights
-    overfit in different directions. Each network is trained on its own loss, because the loss of the mixture would make
-    them alike; `train/loss` is the mean of their losses. The members that count do so before the first step. At each
-    validation, expectation maximization finds the weights with the lowest NLL of the validation lines, and they are
-    logged as `weight/...`. If no line is held out, the members that count share a weight of a quarter, and the networks
-    share the rest.
+    overfit in different directions. The sum of logarithms is a product of probabilities: a token that one member knows
+    to be wrong, such as a bracket that closes nothing, stays improbable however likely the others find it. In a mean of
+    probabilities each member would have its share of the draws, with all its mistakes.
 
-    Sources: Jelinek & Mercer, "Interpolated estimation of Markov source parameters from sparse data", 1980 (weights);
-    Hansen & Salamon, "Neural network ensembles", 1990.
+    Each network is trained on its own loss, because the loss of the mixture would make them alike; `train/loss` is the
+    mean of their losses. The members that count do so before the first step. At each validation, Newton's method finds
+    the weights with the lowest NLL of the validation lines, and they are logged as `weight/...`. They need not add up
+    to 1. If no line is held out, the members that count share a weight of a half, and the networks the other half.
+
+    Sources: Klakow, "Log-linear interpolation of language models", 1998; Hansen & Salamon, "Neural network ensembles",
+    1990.
 
     Args:
         members: The members. Each is a mapping with the name of an `architecture` and its options; with `copies`, it
@@ -46,12 +51,12 @@ class Mixture(LanguageModel):
         UserError: A member is invalid, or no member is a network.
 
     Attributes:
-        log_weights: Logarithm of the weight of each member, `(M,)` float; normalized where it is used.
-        prior: Validation tokens that the initial weights are worth, `(M,)` double.
+        weights: Weight of each member's log probabilities, `(M,)` float.
+        initial_weights: The weights before validation lines were seen, `(M,)` float.
     """
 
-    log_weights: Tensor
-    prior: Tensor
+    weights: Tensor
+    initial_weights: Tensor
 
     def __init__(self, vocabulary: Plain, context_length: int, members: list[dict[str, Any]] | None = None) -> None:
         super().__init__(vocabulary, context_length)
@@ -65,10 +70,9 @@ class Mixture(LanguageModel):
             raise UserError("members has no network: add a member such as {architecture: Transformer}")
         counted = _COUNTED if any(counts) else 0.0
         shares = [counted / sum(counts) if c else (1 - counted) / counts.count(False) for c in counts]
-        self.register_buffer("log_weights", torch.tensor(shares).log())
-        self.register_buffer("prior", _PRIOR * torch.tensor(shares).double(), persistent=False)
+        self.register_buffer("weights", torch.tensor(shares))
+        self.register_buffer("initial_weights", torch.tensor(shares), persistent=False)
         self._state_sizes: list[int] = []  # tensors in the state of each member
-        self._held_out: list[Tensor] = []  # log probabilities of the validation targets so far, each (M, N)
 
     def all_members(self) -> list[LanguageModel]:
         """Every member."""
@@ -102,7 +106,7 @@ class Mixture(LanguageModel):
             network.compile(*args, **kwargs)
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        return self._mix([member(context, position).float().log_softmax(-1) for member in self.members])
+        return self._mix(self.log_probs_of_members(context, position))
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         members = self.all_members()
@@ -112,22 +116,16 @@ class Mixture(LanguageModel):
             tensors = iter(state)
             before = [tuple(islice(tensors, size)) for size in self._state_sizes]
         steps = [member.step(token, part) for member, part in zip(members, before, strict=True)]
-        log_probs = self._mix([logits.float().log_softmax(-1) for logits, _ in steps])
-        return log_probs, tuple(tensor for _, after in steps for tensor in after)
+        log_probs = torch.stack([_log_probs(logits) for logits, _ in steps])
+        return self._mix(log_probs), tuple(tensor for _, after in steps for tensor in after)
 
-    def _mix(self, log_probs: list[Tensor]) -> Tensor:
-        """Log probabilities under each of the M members -> those of the mixture, of the same shape."""
-        weighted = zip(log_probs, self.log_weights.log_softmax(0), strict=True)
-        return torch.stack([member + weight for member, weight in weighted]).logsumexp(0)
+    def log_probs_of_members(self, context: Tensor, position: Tensor | None = None) -> Tensor:
+        """Log probabilities of the next token under each of the M members; `(M, B, T, V)`."""
+        return torch.stack([_log_probs(member(context, position)) for member in self.members])
 
-    def target_log_probs(self, batch: Batch) -> Tensor:
-        mixed = self._mix([member.target_log_probs(batch) for member in self.all_members()])
-        return mixed.masked_fill(batch.target < 0, 0.0)
-
-    def member_log_probs(self, batch: Batch) -> Tensor:
-        """Log probabilities of the N targets under each of the M members, without padding; `(M, N)`."""
-        kept = batch.target >= 0
-        return torch.stack([member.target_log_probs(batch)[kept] for member in self.all_members()])
+    def _mix(self, log_probs: Tensor) -> Tensor:
+        """Log probabilities under each of the members `(M, ..., V)` -> logits of the mixture `(..., V)`."""
+        return torch.tensordot(self.weights.float(), log_probs, 1)
 
     def training_loss(self, batch: Batch) -> Tensor:
         """The mean of the networks' own losses."""
@@ -153,50 +151,69 @@ class Mixture(LanguageModel):
         for member in counting:
             member.on_counted()
 
-    def validation_step(self, batch: Batch) -> None:
-        """During `fit`, collect the log probabilities of the targets, with which the weights are chosen."""
-        if self.trainer.state.fn == "fit":
-            self._held_out.append(self.member_log_probs(batch))
-        else:
-            super().validation_step(batch)
+    def on_validation_epoch_start(self) -> None:
+        """During `fit`, choose the weights on some of the validation lines."""
+        if self.trainer.state.fn != "fit":
+            return
+        log_probs, targets = [], []
+        for batch in self._some_lines():
+            kept = batch.target >= 0
+            log_probs.append(self.log_probs_of_members(batch.context, batch.position)[:, kept])
+            targets.append(batch.target[kept])
+        total = partial(self.trainer.strategy.reduce, reduce_op="sum")
+        start, initial = self.weights.float(), self.initial_weights.float()
+        self.weights.copy_(choose_weights(torch.cat(log_probs, 1), torch.cat(targets), start, initial, total))
+
+    def _some_lines(self) -> Iterator[Batch]:
+        """Rows of the validation batches, evenly spaced."""
+        number, every = int(self.trainer.num_val_batches[0]), 0
+        for batch in islice(self.trainer.val_dataloaders or (), number):
+            every = every or math.ceil(number * batch.target.numel() / min(_TOKENS, _CELLS // len(self.vocabulary)))
+            some = Batch(*(tensor[::every] for tensor in batch[:3]), batch.total)
+            yield self.transfer_batch_to_device(some, self.device, 0)
 
     def on_validation_epoch_end(self) -> None:
-        """During `fit`, choose the weights; then log the metrics of the validation lines."""
-        if self._held_out:
-            log_probs = torch.cat(self._held_out, 1)  # (M, N)
-            self._held_out = []
-            some = log_probs[:, :: 1 + log_probs.shape[1] // _ENOUGH]
-            total = partial(self.trainer.strategy.reduce, reduce_op="sum")
-            self.log_weights.copy_(choose_weights(some, self.log_weights, self.prior, total))
-            self.held_out_nll.update(-self._mix(list(log_probs)).sum(dtype=torch.double), log_probs.shape[1])
-            named = zip(self.all_members(), self.log_weights.exp(), strict=True)
+        """Log the metrics of the validation lines and, during `fit`, the weights."""
+        if self.trainer.state.fn == "fit":
+            named = zip(self.all_members(), self.weights, strict=True)
             weights = {f"weight/{i}_{type(member).__name__}": weight for i, (member, weight) in enumerate(named)}
             self.log_dict(weights, sync_dist=True)
         super().on_validation_epoch_end()
 
 
+def _log_probs(logits: Tensor) -> Tensor:
+    """Logits of a member -> its log probabilities."""
+    return logits.float().log_softmax(-1).clamp(min=_FLOOR)
+
+
 def choose_weights(
     log_probs: Tensor,
-    log_weights: Tensor,
-    prior: Tensor | float = 0.0,
-    total: Callable[[Tensor], Tensor] = lambda tokens: tokens,
+    target: Tensor,
+    weights: Tensor,
+    initial: Tensor,
+    total: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> Tensor:
-    """The weights of a mixture with the lowest NLL of N tokens, by expectation maximization.
+    """The weights of a mixture with the lowest NLL of N tokens, by Newton's method: the NLL is convex in the weights.
 
     Args:
-        log_probs: Log probabilities of the tokens under each member, `(M, N)`.
-        log_weights: Logarithms of the weights to start from, `(M,)`.
-        prior: Tokens that each member accounts for in advance, `(M,)`.
-        total: Sums the tokens that each member accounts for, `(M,)`, over all processes.
+        log_probs: Log probabilities under each member, `(M, N, V)`.
+        target: The tokens, `(N,)` long.
+        weights: Weights to start from, `(M,)`.
+        initial: Weights that a penalty draws the result to, `(M,)`.
+        total: Sums a tensor over all processes.
 
     Returns:
-        The logarithms of the weights, `(M,)` double.
+        The weights, `(M,)`; none is negative.
     """
-    log_probs, log_weights = log_probs.double(), log_weights.double()
+    found = log_probs.gather(2, target.expand(len(log_probs), -1)[:, :, None])[:, :, 0]  # (M, N)
     for _ in range(_ITERATIONS):
-        tokens = total((log_probs + log_weights[:, None]).softmax(0).sum(1)) + prior
-        log_weights = (tokens / tokens.sum()).log()
-    return log_weights
+        probs = torch.tensordot(weights, log_probs, 1).softmax(-1)  # of the mixture, (N, V)
+        expected = (probs * log_probs).sum(-1)  # (M, N)
+        deviation = ((log_probs - expected[:, :, None]) * probs.sqrt()).flatten(1)  # (M, N V)
+        gradient = total((expected - found).sum(1)) + _PRIOR * (weights - initial)
+        curvature = total(deviation @ deviation.T) + _PRIOR * torch.eye(len(weights), device=weights.device)
+        weights = (weights - torch.linalg.solve(curvature, gradient)).clamp(min=0.0)
+    return weights
 
 
 def _build(vocabulary: Plain, context_length: int, entry: Any) -> Iterator[LanguageModel]:

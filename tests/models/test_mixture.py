@@ -1,6 +1,5 @@
 """The mixture of several models: probabilities, weights, training."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sequentia.data.corpus import Corpus
 from sequentia.errors import UserError
 from sequentia.models import BigramCounts, LanguageModel, Mixture, NGram, Transformer
 from sequentia.models.counting import Counting
+from sequentia.models.mixture import choose_weights
 from sequentia.runs.checkpoint import load
 
 SMALL = {"architecture": "Transformer", "n_layer": 1, "n_head": 2, "n_embd": 8, "dropout": 0.0}
@@ -38,7 +38,7 @@ def mixture(corpus: Corpus) -> Mixture:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.5)
-        model.log_weights.copy_(torch.tensor([0.1, 0.15, 0.2, 0.25, 0.3]).log())
+        model.weights.copy_(torch.tensor([0.1, 0.15, 0.2, 0.25, 0.5]))
     model.counting()[1].count(make_batch(corpus, np.arange(len(corpus))))
     return model
 
@@ -54,22 +54,21 @@ def contexts(corpus: Corpus) -> Tensor:
 
 
 @torch.no_grad()
-def test_probabilities_are_the_weighted_mean_of_the_members_and_sum_to_1_everywhere(
-    mixture: Mixture, corpus: Corpus
-) -> None:
+def test_probabilities_are_the_product_of_powers_of_the_members_and_sum_to_1(mixture: Mixture, corpus: Corpus) -> None:
     context = contexts(corpus)
     parts = [member(context).double().softmax(-1) for member in mixture.all_members()]
-    expected = sum(w * part for w, part in zip((0.1, 0.15, 0.2, 0.25, 0.3), parts, strict=True))
-    found = mixture(context).double().exp()
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
-    torch.testing.assert_close(found.sum(-1), torch.ones(context.shape).double(), rtol=1e-6, atol=0)
+    product = torch.stack([part**w for w, part in zip((0.1, 0.15, 0.2, 0.25, 0.5), parts, strict=True)]).prod(0)
+    found = mixture(context).double().softmax(-1)
+    torch.testing.assert_close(found, product / product.sum(-1, keepdim=True), rtol=1e-5, atol=1e-8)
 
 
 @torch.no_grad()
-def test_probabilities_sum_to_1_whatever_the_weights_of_a_checkpoint(mixture: Mixture, corpus: Corpus) -> None:
-    mixture.log_weights.copy_(torch.tensor([3.0, 5.0, -1e30, 80.0, 0.0]))
-    sums = mixture(contexts(corpus)).double().exp().sum(-1)
-    torch.testing.assert_close(sums, torch.ones_like(sums), rtol=1e-6, atol=0)
+def test_a_probability_of_0_under_one_member_is_not_a_veto(corpus: Corpus) -> None:
+    members = [{"architecture": "BigramCounts", "smoothing": 0.0}, {"architecture": "GRU", "n_hidden": 8}]
+    model = Mixture(corpus.vocabulary.characters, corpus.longest + 1, members)
+    model.counting()[0].count(make_batch(corpus, np.arange(2)))
+    logits = model(contexts(corpus))
+    assert logits.isfinite().all()
 
 
 def test_gradients_of_a_network_are_those_of_training_it_alone(mixture: Mixture, corpus: Corpus) -> None:
@@ -95,15 +94,15 @@ def test_copies_have_different_initial_weights(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("members", "weights"),
     [
-        (None, [0.375, 0.375, 0.25]),
-        ([{**SMALL, "copies": 3}, {"architecture": "NGram"}], [0.25, 0.25, 0.25, 0.25]),
+        (None, [0.25, 0.25, 0.5]),
+        ([{**SMALL, "copies": 4}, {"architecture": "NGram"}], [0.125, 0.125, 0.125, 0.125, 0.5]),
         ([SMALL, {"architecture": "GRU"}], [0.5, 0.5]),
     ],
 )
-def test_before_lines_are_held_out_counting_has_a_quarter_of_the_weight(
+def test_before_lines_are_held_out_counting_has_half_of_the_weight(
     members: list[dict[str, Any]] | None, weights: list[float]
 ) -> None:
-    torch.testing.assert_close(Mixture("ab", 5, members).log_weights.exp(), torch.tensor(weights))
+    torch.testing.assert_close(Mixture("ab", 5, members).weights, torch.tensor(weights))
 
 
 def test_the_context_is_limited_by_the_members(mixture: Mixture) -> None:
@@ -162,24 +161,32 @@ def fit(tmp_path: Path, write: Callable[..., str]) -> Callable[..., Mixture]:
     return fit
 
 
-def test_the_weights_have_the_lowest_nll_of_the_validation_lines(
-    fit: Callable[..., Mixture], write: Callable[..., str]
-) -> None:
-    """Found by a search over all weights; 20 tokens more have the initial weights."""
-    model = fit("--data.val_fraction", "0.3")
-    data = CharDataModule(write(LINES), val_fraction=0.3)
-    batch = make_batch(data.corpus, data.split.val)
-    kept = batch.target >= 0
-    with torch.no_grad():
-        probs = [member.target_log_probs(batch)[kept].double().exp() for member in model.all_members()]
+def test_the_chosen_weights_have_the_lowest_nll(mixture: Mixture, corpus: Corpus) -> None:
+    """Plus the penalty; found independently, by gradient descent."""
+    torch.manual_seed(0)
+    log_probs = torch.randn(3, 500, 6, dtype=torch.double).mul(2).log_softmax(-1)
+    target = log_probs[:2].sum(0).softmax(-1).multinomial(1)[:, 0]
+    start, initial = torch.tensor([0.2, 0.3, 0.5]).double(), torch.tensor([0.4, 0.4, 0.2]).double()
+    found = choose_weights(log_probs, target, start, initial)
+    weights = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe", tolerance_change=1e-14)
 
-    def loss(weight: float) -> float:
-        nll = -(weight * probs[0] + (1 - weight) * probs[1]).log().sum()
-        return float(nll) - 20 * (0.25 * math.log(weight) + 0.75 * math.log(1 - weight))
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        nll = torch.nn.functional.cross_entropy(torch.tensordot(weights, log_probs, 1), target, reduction="sum")
+        total = nll + 100 * ((weights - initial) ** 2).sum()
+        total.backward()
+        return total
 
-    best = min((float(w) for w in np.linspace(0.001, 0.999, 999)), key=loss)
-    assert float(model.log_weights.exp()[0]) == pytest.approx(best, abs=0.002)
-    assert abs(best - 0.25) > 0.02, "the weights have changed"
+    optimizer.step(loss)
+    torch.testing.assert_close(found, weights.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_member_that_misleads_has_no_weight() -> None:
+    log_probs = torch.tensor([[[0.9, 0.1]] * 1000, [[0.1, 0.9]] * 1000]).log()
+    weights = choose_weights(log_probs, torch.zeros(1000).long(), torch.tensor([0.5, 0.5]), torch.tensor([0.5, 0.5]))
+    assert weights[0] > 0.5
+    assert weights[1] == 0
 
 
 def test_the_logged_validation_nll_and_weights_are_those_of_the_saved_mixture(
@@ -195,7 +202,7 @@ def test_the_logged_validation_nll_and_weights_are_those_of_the_saved_mixture(
     events = EventAccumulator(str(tmp_path / "runs" / "version_0")).Reload()
     nlls = [event.value for event in events.Scalars("val/loss")]
     assert min(nlls) == pytest.approx(expected, rel=1e-6)
-    for name, weight in zip(("0_NGram", "1_Transformer"), model.log_weights.exp(), strict=True):
+    for name, weight in zip(("0_NGram", "1_Transformer"), model.weights, strict=True):
         weights = [event.value for event in events.Scalars(f"weight/{name}")]
         assert weights[nlls.index(min(nlls))] == pytest.approx(float(weight), rel=1e-6)
 
@@ -225,7 +232,7 @@ def same_weights(one: Counting, other: Counting) -> bool:
 
 def test_weights_stay_if_nothing_is_held_out(fit: Callable[..., Mixture]) -> None:
     model = fit("--data.val_fraction", "0", "--data.test_fraction", "0")
-    torch.testing.assert_close(model.log_weights.exp(), torch.tensor([0.25, 0.75]))
+    torch.testing.assert_close(model.weights, torch.tensor([0.5, 0.5]))
 
 
 @pytest.mark.parametrize("model", [BigramCounts("ab", 3), Mixture("ab", 3, [SMALL])])
