@@ -6,7 +6,7 @@ from importlib import import_module
 from benchmarks.report import machine
 
 SPEED = ("training", "sampling", "startup", "growth", "gains", "compiled")
-QUALITY = ("architectures", "generality", "quality", "reach", "ablations", "members", "best", "finetuning", "labels")
+QUALITY = ("architectures", "generality", "quality", "reach", "ablations", "members", "finetuning", "labels")
 QUICK = SPEED[:4]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.commands import fit
 from benchmarks.quality.datasets import DATASETS, Data
-from benchmarks.quality.members import log_probs_of_members
+from benchmarks.quality.members import best_member
 from benchmarks.report import Table
 from sequentia.data import CharDataModule
 from sequentia.runs.checkpoint import load
@@ -36,11 +36,10 @@ def row(data: Data, directory: Path, *options: str) -> tuple[object, ...]:
     transformer, mixture = (fit(directory, name, own, *options, threads=1) for name in ("transformer", "mixture"))
     nlls = validation_nlls(transformer)
     module = CharDataModule(str(path))
-    members = log_probs_of_members(load(mixture), module, module.split.val)
     return (
         *(f"{len(data.lines):,}", len(set("".join(data.lines))), max(map(len, data.lines)), source_nll(data, module)),
         *(f"{nll:.3f}" for nll in (bigram, ngram, nlls[-1], min(nlls), min(validation_nlls(mixture)))),
-        f"{float(-members.mean(1).max()):.3f}",
+        f"{best_member(load(mixture), module, module.split.val):.3f}",
         *(f"{max(read_history(run)['vitals/seconds'].values()):.0f}" for run in (transformer, mixture)),
     )
 

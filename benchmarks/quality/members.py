@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.commands import fit
@@ -22,12 +23,28 @@ from sequentia.runs.checkpoint import load
 SEEDS = 2
 
 
+class Predictions(NamedTuple):
+    """What the members of a mixture predict for some lines.
+
+    Attributes:
+        log_probs: Log probabilities of the next token under each member, `(M, N, V)`.
+        target: The tokens, `(N,)`.
+    """
+
+    log_probs: Tensor
+    target: Tensor
+
+    def nll(self, rows: list[int], weights: Tensor) -> float:
+        """NLL of a mixture of some of the members."""
+        return float(F.cross_entropy(torch.tensordot(weights, self.log_probs[rows], 1), self.target))
+
+
 class Members(NamedTuple):
-    """The members of a trained mixture: names, and log probabilities `(M, N)` of the targets under each."""
+    """The members of a trained mixture: names, and predictions for the held-out lines."""
 
     names: list[str]
-    val: Tensor
-    test: Tensor
+    val: Predictions
+    test: Predictions
 
 
 def train_members(seed: int, *options: str) -> Members:
@@ -38,22 +55,30 @@ def train_members(seed: int, *options: str) -> Members:
         path, val_path, test_path = (file.split("=")[1] for file in files)
         data = CharDataModule(path, val_path, test_path)
         names = [entry["architecture"] for entry in model.hparams["members"]]
-        return Members(
-            names, *(log_probs_of_members(model, data, lines) for lines in (data.split.val, data.split.test))
-        )
+        return Members(names, *(predictions(model, data, lines) for lines in (data.split.val, data.split.test)))
 
 
 @torch.inference_mode()
-def log_probs_of_members(model: LanguageModel, data: CharDataModule, lines: Lines) -> Tensor:
-    """Log probabilities of the N targets of some lines under each of a mixture's M members, `(M, N)`."""
+def predictions(model: LanguageModel, data: CharDataModule, lines: Lines) -> Predictions:
+    """The predictions of a mixture's members for some lines."""
     if not isinstance(model, Mixture):
         raise TypeError(f"expected a Mixture, got {type(model).__name__}")
-    return torch.cat([model.member_log_probs(batch) for batch in data.eval_batches(lines)], 1)
+    log_probs, targets = [], []
+    for batch in data.eval_batches(lines):
+        kept = batch.target >= 0
+        log_probs.append(model.log_probs_of_members(batch.context, batch.position)[:, kept])
+        targets.append(batch.target[kept])
+    return Predictions(torch.cat(log_probs, 1), torch.cat(targets))
 
 
-def mixed_nll(log_probs: Tensor, log_weights: Tensor) -> float:
-    """NLL of a mixture: log probabilities `(M, N)` of the targets under its members, and their weights `(M,)`."""
-    return -float((log_probs + log_weights[:, None]).logsumexp(0).mean())
+@torch.inference_mode()
+def best_member(model: LanguageModel, data: CharDataModule, lines: Lines) -> float:
+    """The NLL of the member of a mixture that is best alone."""
+    if not isinstance(model, Mixture):
+        raise TypeError(f"expected a Mixture, got {type(model).__name__}")
+    batches = list(data.eval_batches(lines))
+    characters = sum(batch.total for batch in batches)
+    return min(sum(float(member.nll_sum(batch)) for batch in batches) / characters for member in model.all_members())
 
 
 def run(quick: bool) -> str:
@@ -66,10 +91,11 @@ def run(quick: bool) -> str:
     for size in range(1, len(names) + 1):
         for subset in combinations(range(len(names)), size):
             rows = list(subset)
-            weights = [choose_weights(run.val[rows], torch.zeros(size)) for run in trained]
-            val = [mixed_nll(run.val[rows], w) for run, w in zip(trained, weights, strict=True)]
-            test = [mixed_nll(run.test[rows], w) for run, w in zip(trained, weights, strict=True)]
-            shown = ", ".join(f"{weight:.2f}" for weight in weights[0].exp())
+            start = torch.full((size,), 1 / size)
+            weights = [choose_weights(run.val.log_probs[rows], run.val.target, start, start) for run in trained]
+            val = [run.val.nll(rows, w) for run, w in zip(trained, weights, strict=True)]
+            test = [run.test.nll(rows, w) for run, w in zip(trained, weights, strict=True)]
+            shown = ", ".join(f"{weight:.2f}" for weight in weights[0])
             label = " + ".join(names[i] for i in rows)
             table.add(label, SEEDS, mean_and_deviation(val), mean_and_deviation(test), shown)
     return f"## Members of the mixture\n\n{table}\n"

@@ -2,7 +2,7 @@
 
 OPTIONS = {
     "fit": {
-        "--config NAME_OR_FILE": "a shipped config (default: transformer), or YAML; several are merged",
+        "--config NAME_OR_FILE": "a shipped config (default: mixture), or YAML; several are merged",
         "--data.path FILE": "one example per line: a packaged dataset (names), a file or a URL",
         "--data.val_path FILE": "ready-made validation lines; also --data.test_path",
         "--data.column NAME_OR_NUMBER": "the column of the lines, if the file is a table",
@@ -15,7 +15,7 @@ OPTIONS = {
         "--model.OPTION VALUE": "its options, such as n_layer, n_embd, n_head, n_hidden, dropout",
         "--optimizer CLASS": "a class of torch.optim or sequentia.optim; --optimizer.lr is its option",
         "--lr_scheduler CLASS": "learning-rate schedule; null keeps the rate constant",
-        "--trainer.max_steps N": "length in optimizer steps (default: from the size of the data)",
+        "--trainer.max_steps N": "length in optimizer steps (default: from the size of the data; of a mixture, one minute)",
         "--trainer.max_epochs N": "length in epochs",
         "--trainer.max_time TIME": "length in time: the steps that fit into 00:10:00, say",
         "--trainer.val_check_interval N": "steps between two validations",

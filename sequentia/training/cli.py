@@ -22,7 +22,7 @@ from sequentia.evaluation.evaluate import Evaluation, check_evaluates
 from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut
 from sequentia.evaluation.validity import load_valid
 from sequentia.files import expanded, remove_leftovers, replacing
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES, LanguageModel, Mixture
 from sequentia.models.base import check_same_vocabulary
 from sequentia.reporting.tables import as_json, metrics_as_text
 from sequentia.runs.checkpoint import build_model, load
@@ -39,6 +39,7 @@ from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
 from sequentia.training.loop.length import UNDECIDED, LogLength, set_length
+from sequentia.training.loop.members import DEFAULT_TIME, members_for
 from sequentia.training.loop.processes import check_launcher, processes, slurm_without_requeue
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
@@ -201,7 +202,7 @@ class SequentiaCLI(LightningCLI):
         return trainer
 
     def _to_fit(self, config: Namespace, samples: Samples) -> tuple[list[Callback], dict[str, Any]]:
-        """Set the optimizer, fix the length, and create the run directory.
+        """Choose the members of a mixture, set the optimizer, fix the length, and create the run directory.
 
         Args:
             config: The options of the Trainer, completed in place.
@@ -210,6 +211,8 @@ class SequentiaCLI(LightningCLI):
         Returns:
             The callbacks of the command, and the arguments of the Trainer that are not options.
         """
+        if type(self.model) is Mixture and self.options.model.init_args.members is None:
+            self._choose_members(config)
         set_optimizer(self.model, self.instances)
         self.saver: BestCheckpoint = self.instances["checkpoint"]
         last, extra, default = self.saver.last, self.instances["extra_metrics"], config["logger"] in (None, True)
@@ -235,6 +238,18 @@ class SequentiaCLI(LightningCLI):
         step = int(self.source.content.get("global_step", 0))
         loggers = [RunTensorBoard(self.run, purge_step=step)] if default else as_list(config["logger"] or None)
         return [*callbacks, save, last], {"plugins": plugins, "logger": [*loggers, MetricsFile(self.run, step)]}
+
+    def _choose_members(self, config: Namespace) -> None:
+        """Give the mixture the members that suit data and time, and a run without a length the default time."""
+        options = self.options
+        if config["max_steps"] == -1 and config["max_epochs"] in (None, -1) and config["max_time"] is None:
+            config["max_time"], options.trainer.max_time = DEFAULT_TIME, f"0{DEFAULT_TIME}"
+        members = members_for(config["max_time"] or DEFAULT_TIME, self.datamodule.train_characters)
+        torch.manual_seed(int(options.seed_everything))  # the recorded config.yaml makes the same weights
+        self.model = Mixture(self.model.vocabulary.plain, self.model.context_length, members)
+        options.model.init_args.members = members
+        if rank_zero_only.rank == 0:
+            log.info(f"members for {config['max_time'] or 'the given length'}: {members}; model.members overrides them")
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""

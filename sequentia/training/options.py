@@ -18,7 +18,7 @@ from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.models import ARCHITECTURES
 from sequentia.models.parts.saving import architecture_name
-from sequentia.models.parts.shipped import DEFAULT, config_of, find_config, shipped_configs
+from sequentia.models.parts.shipped import DEFAULT, TRANSFORMER, config_of, find_config, shipped_configs
 from sequentia.reporting.tables import Format
 from sequentia.runs.checkpoint import load
 from sequentia.runs.config import parse_config
@@ -28,6 +28,7 @@ from sequentia.text import similar
 from sequentia.training.loop.checkpointing import BestCheckpoint
 
 _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
+_MODEL_OPTION = re.compile(r"--model\.(?!members\b)")
 """Options that can name a class, beside `--model`."""
 
 _SINGLE = ("trainer.default_root_dir", "data.path", "init_from")
@@ -87,9 +88,11 @@ class Given:
             self.trained = _trained_model(str(given["init_from"]), self.trust)
             model, options["model"] = self.trained["class_path"], json.dumps(self.trained)
         names = [Path(config).stem for config in configs if os.path.isfile(config)]
+        # Options of a model, such as model.n_layer, mean the Transformer's: the default has members instead.
+        default = TRANSFORMER if any(map(_MODEL_OPTION.match, others)) else DEFAULT
         if command == "fit" and not self.ckpt_path and not any("optimizer" in content for content in contents):
             # An architecture's defaults are in its shipped config, which others override.
-            base = _shipped_config(str(model)) if model else None if configs else shipped_configs()[DEFAULT]
+            base = _shipped_config(str(model)) if model else None if configs else shipped_configs()[default]
             if base is not None:
                 configs.insert(0, str(base))
                 names.append(base.stem)

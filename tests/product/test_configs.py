@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 OVERLAYS = {"gpu": "transformer"}
 """Configs that override parts of another config: the name of that config."""
 
-VARIANTS = {"bigram_gd": "bigram", "mixture_best": "mixture"}
+VARIANTS = {"bigram_gd": "bigram"}
 """Configs that are not named after their architecture: the stem of the architecture's file."""
 
 

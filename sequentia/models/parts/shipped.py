@@ -9,8 +9,11 @@ from typing import Any
 
 import yaml
 
-DEFAULT = "transformer"
+DEFAULT = "mixture"
 """The config of `fit` without `--config` and `--model`."""
+
+TRANSFORMER = "transformer"
+"""The config of `fit` with options of a model, but without one."""
 
 _DEFAULTS = {
     "optimizer": {"class_path": "torch.optim.AdamW"},

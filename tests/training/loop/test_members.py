@@ -1,0 +1,45 @@
+"""The members of a mixture that nobody chose."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import sequentia
+from sequentia.training.loop.members import members_for
+from tests.conftest import NAMES
+
+NAMES_CHARACTERS = 213_000
+
+
+@pytest.mark.parametrize(("minutes", "characters", "copies"), [(1, NAMES_CHARACTERS, 1), (60, 10**9, 1), (60, 1000, 8)])
+def test_more_time_for_the_data_means_more_transformers(minutes: int, characters: int, copies: int) -> None:
+    transformer, *others = members_for(timedelta(minutes=minutes), characters)
+    assert (transformer["architecture"], transformer["copies"]) == ("Transformer", copies)
+    assert [member["architecture"] for member in others] == ["CNN", "NGram"]
+
+
+def test_only_repeated_lines_need_dropout() -> None:
+    assert members_for(timedelta(minutes=1), 10**8)[0]["dropout"] == 0
+    assert members_for(timedelta(minutes=60), NAMES_CHARACTERS)[0]["dropout"] > 0
+
+
+def recorded(tmp_path: Path) -> dict[str, Any]:
+    options: dict[str, Any] = yaml.safe_load((tmp_path / "version_0" / "config.yaml").read_text())
+    return options
+
+
+def test_a_run_without_a_config_is_a_mixture_of_recorded_members(tmp_path: Path) -> None:
+    """Its recorded config trains the same model again."""
+    model = sequentia.fit(NAMES, max_steps=2, default_root_dir=tmp_path)
+    options = recorded(tmp_path)
+    assert options["model"]["init_args"]["members"] == model.hparams["members"]
+    again = sequentia.fit(config=tmp_path / "version_0" / "config.yaml", default_root_dir=tmp_path / "again")
+    assert again.score(["emma"]) == model.score(["emma"])
+
+
+def test_options_of_a_model_without_a_name_mean_the_transformer(tmp_path: Path) -> None:
+    model = sequentia.fit(NAMES, max_steps=1, model__n_layer=1, default_root_dir=tmp_path)
+    assert type(model) is sequentia.Transformer
