@@ -1,8 +1,11 @@
 """The weights of one model in another with other characters, labels and positions.
 
-Tokens are matched by character and label, positions by number. Whatever the other model lacks keeps its fresh
-initialization; a new label starts as the boundary, which starts the lines of a model without labels.
+Tokens are matched by character and label, positions by number. A new character starts as its relative, and a new label
+as the boundary, which starts the lines of a model without labels. Whatever else the other model lacks keeps its fresh
+initialization.
 """
+
+import unicodedata
 
 import torch
 from torch import Tensor
@@ -11,17 +14,43 @@ from sequentia.models.base import LanguageModel
 from sequentia.models.counting import Counting
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
 
+SEPARATORS = ("Zs", "Pd")
+"""Unicode categories of the characters between words: spaces and dashes."""
 
-def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Ids of the tokens that both vocabularies have, and of the labels of the first, in the first and in the second.
 
-    Returns:
-        Two tensors `(N,)` long, which start with the boundary token. It also stands for the labels that only the first
-        vocabulary has.
+def relatives(first: Vocabulary, second: Vocabulary) -> dict[int, int]:
+    """Ids of characters that only the first vocabulary has -> ids of their relatives in the second.
+
+    The relative of a letter is the letter in the other case, else without its accent. That of a space or hyphen is the
+    boundary, which also has words on both sides. Characters without a relative are omitted.
 
     Example:
-        >>> shared_tokens(Vocabulary("abd"), Vocabulary("bcd"))
-        (tensor([0, 2, 3]), tensor([0, 1, 3]))
+        >>> relatives(Vocabulary(" +AÉßé"), Vocabulary("aesé"))  # A -> a, É -> é, ß -> s, and + has none
+        {1: 0, 3: 1, 4: 4, 5: 3}
+    """
+    ids = {character: i for i, character in enumerate(second.characters, 1)}
+    found: dict[int, int] = {}
+    for i, character in enumerate(first.characters, 1):
+        base = unicodedata.normalize("NFKD", character)[0]
+        forms = (character.casefold(), character.upper(), base, base.casefold(), base.upper())
+        known = [ids[form[0]] for form in forms if form[0] in ids]  # ß and ligatures: their first letter
+        if unicodedata.category(character) in SEPARATORS:
+            known.append(BOUNDARY)
+        if known and character not in ids:
+            found[i] = known[0]
+    return found
+
+
+def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Ids of the tokens of the first vocabulary that start from one of the second, and the ids of the latter.
+
+    Returns:
+        Two tensors `(N,)` long: the boundary token, the characters of both vocabularies, those with relatives, and the
+        labels. The boundary also stands for the labels that only the first vocabulary has.
+
+    Example:
+        >>> shared_tokens(Vocabulary("Babd"), Vocabulary("bcd"))
+        (tensor([0, 3, 4, 1]), tensor([0, 1, 3, 1]))
         >>> shared_tokens(Vocabulary("ab", {"F": 1, "M": 1}), Vocabulary("ab", {"M": 1}))
         (tensor([0, 1, 2, 3, 4]), tensor([0, 1, 2, 0, 3]))
     """
@@ -30,15 +59,17 @@ def shared_tokens(first: Vocabulary, second: Vocabulary) -> tuple[Tensor, Tensor
     boundary = torch.tensor([BOUNDARY])
     labels = torch.arange(len(first), first.num_tokens)
     same = torch.tensor([second.start(label) if label in second.labels else BOUNDARY for label in first.labels]).long()
-    return torch.cat((boundary, ids[found > 0], labels)), torch.cat((boundary, found[found > 0], same))
+    related = relatives(first, second)
+    to, source = torch.tensor([*related]).long(), torch.tensor([*related.values()]).long()
+    return torch.cat((boundary, ids[found > 0], to, labels)), torch.cat((boundary, found[found > 0], source, same))
 
 
 @torch.no_grad()
 def copy_weights(model: LanguageModel, trained: LanguageModel) -> None:
     """Copy the weights of a model with the same options but possibly another vocabulary and context length.
 
-    Entries of tokens and positions that only `model` has are left as they are; those that only `trained` has are
-    dropped. Counts are not copied: `model` counts its own lines.
+    Entries of positions that only `model` has, and of new characters without a relative, are left as they are; those
+    that only `trained` has are dropped. Counts are not copied: `model` counts its own lines.
     """
     tokens = shared_tokens(model.vocabulary, trained.vocabulary)
     token_dims, position_dims = model.vocabulary_dims(), model.position_dims()

@@ -14,7 +14,7 @@ from sequentia.errors import UserError
 from sequentia.models import LanguageModel
 from sequentia.models.parts.saving import architecture_name
 from sequentia.models.parts.shipped import factory
-from sequentia.models.parts.transfer import copy_weights
+from sequentia.models.parts.transfer import copy_weights, relatives
 from sequentia.training.loop.resume import check_same_model
 
 HIDDEN_LR_FACTOR = 0.1
@@ -66,7 +66,8 @@ def initialize(model: LanguageModel, trained: LanguageModel, path: Path) -> str:
     known = len(characters.intersection(trained.vocabulary.characters))
     text = f"initialized from {path}: {known} of {len(characters)} characters known"
     if known < len(characters):
-        text += f", {len(characters) - known} new"
+        related = len(relatives(model.vocabulary, trained.vocabulary))
+        text += f", {len(characters) - known} new, of which {related} start as a related one"
     if labels := model.vocabulary.labels:
         text += f"; {len(set(labels).intersection(trained.vocabulary.labels))} of {len(labels)} labels known"
     if model.position_dims() and model.context_length != trained.context_length:

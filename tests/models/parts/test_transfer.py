@@ -1,4 +1,4 @@
-"""Weights are copied by character and position, and new ones stay fresh."""
+"""Weights are copied by character and position; new characters start as a related one, all else stays fresh."""
 
 from typing import Any
 
@@ -80,6 +80,23 @@ def test_rows_of_embedding_and_head_follow_their_characters_and_new_ones_stay_fr
         boundary, a, b, c, z = model.state_dict()[name]
         assert torch.equal(torch.stack((boundary, a, c)), before[:3])
         assert torch.equal(torch.stack((b, z)), initial[name][[2, 4]])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_new_letter_starts_as_that_of_the_other_case_or_without_accent_and_a_space_as_the_boundary(
+    tied: bool,
+) -> None:
+    options = {"n_layer": 1, "n_embd": 8, "tied": tied}
+    trained = build("Transformer", "Eaesz", 5, **options)
+    model = fresh(("Transformer", options), " +-AEaeßàé", 5)
+    initial = {name: weight.clone() for name, weight in model.state_dict().items()}
+    copy_weights(model, trained)
+    boundary, upper_e, a, e, s = range(5)  # known characters keep their own rows
+    for name in ("token_embedding.weight", "head.weight"):
+        before, after = trained.state_dict()[name], model.state_dict()[name]
+        expected = before[[boundary, boundary, boundary, boundary, a, upper_e, a, e, s, a, e]]
+        expected[2] = initial[name][2]  # + has no relative
+        assert torch.equal(after, expected)
 
 
 @pytest.mark.parametrize("name", ["Transformer", "Mixture", "BagOfWords"])

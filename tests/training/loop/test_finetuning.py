@@ -20,8 +20,9 @@ RATE = "; hidden matrices learn at 0.1 times the learning rate"
 
 
 def test_one_line_logs_what_is_known() -> None:
-    text = initialize(Transformer("abcx", 30), build("Transformer", "abcd", 16), PATH)
-    assert text == f"initialized from {PATH}: 3 of 4 characters known, 1 new; positions 16 -> 30{RATE}"
+    text = initialize(Transformer("ABabcx", 30), build("Transformer", "abcd", 16), PATH)
+    counts = "3 of 6 characters known, 3 new, of which 2 start as a related one"
+    assert text == f"initialized from {PATH}: {counts}; positions 16 -> 30{RATE}"
     assert (
         initialize(GRU("ab", 30, dropout=0.3), GRU("ab", 16), PATH)
         == f"initialized from {PATH}: 2 of 2 characters known{RATE}"
@@ -82,9 +83,8 @@ def recorded(run: Path) -> Any:
 def test_a_new_run_starts_at_step_0_from_the_best_weights_of_the_run(fit: ForkServer, cwd: Path) -> None:
     rate_0 = ["--optimizer.lr", "1e-9", "--optimizer.adamw_lr", "1e-9"]
     assert fit(cwd, [*TUNE, *rate_0, "--trainer.max_steps", "1"]) == 0
-    assert "initialized from pretrained/best.ckpt: 10 of 18 characters known, 8 new; positions 6 -> 10" in (
-        (cwd / "log").read_text()
-    )
+    counts = "10 of 18 characters known, 8 new, of which 8 start as a related one"
+    assert f"initialized from pretrained/best.ckpt: {counts}; positions 6 -> 10" in (cwd / "log").read_text()
     last = read_checkpoint(the_run(cwd) / "last.ckpt")
     assert last["global_step"] == 1
     assert last["hyper_parameters"]["context_length"] == 10
