@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     # At exit Python would search all objects for garbage, which takes a second once torch is imported.
     atexit.register(gc.freeze)
+    gc.set_threshold(10_000)  # the default searches for garbage 900 times while torch is imported: a second
     try:
         try:
             return _command(arguments)(arguments)
