@@ -6,7 +6,10 @@ from importlib import import_module
 from benchmarks.report import machine
 
 SPEED = ("training", "sampling", "startup", "growth", "gains", "compiled", "profile")
-QUALITY = ("architectures", "generality", "quality", "reach", "ablations", "members", "finetuning", "labels")
+QUALITY = (
+    *("frontier", "architectures", "generality", "quality", "reach"),
+    *("ablations", "members", "finetuning", "labels"),
+)
 QUICK = SPEED[:4]
 
 

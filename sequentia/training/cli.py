@@ -39,7 +39,7 @@ from sequentia.training.loop.budget import Budget, parse_time
 from sequentia.training.loop.checkpointing import AtomicCheckpointIO, BestCheckpoint, SaveConfig
 from sequentia.training.loop.finetuning import initialize, set_optimizer
 from sequentia.training.loop.length import UNDECIDED, LogLength, set_length
-from sequentia.training.loop.members import DEFAULT_TIME, members_for
+from sequentia.training.loop.members import DEFAULT_TIME, described, members_for
 from sequentia.training.loop.processes import check_launcher, processes, slurm_without_requeue
 from sequentia.training.loop.resume import ExactResume, check_fits, check_unfinished
 from sequentia.training.loop.stopping import CheckMonitors, Interrupted, StopOnSignal, StopWhenDiverged, failure
@@ -249,7 +249,7 @@ class SequentiaCLI(LightningCLI):
         self.model = Mixture(self.model.vocabulary.plain, self.model.context_length, members)
         options.model.init_args.members = members
         if rank_zero_only.rank == 0:
-            log.info(f"members for {config['max_time'] or 'the given length'}: {members}; model.members overrides them")
+            log.info(f"members of the mixture: {described(members)}; --model.members overrides them")
 
     def _lock(self, run: Path) -> None:
         """Keep other processes from writing to the run."""

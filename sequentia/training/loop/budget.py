@@ -21,7 +21,7 @@ from sequentia.training.loop.length import UNDECIDED, describe_length, validatio
 
 _SLOW_STEPS = 5  # the first ones, in which the optimizer makes its state
 _RECENT, _FIRST, _FIXED = 0.05, 0.05, 0.9  # of the time: averaged, before the first estimate, before the last
-_ENDING = 3.5  # seconds to draw the trained model and to exit Python
+_ENDING = 2.0  # seconds to draw the trained model and to exit Python
 
 log = logging.getLogger("sequentia")
 

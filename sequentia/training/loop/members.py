@@ -8,23 +8,39 @@ DEFAULT_TIME = timedelta(minutes=1)
 
 _SPEED = 45_000  # characters that a Transformer of the default size learns from in a second, on two cores
 _CNN = 0.4  # time of the CNN, as a multiple of the Transformer's
-_EPOCHS = 14.0  # after which one more network lowers the NLL more than one more epoch
+_START = timedelta(seconds=8)  # start-up and end of the command
+_EPOCHS = 7.0  # after which one more network lowers the NLL more than more epochs
 _MOST = 8  # Transformers
-_FEW_EPOCHS, _DROPOUT = 8.0, 0.05  # with so few epochs nothing overfits, and dropout only slows learning
+_SHORT = timedelta(seconds=25)  # in less time a CNN alone comes further
+_FEW_EPOCHS, _DROPOUT = 10.0, 0.05  # with so few epochs nothing overfits, and dropout only slows learning
 
 
 def members_for(time: timedelta, characters: int) -> list[dict[str, Any]]:
     """Transformers, a CNN and the n-gram model.
 
-    There are as many Transformers as can be trained for 14 epochs each in the time, at least one and at most eight;
-    they have dropout if they are trained for eight epochs or more.
+    There are as many Transformers as can be trained for seven epochs each in the time, at most eight; and at least one,
+    unless the time is below 25 seconds. The networks have dropout if they are trained for ten epochs or more.
 
     Args:
         time: Time of the whole run.
         characters: Predicted characters of the training lines.
     """
-    epochs = time.total_seconds() * _SPEED / characters
-    copies = min(_MOST, max(1, int(epochs / _EPOCHS - _CNN)))
+    epochs = (time - _START).total_seconds() * _SPEED / characters
+    copies = min(_MOST, max(int(time >= _SHORT), int(epochs / _EPOCHS - _CNN)))
     dropout = _DROPOUT if epochs / (copies + _CNN) >= _FEW_EPOCHS else 0.0
-    transformer = {"architecture": "Transformer", "copies": copies, "dropout": dropout}
-    return [transformer, {"architecture": "CNN", "dropout": dropout}, {"architecture": "NGram"}]
+    transformers = [{"architecture": "Transformer", "copies": copies, "dropout": dropout}] if copies else []
+    return [*transformers, {"architecture": "CNN", "dropout": dropout}, {"architecture": "NGram"}]
+
+
+def described(members: list[dict[str, Any]]) -> str:
+    """The members and their options, for people.
+
+    Example:
+        >>> described([{"architecture": "CNN", "copies": 2, "dropout": 0.0}, {"architecture": "NGram"}])
+        '2 CNN (dropout 0.0), NGram'
+    """
+    return ", ".join(
+        f"{str(member.get('copies', '')) + ' ' if member.get('copies', 1) > 1 else ''}{member['architecture']}"
+        + (f" (dropout {member['dropout']})" if "dropout" in member else "")
+        for member in members
+    )

@@ -99,6 +99,13 @@ def test_a_run_takes_the_given_time_and_records_its_length(
     assert curves(RUN)[RATE][-1][1] == pytest.approx(0.01 / (0.98 * steps), rel=1e-3)
 
 
+def test_a_mixture_without_a_length_takes_a_minute(fit: Callable[..., int], clock: Clock) -> None:
+    data = COMMON.partition(" --model.")[0]
+    assert fit(config="mixture", common=data) == 0
+    assert clock.now == pytest.approx(60, rel=0.05)
+    assert trainer_options(Path("checkpoints/mixture/version_0"))["max_time"] is None
+
+
 def test_a_run_resumed_after_its_length_is_fixed_is_bit_identical(fit: Callable[..., int], clock: Clock) -> None:
     assert fit("--trainer.max_time=00:00:40") == 0
     steps = trainer_options()["max_steps"]
