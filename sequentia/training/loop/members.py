@@ -9,16 +9,17 @@ DEFAULT_TIME = timedelta(minutes=1)
 _SPEED = 45_000  # characters that a Transformer of the default size learns from in a second, on two cores
 _CNN = 0.4  # time of the CNN, as a multiple of the Transformer's
 _START = timedelta(seconds=8)  # start-up and end of the command
-_EPOCHS = 7.0  # after which one more network lowers the NLL more than more epochs
+_EPOCHS = 20.0  # after which one more network lowers the NLL more than more epochs
 _MOST = 8  # Transformers
 _SHORT = timedelta(seconds=25)  # in less time a CNN alone comes further
-_FEW_EPOCHS, _DROPOUT = 10.0, 0.05  # with so few epochs nothing overfits, and dropout only slows learning
+_FEW_EPOCHS = 10.0  # with so few, nothing overfits, and dropout only slows learning
+_DROPOUT = {"Transformer": 0.05, "CNN": 0.1}  # after more epochs
 
 
 def members_for(time: timedelta, characters: int) -> list[dict[str, Any]]:
     """Transformers, a CNN and the n-gram model.
 
-    There are as many Transformers as can be trained for seven epochs each in the time, at most eight; and at least one,
+    There are as many Transformers as can be trained for 20 epochs each in the time, at most eight; and at least one,
     unless the time is below 25 seconds. The networks have dropout if they are trained for ten epochs or more.
 
     Args:
@@ -27,9 +28,13 @@ def members_for(time: timedelta, characters: int) -> list[dict[str, Any]]:
     """
     epochs = (time - _START).total_seconds() * _SPEED / characters
     copies = min(_MOST, max(int(time >= _SHORT), int(epochs / _EPOCHS - _CNN)))
-    dropout = _DROPOUT if epochs / (copies + _CNN) >= _FEW_EPOCHS else 0.0
-    transformers = [{"architecture": "Transformer", "copies": copies, "dropout": dropout}] if copies else []
-    return [*transformers, {"architecture": "CNN", "dropout": dropout}, {"architecture": "NGram"}]
+    repeated = epochs / (copies + _CNN) >= _FEW_EPOCHS
+    networks = [
+        {"architecture": architecture, "copies": number, "dropout": _DROPOUT[architecture] if repeated else 0.0}
+        for architecture, number in (("Transformer", copies), ("CNN", 1))
+        if number > 0
+    ]
+    return [*networks, {"architecture": "NGram"}]
 
 
 def described(members: list[dict[str, Any]]) -> str:
