@@ -102,9 +102,10 @@ def draw(found: list[Point], path: Path, colors: dict[str, Any]) -> None:
     from matplotlib.ticker import ScalarFormatter
 
     kinds = list(dict.fromkeys(point.data for point in found))
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    frame = {"axes.spines.top": False, "axes.spines.right": False}
-    with rc_context({**dict.fromkeys(ink, colors["text"]), **frame, "font.size": 8, "svg.hashsalt": "frontier"}):
+    names = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    style: Any = dict.fromkeys(names, colors["text"])
+    style |= {"axes.spines.top": False, "axes.spines.right": False, "font.size": 8, "svg.hashsalt": "frontier"}
+    with rc_context(style):
         figure = Figure(figsize=(9, 2.3 * -(-len(kinds) // 4)), layout="constrained", facecolor=colors["background"])
         panels = figure.subplots(-(-len(kinds) // 4), 4, squeeze=False).flat
         for axes, kind in zip(panels, kinds, strict=False):

@@ -240,11 +240,13 @@ class SequentiaCLI(LightningCLI):
         return [*callbacks, save, last], {"plugins": plugins, "logger": [*loggers, MetricsFile(self.run, step)]}
 
     def _choose_members(self, config: Namespace) -> None:
-        """Give the mixture the members that suit data and time, and a run without a length the default time."""
+        """If no length is given, train for the default time unless one is given, with the members that suit it."""
+        if config["max_steps"] != -1 or config["max_epochs"] not in (None, -1) or config["fast_dev_run"]:
+            return
         options = self.options
-        if config["max_steps"] == -1 and config["max_epochs"] in (None, -1) and config["max_time"] is None:
+        if config["max_time"] is None:
             config["max_time"], options.trainer.max_time = DEFAULT_TIME, f"0{DEFAULT_TIME}"
-        members = members_for(config["max_time"] or DEFAULT_TIME, self.datamodule.train_characters)
+        members = members_for(config["max_time"], self.datamodule.train_characters)
         torch.manual_seed(int(options.seed_everything))  # the recorded config.yaml makes the same weights
         self.model = Mixture(self.model.vocabulary.plain, self.model.context_length, members)
         options.model.init_args.members = members

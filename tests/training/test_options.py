@@ -159,7 +159,8 @@ def test_a_checkpoint_that_only_counted_is_counted_anew(command: Run, brands: Pa
 @pytest.mark.parametrize(
     ("arguments", "root"),
     [
-        ([], "checkpoints/transformer"),
+        ([], "checkpoints/mixture"),
+        (["--model.n_layer", "2"], "checkpoints/transformer"),
         (["--ckpt_path", "last"], None),
         (["--model", "sequentia.models.BagOfWords"], "checkpoints/bow"),
         (["--model", "{class_path: GRU, init_args: {n_hidden: 8}}", "--ckpt_path=last"], "checkpoints/gru"),

@@ -60,5 +60,5 @@ def test_an_architecture_has_the_defaults_of_its_config(capsys: pytest.CaptureFi
     own = printed(capsys, "--config", "{model: {class_path: GRU, init_args: {n_hidden: 8}}}")
     assert own["optimizer"] == printed(capsys, "--config", "gru")["optimizer"]
     assert own["model"]["init_args"]["n_hidden"] == 8
-    assert printed(capsys) == printed(capsys, "--config", "transformer") == printed(capsys, "--model", "Transformer")
+    assert printed(capsys) == printed(capsys, "--config", "mixture") == printed(capsys, "--model", "Mixture")
     assert printed(capsys, "--data.seed", "5")["data"]["seed"] == 5

@@ -102,7 +102,7 @@ def test_a_run_takes_the_given_time_and_records_its_length(
 def test_a_mixture_without_a_length_takes_a_minute(fit: Callable[..., int], clock: Clock) -> None:
     data = COMMON.partition(" --model.")[0]
     assert fit(config="mixture", common=data) == 0
-    assert clock.now == pytest.approx(60, rel=0.05)
+    assert clock.now == pytest.approx(60, rel=0.1)  # a step of nine networks takes 4.5 seconds
     assert trainer_options(Path("checkpoints/mixture/version_0"))["max_time"] is None
 
 
