@@ -71,16 +71,6 @@ def predictions(model: LanguageModel, data: CharDataModule, lines: Lines) -> Pre
     return Predictions(torch.cat(log_probs, 1), torch.cat(targets))
 
 
-@torch.inference_mode()
-def best_member(model: LanguageModel, data: CharDataModule, lines: Lines) -> float:
-    """The NLL of the member of a mixture that is best alone."""
-    if not isinstance(model, Mixture):
-        raise TypeError(f"expected a Mixture, got {type(model).__name__}")
-    batches = list(data.eval_batches(lines))
-    characters = sum(batch.total for batch in batches)
-    return min(sum(float(member.nll_sum(batch)) for batch in batches) / characters for member in model.all_members())
-
-
 def run(quick: bool) -> str:
     """Train with every seed, one run per core; returns the table."""
     short = ["--trainer.max_steps=20"] if quick else []
