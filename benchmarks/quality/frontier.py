@@ -46,7 +46,7 @@ class Point(NamedTuple):
 def measure(directory: Path, data: str, files: list[str], config: str, *options: str) -> Point:
     """Train on all cores, and evaluate the best checkpoint."""
     start = time.perf_counter()
-    run_dir = fit(directory, config, *files, *options, f"--trainer.default_root_dir={directory / config}")
+    run_dir = fit(directory, config, *files, *options)
     seconds = time.perf_counter() - start
     result = json.loads(sequentia(directory, "test", f"--ckpt_path={run_dir}", "--format=json"))
     return Point(data, config, seconds, result["test/loss"])
