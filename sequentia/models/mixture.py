@@ -24,7 +24,7 @@ _COUNTED = 0.5  # weight of the members that count, before it is chosen on valid
 _PRIOR = 200.0  # curvature of the penalty on weights that differ from the initial ones, so that few lines do not decide
 _TOKENS, _CELLS = 2**13, 2**22  # most validation tokens, and most of their probabilities, to choose the weights on
 _ITERATIONS = 10  # of Newton's method, which starts from the weights of the last validation
-_FLOOR = -100.0  # lowest log probability of a member: one that gives 0 to a token must not veto it for all others
+_FLOOR = -100.0  # lowest log probability of a member: with a probability of 0, the NLL could be infinite
 
 
 class Mixture(LanguageModel):

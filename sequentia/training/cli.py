@@ -245,7 +245,7 @@ class SequentiaCLI(LightningCLI):
             return
         options = self.options
         if config["max_time"] is None:
-            config["max_time"], options.trainer.max_time = DEFAULT_TIME, f"0{DEFAULT_TIME}"
+            config["max_time"], options.trainer.max_time = parse_time(DEFAULT_TIME), DEFAULT_TIME
         members = members_for(config["max_time"], self.datamodule.train_characters)
         torch.manual_seed(int(options.seed_everything))  # the recorded config.yaml makes the same weights
         self.model = Mixture(self.model.vocabulary.plain, self.model.context_length, members)

@@ -28,8 +28,10 @@ from sequentia.text import similar
 from sequentia.training.loop.checkpointing import BestCheckpoint
 
 _CODE = re.compile(r"--(optimizer|lr_scheduler|trainer\.)")
-_MODEL_OPTION = re.compile(r"--model\.(?!members\b)")
 """Options that can name a class, beside `--model`."""
+
+_MODEL_OPTION = re.compile(r"--model\.(?!members\b)")
+"""Options of an architecture that is not a mixture."""
 
 _SINGLE = ("trainer.default_root_dir", "data.path", "init_from")
 """Options with one value that decide on the run, beside `--ckpt_path`."""

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-DEFAULT_TIME = timedelta(minutes=1)
-"""Of a run with neither a time nor a length."""
+DEFAULT_TIME = "00:01:00"
+"""Of a run with neither a time nor a length, as `trainer.max_time` takes it."""
 
 _SPEED = 45_000  # characters that a Transformer of the default size learns from in a second, on two cores
 _CNN = 0.4  # time of the CNN, as a multiple of the Transformer's
@@ -44,8 +44,9 @@ def described(members: list[dict[str, Any]]) -> str:
         >>> described([{"architecture": "CNN", "copies": 2, "dropout": 0.0}, {"architecture": "NGram"}])
         '2 CNN (dropout 0.0), NGram'
     """
-    return ", ".join(
-        f"{str(member.get('copies', '')) + ' ' if member.get('copies', 1) > 1 else ''}{member['architecture']}"
-        + (f" (dropout {member['dropout']})" if "dropout" in member else "")
-        for member in members
-    )
+    parts = []
+    for member in members:
+        number = f"{member['copies']} " if member.get("copies", 1) > 1 else ""
+        dropout = f" (dropout {member['dropout']})" if "dropout" in member else ""
+        parts.append(f"{number}{member['architecture']}{dropout}")
+    return ", ".join(parts)
