@@ -63,7 +63,7 @@ def test_probabilities_are_the_product_of_powers_of_the_members_and_sum_to_1(mix
 
 
 @torch.no_grad()
-def test_a_probability_of_0_under_one_member_is_not_a_veto(corpus: Corpus) -> None:
+def test_a_probability_of_0_under_one_member_leaves_the_logits_finite(corpus: Corpus) -> None:
     members = [{"architecture": "BigramCounts", "smoothing": 0.0}, {"architecture": "GRU", "n_hidden": 8}]
     model = Mixture(corpus.vocabulary.characters, corpus.longest + 1, members)
     model.counting()[0].count(make_batch(corpus, np.arange(2)))
@@ -161,7 +161,7 @@ def fit(tmp_path: Path, write: Callable[..., str]) -> Callable[..., Mixture]:
     return fit
 
 
-def test_the_chosen_weights_have_the_lowest_nll(mixture: Mixture, corpus: Corpus) -> None:
+def test_the_chosen_weights_have_the_lowest_nll() -> None:
     """Plus the penalty; found independently, by gradient descent."""
     torch.manual_seed(0)
     log_probs = torch.randn(3, 500, 6, dtype=torch.double).mul(2).log_softmax(-1)
@@ -187,6 +187,21 @@ def test_a_member_that_misleads_has_no_weight() -> None:
     weights = choose_weights(log_probs, torch.zeros(1000).long(), torch.tensor([0.5, 0.5]), torch.tensor([0.5, 0.5]))
     assert weights[0] > 0.5
     assert weights[1] == 0
+
+
+def test_a_run_chooses_the_weights_on_its_validation_lines(
+    fit: Callable[..., Mixture], write: Callable[..., str]
+) -> None:
+    model = fit("--data.val_fraction", "0.3")
+    data = CharDataModule(write(LINES), val_fraction=0.3)
+    batch = make_batch(data.corpus, data.split.val)
+    kept = batch.target >= 0
+    with torch.no_grad():
+        log_probs = model.log_probs_of_members(batch.context, batch.position)[:, kept]
+    initial = model.initial_weights
+    expected = choose_weights(log_probs, batch.target[kept], initial, initial)
+    torch.testing.assert_close(model.weights, expected, rtol=1e-4, atol=1e-5)
+    assert (expected - initial).abs().max() > 0.02, "the weights have changed"
 
 
 def test_the_logged_validation_nll_and_weights_are_those_of_the_saved_mixture(
