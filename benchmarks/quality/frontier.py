@@ -108,7 +108,7 @@ def draw(found: list[Point], path: Path, colors: dict[str, Any]) -> None:
     with rc_context(style):
         figure = Figure(figsize=(9, 2.3 * -(-len(kinds) // 4)), layout="constrained", facecolor=colors["background"])
         panels = figure.subplots(-(-len(kinds) // 4), 4, squeeze=False).flat
-        for axes, kind in zip(panels, kinds, strict=False):
+        for kind, axes in zip(kinds, panels, strict=False):  # in this order, no panel is lost
             axes.set(title=kind, xscale="log", facecolor=colors["background"])
             axes.xaxis.set_major_formatter(ScalarFormatter())
             axes.xaxis.set_minor_formatter("")
@@ -121,7 +121,7 @@ def draw(found: list[Point], path: Path, colors: dict[str, Any]) -> None:
         for axes in panels:
             axes.set_axis_off()
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
         figure.supxlabel("seconds of the whole command, on two cores")
         figure.supylabel("test NLL, nats per character")
         figure.savefig(path, metadata={"Date": None})
