@@ -246,7 +246,8 @@ class SequentiaCLI(LightningCLI):
         options = self.options
         if config["max_time"] is None:
             config["max_time"], options.trainer.max_time = parse_time(DEFAULT_TIME), DEFAULT_TIME
-        members = members_for(config["max_time"], self.datamodule.train_characters)
+        lines = len(self.datamodule.split.train)
+        members = members_for(config["max_time"], self.datamodule.train_characters, lines)
         torch.manual_seed(int(options.seed_everything))  # the recorded config.yaml makes the same weights
         self.model = Mixture(self.model.vocabulary.plain, self.model.context_length, members)
         options.model.init_args.members = members

@@ -16,8 +16,8 @@ from sequentia.training.loop.processes import processes
 
 _STEPS = 2_800  # a few minutes of the Transformer on two cores
 _EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
-_VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 8, 20
-_VALIDATION_COST = 0.1  # largest fraction of the training time for validations beyond the minimum number
+_VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 4, 20
+_VALIDATION_COST = 0.05  # largest fraction of the training time for validations beyond the minimum number
 _POINTS, _LOG_INTERVALS, _TIMED_LOG_INTERVAL = 60, (1, 2, 5, 10, 20, 50), 10
 
 UNDECIDED = sys.maxsize
@@ -45,7 +45,7 @@ def logging_interval(steps: int) -> int:
 
 
 def validation_interval(steps: int, validated: float = 0.0) -> int:
-    """Default number of steps between two validations of a run of this length: 8 to 14, if it has so many steps.
+    """Default number of steps between two validations of a run of this length: 4 to 14, if it has so many steps.
 
     The more characters to validate, the fewer validations. Each has a point of the training curves.
 
@@ -71,7 +71,7 @@ def validation_batches(steps: int, data: CharDataModule, batches: int, accumulat
 def set_length(trainer: Namespace, recorded: Namespace, data: CharDataModule, model: LanguageModel) -> bool:
     """Fill in the trainer options on length, validation and logging that are not given.
 
-    A run whose length is given as eight epochs or more is validated after each epoch.
+    A run whose length is given as four epochs or more is validated after each epoch.
 
     Args:
         trainer: Options of the Trainer, changed in place.

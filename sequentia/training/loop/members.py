@@ -8,6 +8,7 @@ DEFAULT_TIME = "00:01:00"
 
 _SPEED = 45_000  # characters that a Transformer of the default size learns from in a second, on two cores
 _CNN = 0.4  # time of the CNN, as a multiple of the Transformer's
+_WINDOW = 16  # characters that the CNN sees: in longer lines it only takes time from the Transformer
 _START = timedelta(seconds=8)  # start-up and end of the command
 _EPOCHS = 20.0  # after which one more network lowers the NLL more than more epochs
 _MOST = 8  # Transformers
@@ -16,22 +17,26 @@ _FEW_EPOCHS = 10.0  # with so few, nothing overfits, and dropout only slows lear
 _DROPOUT = {"Transformer": 0.05, "CNN": 0.1}  # after more epochs
 
 
-def members_for(time: timedelta, characters: int) -> list[dict[str, Any]]:
-    """Transformers, a CNN and the n-gram model.
+def members_for(time: timedelta, characters: int, lines: int) -> list[dict[str, Any]]:
+    """Transformers, the n-gram model and, unless the lines are long, a CNN.
 
     There are as many Transformers as can be trained for 20 epochs each in the time, at most eight; and at least one,
-    unless the time is below 25 seconds. The networks have dropout if they are trained for ten epochs or more.
+    unless the lines are short and the time is below 25 seconds. The networks have dropout if they are trained for ten
+    epochs or more.
 
     Args:
         time: Time of the whole run.
         characters: Predicted characters of the training lines.
+        lines: Number of the training lines.
     """
+    cnn = int(characters <= _WINDOW * lines)
     epochs = (time - _START).total_seconds() * _SPEED / characters
-    copies = min(_MOST, max(int(time >= _SHORT), int(epochs / _EPOCHS - _CNN)))
-    repeated = epochs / (copies + _CNN) >= _FEW_EPOCHS
+    fewest = 0 if cnn and time < _SHORT else 1
+    copies = min(_MOST, max(fewest, int(epochs / _EPOCHS - cnn * _CNN)))
+    repeated = epochs / (copies + cnn * _CNN) >= _FEW_EPOCHS
     networks = [
         {"architecture": architecture, "copies": number, "dropout": _DROPOUT[architecture] if repeated else 0.0}
-        for architecture, number in (("Transformer", copies), ("CNN", 1))
+        for architecture, number in (("Transformer", copies), ("CNN", cnn))
         if number > 0
     ]
     return [*networks, {"architecture": "NGram"}]

@@ -132,8 +132,8 @@ def test_without_extra_metrics_only_the_losses_are_logged(fit: ForkServer, unint
 
 
 @pytest.mark.parametrize("steps", [*range(1, 400), 1_000, 2_800, 10_000, 10**6])
-def test_every_run_has_60_points_and_8_validations_if_it_has_so_many_steps(steps: int) -> None:
+def test_every_run_has_60_points_and_4_validations_if_it_has_so_many_steps(steps: int) -> None:
     points, validations = (-(-steps // interval(steps)) for interval in (logging_interval, validation_interval))
     assert points >= min(60, steps)
-    assert min(8, steps) <= validations <= 21
+    assert min(4, steps) <= validations <= 21
     assert validation_interval(steps) % logging_interval(steps) == 0

@@ -43,12 +43,12 @@ def test_a_sixteenth_of_the_data_gets_half_as_many_epochs() -> None:
     assert (whole / 80, sixteenth / 5) == (28, 14)
 
 
-def test_validations_take_at_most_a_tenth_of_the_training_unless_there_are_eight() -> None:
+def test_validations_take_at_most_a_twentieth_of_the_training_unless_there_are_four() -> None:
     # The packaged names: 23,000 characters to validate, steps of 1,800; a fourteenth of the run is longer.
     assert validation_interval(2_800, 23_000 / 1_800) == 200
-    # 70 times a step, at a third of the cost of training: once in 234 steps; each 20th is a point.
-    assert validation_interval(2_800, 70) == 220
-    assert validation_interval(2_800, 500) == 340 == 2_800 // 8 - 10
+    # 70 times a step, at a third of the cost of training: once in 467 steps; each 20th is a point.
+    assert validation_interval(2_800, 70) == 460
+    assert validation_interval(2_800, 500) == 700 == 2_800 // 4
 
 
 def test_a_run_has_the_default_length_and_logs_it(
@@ -63,15 +63,15 @@ def test_a_run_has_the_default_length_and_logs_it(
     assert trainer["max_steps"] == steps == validated[-1]
     interval = validation_interval(steps)
     assert validated[:-1] == list(range(interval, steps, interval))
-    assert len(validated) >= 8
+    assert len(validated) >= 4
     assert trainer["log_every_n_steps"] == steps // 60
     assert f"training for {steps} steps ({steps / 16:.3g} epochs)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("options", "epochs", "interval"), [([], 3, 1), ([], 8, 5), (["--trainer.val_check_interval=1.0"], 3, 5)]
+    ("options", "epochs", "interval"), [([], 3, 3), ([], 4, 5), (["--trainer.val_check_interval=1.0"], 3, 5)]
 )
-def test_a_run_of_eight_epochs_is_validated_after_each_a_shorter_one_more_often(
+def test_a_run_of_four_epochs_is_validated_after_each_a_shorter_one_more_often(
     options: list[str],
     epochs: int,
     interval: int,

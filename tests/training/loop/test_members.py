@@ -11,27 +11,35 @@ import sequentia
 from sequentia.training.loop.members import members_for
 from tests.conftest import NAMES
 
-NAMES_CHARACTERS = 213_000
+CHARACTERS = 7  # of a name, with its boundary
+MANY = 30_000
 
 
-@pytest.mark.parametrize(("minutes", "characters", "copies"), [(1, NAMES_CHARACTERS, 1), (60, 10**9, 1), (60, 1000, 8)])
-def test_more_time_for_the_data_means_more_transformers(minutes: int, characters: int, copies: int) -> None:
-    transformer, *others = members_for(timedelta(minutes=minutes), characters)
+def members_of_names(lines: int, **time: float) -> list[dict[str, Any]]:
+    return members_for(timedelta(**time), CHARACTERS * lines, lines)
+
+
+@pytest.mark.parametrize(("minutes", "lines", "copies"), [(1, MANY, 1), (60, 10**8, 1), (60, 150, 8)])
+def test_more_time_for_the_data_means_more_transformers(minutes: int, lines: int, copies: int) -> None:
+    transformer, *others = members_of_names(lines, minutes=minutes)
     assert (transformer["architecture"], transformer["copies"]) == ("Transformer", copies)
     assert [member["architecture"] for member in others] == ["CNN", "NGram"]
 
 
 def test_seconds_are_for_the_cnn() -> None:
-    assert [member["architecture"] for member in members_for(timedelta(seconds=20), NAMES_CHARACTERS)] == [
-        "CNN",
-        "NGram",
-    ]
-    assert members_for(timedelta(seconds=20), 1000)[0]["architecture"] == "Transformer"
+    assert [member["architecture"] for member in members_of_names(MANY, seconds=20)] == ["CNN", "NGram"]
+    assert members_of_names(150, seconds=20)[0]["architecture"] == "Transformer"
+
+
+@pytest.mark.parametrize("seconds", [20, 600])
+def test_long_lines_are_for_the_transformer(seconds: int) -> None:
+    members = members_for(timedelta(seconds=seconds), 40 * MANY, MANY)
+    assert [member["architecture"] for member in members] == ["Transformer", "NGram"]
 
 
 def test_only_repeated_lines_need_dropout() -> None:
-    assert members_for(timedelta(minutes=1), 10**8)[0]["dropout"] == 0
-    assert members_for(timedelta(minutes=60), NAMES_CHARACTERS)[0]["dropout"] > 0
+    assert members_of_names(10**7, minutes=1)[0]["dropout"] == 0
+    assert members_of_names(MANY, minutes=60)[0]["dropout"] > 0
 
 
 def recorded(tmp_path: Path) -> dict[str, Any]:
