@@ -29,7 +29,6 @@ from sequentia.models import ARCHITECTURES
 NAMES = Path(__file__).parents[3] / "shared" / "data" / "names.txt"
 PARTS = ("train", "val", "test")
 SEEDS = 5
-HEADER = ("config", "split", "seeds", "test NLL", "lowest", "highest", "validation NLL")
 _TEXTBOOK_BATCH = 32
 TWO_SPLITS = ("transformer", "ngram")
 TEXTBOOK = ("bow", "rnn", "gru", "lstm")
@@ -62,31 +61,35 @@ class Result(NamedTuple):
     test: float
 
 
-def fit_split(config: str, split: str, seed: int, threads: int | None, *options: str) -> Result:
-    """Train a shipped configuration in a new process, and evaluate its best checkpoint.
+def fit_and_evaluate(directory: Path, config: str, *options: str, threads: int | None = None) -> Result:
+    """Train a shipped configuration in a new process, by default on all cores, and evaluate its best checkpoint.
 
     The seconds include start-up and validation.
     """
-    with tempfile.TemporaryDirectory() as home:
-        directory = Path(home)
-        data = write_split(directory, split)
-        start = time.perf_counter()
-        run_dir = fit(directory, config, *data, f"--seed_everything={seed}", *options, threads=threads)
-        seconds = time.perf_counter() - start
-        val, test = (
-            json.loads(sequentia(directory, command, f"--ckpt_path={run_dir}", "--format=json", threads=threads))
-            for command in ("validate", "test")
-        )
+    start = time.perf_counter()
+    run_dir = fit(directory, config, *options, threads=threads)
+    seconds = time.perf_counter() - start
+    val, test = (
+        json.loads(sequentia(directory, command, f"--ckpt_path={run_dir}", "--format=json", threads=threads))
+        for command in ("validate", "test")
+    )
     result = Result(seconds, val["val/loss"], test["test/loss"])
     # Printed at once, because the tables take hours.
-    print(f"{config} {split} {seed} {' '.join(options)}: {result}", file=sys.stderr, flush=True)
+    print(f"{config} {' '.join(options)}: {result}", file=sys.stderr, flush=True)
     return result
+
+
+def fit_split(config: str, split: str, seed: int, *options: str, threads: int | None = None) -> Result:
+    """`fit_and_evaluate` on a split of names.txt."""
+    with tempfile.TemporaryDirectory() as home:
+        seeded = f"--seed_everything={seed}"
+        return fit_and_evaluate(Path(home), config, *write_split(Path(home), split), seeded, *options, threads=threads)
 
 
 def fit_in_parallel(jobs: list[tuple[str, str, int]], *options: str) -> list[Result]:
     """`fit_split` each (configuration, split, seed), as many in parallel as there are cores, with one thread each."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda job: fit_split(job[0], job[1], job[2], 1, *options), jobs))
+        return list(pool.map(lambda job: fit_split(*job, *options, threads=1), jobs))
 
 
 def with_default_init(name: str, data: CharDataModule) -> Any:
@@ -160,19 +163,13 @@ def cells(config: str, split: str, results: list[Result]) -> tuple[object, ...]:
     )
 
 
-def table_of_single_runs(configs: tuple[str, ...], splits: str, seed: int, *options: str) -> str:
-    """A table of one run per configuration and split, each with the machine to itself."""
-    table = Table(*HEADER, "seconds on all cores")
-    for config in configs:
-        for split in splits:
-            table.add(*cells(config, split, [fit_split(config, split, seed, None, *options)]))
-    return f"One run at a time:\n\n{table}"
-
-
 def run(quick: bool) -> str:
     """Train each configuration on its splits with each seed; returns the tables."""
     seeds, short = (1, ["--trainer.max_steps=20"]) if quick else (SEEDS, [])
-    table = Table(*HEADER, "seconds on one core", "textbook loop's test NLL in the same time")
+    table = Table(
+        *("config", "split", "seeds", "test NLL", "lowest", "highest", "validation NLL"),
+        *("seconds on one core", "textbook loop's test NLL in the same time"),
+    )
     names = architectures()
     cases = tuple((config, "AB" if config in TWO_SPLITS else "A") for config in names)
     trained = list(fit_all(cases, seeds, *short))
@@ -186,4 +183,4 @@ def run(quick: bool) -> str:
     for config, split, results in trained:
         loop = f"{loops[config].result().test:.4f}" if config in loops else ""
         table.add(*cells(config, split, results), loop)
-    return f"## Quality\n\n{table}\n\n{table_of_single_runs(('transformer',), 'AB', 0, *short)}\n"
+    return f"## Quality\n\n{table}\n"
