@@ -37,6 +37,11 @@ def test_long_lines_are_for_the_transformer(seconds: int) -> None:
     assert [member["architecture"] for member in members] == ["Transformer", "NGram"]
 
 
+def test_many_long_lines_and_much_time_are_for_a_wide_transformer() -> None:
+    widths = [members_for(timedelta(minutes=minutes), 40 * 10**5, 10**5)[0].get("n_embd") for minutes in (3, 30, 300)]
+    assert widths == [None, 128, None]  # after five hours several of the default width
+
+
 def test_only_repeated_lines_need_dropout() -> None:
     assert members_of_names(10**7, minutes=1)[0]["dropout"] == 0
     assert members_of_names(MANY, minutes=60)[0]["dropout"] > 0
