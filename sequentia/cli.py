@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError, out_of_memory
-from sequentia.text import escaping, printable
+from sequentia.text import colored, escaping, for_terminal, printable
 from sequentia.version import DISTRIBUTION
 
 COMMANDS = {
@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _report(message: str) -> None:
     """Print the one line about a mistake."""
     with suppress(OSError):  # stderr is full, too
-        print(f"sequentia: {printable(' '.join(message.split()))}", file=sys.stderr)
+        line = for_terminal(f"sequentia: {printable(' '.join(message.split()))}", sys.stderr)
+        print(line.replace("sequentia:", colored("sequentia:", "red", sys.stderr), 1), file=sys.stderr)
 
 
 def _command(arguments: list[str]) -> Callable[[list[str]], int]:

@@ -6,9 +6,12 @@ import io
 import os
 import re
 import reprlib
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from sequentia.errors import UserError
 
@@ -68,6 +71,40 @@ def escaping() -> Iterator[None]:
         if escaped:
             with suppress(OSError, ValueError):  # stderr is full or closed
                 print("characters that the encoding lacks are escaped: set PYTHONIOENCODING=utf-8", file=sys.stderr)
+
+
+def terminal_width(stream: TextIO) -> int:
+    """Columns of the terminal that a stream is; without limit if it is a file or a pipe."""
+    return shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
+
+
+def for_terminal(text: str, stream: TextIO) -> str:
+    """Break lines at spaces if the stream is a terminal, which would break them anywhere.
+
+    A line of a label and a command, such as `  sample   sequentia sample gru`, continues after a backslash, so that the
+    command can be copied.
+    """
+    width, lines = terminal_width(stream), []
+    if width == sys.maxsize:
+        return text
+    for line in text.split("\n"):
+        end = " \\" if re.match(r"  \w+ {2,}\w", line) else ""
+        words = re.sub("'[^']*'", lambda quoted: quoted[0].replace(" ", "\0"), line)
+        parts = textwrap.wrap(
+            words, width - len(end), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+        lines.append(f"{end}\n".join(parts).replace("\0", " "))
+    return "\n".join(lines)
+
+
+_COLORS = {"red": 31, "green": 32}
+
+
+def colored(text: str, color: str, stream: TextIO) -> str:
+    """The text in bold and in a color, if the stream is a terminal and the variable NO_COLOR is not set."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[1;{_COLORS[color]}m{text}\x1b[0m"
 
 
 def shorten(text: str, length: int = 60) -> str:

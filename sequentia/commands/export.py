@@ -1,5 +1,7 @@
 """`sequentia export`: convert a trained model for other software."""
 
+import sys
+
 from sequentia.commands.parser import Parser, out_path
 from sequentia.runs.directory import find_checkpoint
 
@@ -39,4 +41,5 @@ def run(name: str, arguments: list[str]) -> int:
     drafts(model, 1)  # refuses weights that give no probabilities
     export = {"gpt2": export_gpt2, "onnx": export_onnx, "html": export_html}[options.format]
     export(model, options.out)
+    print(f"wrote {options.out}: {model.describe()}, from {checkpoint}", file=sys.stderr)
     return 0

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import sys
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sequentia.commands.help import short_help
 from sequentia.errors import UserError
+from sequentia.version import __version__
 
 if TYPE_CHECKING:
     from sequentia.training.cli import SequentiaCLI
@@ -21,6 +23,8 @@ def run(name: str, arguments: list[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(short_help(name), end="")
         return 0
+    if sys.stderr.isatty() and os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"sequentia {__version__}: loading PyTorch and Lightning", file=sys.stderr, flush=True)
     arguments = ["--help" if argument == "--help_all" else argument for argument in arguments]
 
     from lightning.fabric.utilities.rank_zero import rank_zero_only

@@ -38,13 +38,17 @@ class Parser(argparse.ArgumentParser):
             close = [f"ckpt_path {unknown[2]}"] if unknown and Path(unknown[2]).exists() else []
         return f": did you mean {'' if choice else '--'}{close[0]}?" if close else ""
 
-    def add_ckpt_path(self) -> None:
-        """Add `--ckpt_path`, which `find_checkpoint` resolves, and `--trust`, for `sequentia.load`."""
-        self.add_argument(
-            "--ckpt_path",
-            metavar="PATH",
-            help="a checkpoint, a run directory (its best checkpoint) or a directory of runs; default: the newest run",
-        )
+    def add_ckpt_path(self, first: bool = False) -> None:
+        """Add `--ckpt_path`, which `find_checkpoint` resolves, and `--trust`, for `sequentia.load`.
+
+        Args:
+            first: Whether the first argument can have the same meaning.
+        """
+        meaning = "a checkpoint, a run directory (its best checkpoint) or a directory of runs; default: the newest run"
+        ways = self.add_mutually_exclusive_group()
+        if first:
+            ways.add_argument("ckpt_path", nargs="?", default=argparse.SUPPRESS, metavar="RUN", help=meaning)
+        ways.add_argument("--ckpt_path", metavar="PATH", help="the same as RUN" if first else meaning)
         self.add_argument(
             "--trust",
             metavar="MODULE",

@@ -1,5 +1,7 @@
 """`sequentia plot`: draw a trained model, or the curves of its run."""
 
+import sys
+
 from sequentia.commands.parser import Parser, out_path
 from sequentia.errors import UserError
 from sequentia.reporting import PICTURES
@@ -40,4 +42,7 @@ def run(name: str, arguments: list[str]) -> int:
 
     source = read_history(checkpoint.parent) if picture.of_run else load(checkpoint, trust=options.trust)
     save_figure(lambda: picture.draw(source, **given), options.out)
+    print(
+        f"wrote {options.out}: {options.what} of {checkpoint.parent if picture.of_run else checkpoint}", file=sys.stderr
+    )
     return 0

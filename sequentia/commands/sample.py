@@ -12,7 +12,7 @@ from sequentia.text import printable
 def parser() -> Parser:
     """The command's argument parser."""
     parser = Parser(prog="sequentia sample", description="Print new lines from a trained model, one sample per line.")
-    parser.add_ckpt_path()
+    parser.add_ckpt_path(first=True)
     parser.add_argument(
         "--num_samples", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)"
     )

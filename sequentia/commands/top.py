@@ -18,7 +18,7 @@ def parser() -> Parser:
         description="Print the most probable lines of a trained model, exactly and in order, the most probable first. "
         "It takes about 1 GB of memory at most, and gives up after 3,000,000 beginnings of lines.",
     )
-    parser.add_ckpt_path()
+    parser.add_ckpt_path(first=True)
     parser.add_argument("--num_lines", type=int, default=20, metavar="N", help="number of lines (default: %(default)s)")
     add_conditions(parser, drawing=False)
     add_columns(parser)

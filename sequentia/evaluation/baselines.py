@@ -17,7 +17,7 @@ _NGRAM_CHARACTERS = 1_000_000  # of training lines: 4 seconds
 
 
 @torch.no_grad()
-def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool = True) -> dict[str, float]:
+def baselines(data: CharDataModule, split: Literal["val", "test"]) -> dict[str, float]:
     """NLL of simpler models on the held-out lines of a split, in nats per character.
 
     - `uniform`: every token of the vocabulary is equally likely; ln V.
@@ -31,13 +31,12 @@ def baselines(data: CharDataModule, split: Literal["val", "test"], ngram: bool =
     Args:
         data: The data; its split must not be empty.
         split: The lines to evaluate on.
-        ngram: Whether to count the n-gram too.
     """
     vocabulary, lines = data.vocabulary, getattr(data.split, split)
     characters = data.train_characters
     found = {"uniform": math.log(len(vocabulary))}
     bigrams = len(vocabulary) * vocabulary.num_tokens <= _TABLE and characters <= _BIGRAM_CHARACTERS
-    ngrams = ngram and characters <= _NGRAM_CHARACTERS
+    ngrams = characters <= _NGRAM_CHARACTERS
     for name, architecture, affordable in (("bigram_counts", BigramCounts, bigrams), ("ngram", NGram, ngrams)):
         if affordable:
             model = counted(architecture, data)

@@ -132,9 +132,12 @@ class LanguageModel(LightningModule, ABC):
         """Architecture and number of parameters."""
         return f"{type(self).__name__} with {self.num_parameters:,} parameters"
 
-    @abstractmethod
     def vocabulary_dims(self) -> dict[Tensor, tuple[int, ...]]:
-        """Weights that have an entry per token, each with the dimensions of size V, or V + K if they are read."""
+        """Weights that have an entry per token, each with the dimensions of size V, or V + K if they are read.
+
+        Only `--init_from` needs them, to start from a model with other characters.
+        """
+        return {}
 
     def position_dims(self) -> dict[Tensor, tuple[int, ...]]:
         """Weights that have an entry per position in a line, each with the dimensions that the position indexes."""

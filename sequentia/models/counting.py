@@ -60,6 +60,10 @@ class Counting(LanguageModel):
         model.on_counted()
         return model.eval()
 
+    def describe(self) -> str:
+        """The architecture; how much it counts, only the lines can tell."""
+        return f"{type(self).__name__}, which counts"
+
     @abstractmethod
     def count(self, batch: Batch) -> None:
         """Count the tokens of a batch; in distributed training, those of all processes."""

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import math
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sequentia.text import printable
+from sequentia.text import printable, terminal_width
 
 Format = Literal["table", "json", "csv"]
 
@@ -62,7 +64,7 @@ def as_json(value: Any) -> str:
 
 
 def metrics_as_text(values: Mapping[str, float], form: Format) -> str:
-    """Metrics by name as a table for people, one JSON object, or CSV with a header and one line."""
+    """Metrics by name as a table that fits the terminal, one JSON object, or CSV with a header and one line."""
     from sequentia.evaluation.metrics import METRICS  # slow to import
 
     if form == "json":
@@ -70,7 +72,12 @@ def metrics_as_text(values: Mapping[str, float], form: Format) -> str:
     if form == "csv":
         return as_csv(list(values), [values])
     metrics = {name: METRICS[name.split("/")[1]] for name in values}
-    rows = [[name, metric.shown(values[name]), metric.meaning] for name, metric in metrics.items()]
+    shown = {name: metric.shown(values[name]) for name, metric in metrics.items()}
+    room = terminal_width(sys.stdout) - max(map(len, shown)) - max(map(len, shown.values())) - 4
+    rows = []
+    for name, metric in metrics.items():
+        first, *others = textwrap.wrap(metric.meaning, max(room, 20))
+        rows += [[name, shown[name], first], *(["", "", other] for other in others)]
     return as_table(["metric", "value", "meaning"], rows, right=[1])
 
 

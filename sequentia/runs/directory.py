@@ -104,15 +104,15 @@ def run_to_fit(given: str | None, root: Path) -> tuple[Path | None, Path | None]
 
     Args:
         given: `last` (the newest run below `root`), a run directory, a directory of runs (its newest run), a checkpoint
-            file, or None.
-        root: Where `last` looks for runs.
+            file, or None. Directories may be below `root`.
+        root: Where runs are looked for.
 
     Raises:
         UserError: There is no such run or checkpoint.
     """
     if given is None:
         return None, None
-    path = root if given == "last" else Path(expanded(given))
+    path = _meant(given, root)
     if path.is_file():
         is_last = path.name == LAST and (path.parent / CONFIG).is_file()
         return (path.parent if is_last else None), path
@@ -133,13 +133,13 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
 
     Args:
         given: A checkpoint file, a run directory (its best checkpoint), a directory of runs (its newest trained run),
-            or None or `last` for the newest trained run below `root`.
+            or None or `last` for the newest trained run below `root`. Directories may be below `root`, such as `gru`.
         root: Where runs are looked for.
 
     Raises:
         UserError: There is no such checkpoint.
     """
-    path = root if given is None or given == "last" else Path(expanded(given))
+    path = _meant(given, root)
     if path.is_file():
         return path
     is_run = (path / BEST).is_file() or (path / LAST).is_file()
@@ -148,6 +148,11 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
         return run / (BEST if (run / BEST).is_file() else LAST)
     where = f"under {path}/ yet" if path == root or path.is_dir() else str(given)
     raise UserError(f"no checkpoint {where}: train a model with `sequentia fit`, or give a checkpoint file or a run")
+
+
+def _meant(given: str | None, root: Path) -> Path:
+    path = root if given in (None, "last") else Path(expanded(given))
+    return path if path.exists() or not (root / path).exists() else root / path
 
 
 def runs_below(root: Path) -> set[Path]:

@@ -82,7 +82,7 @@ def _parser_message(text: str, given: Given, options: Iterable[str]) -> str:
         option = unknown[1] or unknown[2] or f"{key}.{unknown[3]}"
         own = [f"{key}.{name}" for name in signature(import_trusted(cls[1])).parameters] if cls else []
         meant = _suggestion(option, [*own, *options])
-        every = f"; see `sequentia {given.command} --help_all`"
+        every = f"; see `sequentia {given.command} --help{'_all' if given.command == 'fit' else ''}`"
         return f"no option --{option}{f': did you mean {meant}?' if meant else every}"
     if cls and (required := re.match(r"the following arguments are required: (.*)", cls[2])):
         how = f"give --{key}.{required[1].split(',')[0]} VALUE, or init_args below its class_path"

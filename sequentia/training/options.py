@@ -65,6 +65,7 @@ class Given:
             "".join([*arguments, os.getcwd()]).encode()
         except UnicodeEncodeError as error:  # which config.yaml and TensorBoard cannot record
             raise UserError("the name of a file or directory is not valid UTF-8: rename it") from error
+        arguments = _with_first_named(command, arguments)
         parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         parser.add_argument("-c", "--config", action="append", default=[])
         parser.add_argument("--trust", action="append", default=[])
@@ -109,6 +110,22 @@ class Given:
             search_working_directory()
         first = [f"--{name}={options[name]}" for name in ("model", *_SINGLE) if options[name] is not None]
         self.arguments = [*(f"--config={config}" for config in configs), *first, *others]
+
+
+def _with_first_named(command: str, arguments: list[str]) -> list[str]:
+    """The arguments, with its option before the first one if that is the data of `fit`, or the run to evaluate.
+
+    Raises:
+        UserError: The option is given too.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        return arguments
+    first, *others = arguments
+    option = "--data.path" if command == "fit" else "--ckpt_path"
+    if any(other.partition("=")[0] == option for other in others):
+        raise UserError(f"{first} and {option} are both given: give one of them")
+    is_config = find_config(first.lower()) != first.lower() or first.endswith((".yaml", ".yml", ".ckpt"))
+    return arguments if command == "fit" and is_config else [f"{option}={first}", *others]  # an error says --config
 
 
 def _setting(contents: Sequence[dict[str, Any]], name: str) -> Any:

@@ -35,7 +35,8 @@ def test_each_format_writes_its_files_and_others_may_read_them_if_the_umask_lets
 ) -> None:
     before = os.umask(0o022)
     try:
-        assert command("export", "--ckpt_path", run, "--format", form, tmp_path / "out") == (0, "", "")
+        said = f"wrote {tmp_path}/out: Transformer with 255 parameters, from {run}/last.ckpt\n"
+        assert command("export", "--ckpt_path", run, "--format", form, tmp_path / "out") == (0, "", said)
     finally:
         os.umask(before)
     written = sorted([*tmp_path.glob("out*"), *tmp_path.glob("out/*")])

@@ -16,7 +16,8 @@ Command = Callable[..., Any]
 
 
 def test_the_image_is_complete_and_square(command: Command, trained: Path, tmp_path: Path) -> None:
-    assert command("plot", "--ckpt_path", trained, tmp_path / "a.png") == (0, "", "")
+    said = f"wrote {tmp_path}/a.png: pairs of {trained}/last.ckpt\n"
+    assert command("plot", "--ckpt_path", trained, tmp_path / "a.png") == (0, "", said)
     with Image.open(tmp_path / "a.png") as image:
         image.load()
         assert image.format == "PNG"
@@ -29,7 +30,7 @@ def test_a_transformer_is_drawn_with_its_embedding_and_its_attention(
     command: Command, save_run: Callable[..., Path], tmp_path: Path, what: str
 ) -> None:
     model = Transformer("ab", 4, n_layer=1, n_head=1, n_embd=4)
-    assert command("plot", "--ckpt_path", save_run(model), "--what", what, tmp_path / "a.svg") == (0, "", "")
+    assert command("plot", "--ckpt_path", save_run(model), "--what", what, tmp_path / "a.svg").code == 0
     assert "<svg" in (tmp_path / "a.svg").read_text()
     refused = command("plot", "--ckpt_path", save_run(BigramCounts("ab", 4)), "--what", what, tmp_path / "b.svg")
     assert (refused.code, refused.err) == (2, f"sequentia: BigramCounts has no {what} to draw\n")
@@ -62,7 +63,7 @@ def test_the_curves_are_those_of_the_run(command: Command, trained: Path, tmp_pa
     assert line.get_label() == "training"
     assert np.asarray(line.get_xydata()).tolist() == [[step + 1, nll] for step, nll in history["train/loss"].items()]
     out = tmp_path / "a.svg"
-    assert command("plot", "--what", "curves", "--ckpt_path", trained, out) == (0, "", "")
+    assert command("plot", "--what", "curves", "--ckpt_path", trained, out).err == f"wrote {out}: curves of {trained}\n"
     assert "<svg" in out.read_text()
 
 

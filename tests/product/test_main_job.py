@@ -69,7 +69,12 @@ def test_fit_prints_the_run_directory_and_the_commands_to_continue_with(
     again = command("fit", "--config", config, *SMALL, "--trainer.max_steps=2")
     assert (again.code, again.out) == (0, "")
     assert "checkpoints/transformer/version_1" in again.err
-    for words in ("sequentia sample --ckpt_path", "tensorboard --logdir checkpoints", "sequentia fit --ckpt_path"):
+    for words in (
+        "sequentia sample checkpoints",
+        "sequentia test checkpoints",
+        "tensorboard --logdir checkpoints",
+        "sequentia fit --ckpt_path",
+    ):
         assert words in again.err
     files = {path.name for path in (uninterrupted / "checkpoints/transformer/version_0").iterdir()}
     assert {"config.yaml", "best.ckpt", "last.ckpt"} <= files

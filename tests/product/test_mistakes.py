@@ -105,16 +105,15 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "another program's option": ([*FIT, "--learning-rate=1"], ["--learning-rate: did you mean --optimizer.lr?"]),
     "an option without its section": ([*FIT, "--max_steps=3"], ["did you mean --trainer.max_steps?"]),
-    "data without its option": (["fit", "empty.txt"], ["did you mean --data.path empty.txt?"]),
-    "one more file without its option": (
-        [*FIT, "--data.path", "empty.txt", "long.txt"],
-        ["did you mean --data.path+ long.txt?"],
-    ),
+    "data twice": (["fit", "empty.txt", "--data.path=long.txt"], ["empty.txt and --data.path are both given"]),
+    "one more file without its option": (["fit", "empty.txt", "long.txt"], ["did you mean --data.path+ long.txt?"]),
     "a config without its option": (["fit", "gru"], ["did you mean --config gru?"]),
     "data as a section": (["fit", "--data", "empty.txt"], ["did you mean --data.path empty.txt?"]),
     "a class in small letters": (["fit", "--model", "lstm"], ["--model: no class lstm: did you mean LSTM?"]),
     "another program's command": (["train"], ["invalid choice: 'train'", "did you mean fit?"]),
-    "a run without its option": (["sample", "."], ["did you mean --ckpt_path .?"]),
+    "a run without its option": (["plot", "pairs.png", "."], ["did you mean --ckpt_path .?"]),
+    "a run twice": (["sample", "gru", "--ckpt_path=gru"], ["--ckpt_path: not allowed with argument RUN"]),
+    "an unknown option of test": (["test", "--nope"], ["no option --nope; see `sequentia test --help`"]),
     "a wrong type for sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
 }
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sequentia.models import ARCHITECTURES, Bigram
 from tests.conftest import CommandResult
 
 PAGE = (Path(__file__).parents[2] / "docs" / "own_architecture.md").read_text(encoding="utf-8")
-MODULE, CHECK, PROGRAM = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+MODULE, CHECK, METHOD, PROGRAM = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [shlex.split(line)[1:] for line in re.findall(r"(?m)^    (sequentia .+)$", PAGE)]
 TRUST = 'give --trust my_module (in Python trust=["my_module"])'
 
@@ -64,7 +65,7 @@ def test_the_commands_of_the_page_run_and_need_the_trust_that_it_gives(command: 
         result = command(*arguments)
         assert result.code == 0, result.err
     again = command(*short(COMMANDS[0]))
-    assert "sequentia sample --ckpt_path checkpoints/product/version_1 --trust my_module\n" in again.err
+    assert "sequentia sample checkpoints/product/version_1 --trust my_module\n" in again.err
     tuned = command(*short(COMMANDS[0]), "--init_from", "checkpoints/product", "--trust", "my_module")
     assert "initialized from checkpoints/product/version_1/" in tuned.err
     options = short(COMMANDS[0])[COMMANDS[0].index("--data.path") :]  # without those of the model
@@ -72,6 +73,19 @@ def test_the_commands_of_the_page_run_and_need_the_trust_that_it_gives(command: 
     assert "initialized from checkpoints/product/version_1/" in alone.err
     assert sequentia.load(trust="my_module").hparams["n_embd"] == 16
     assert Path("model.onnx").is_file()
+
+
+def test_other_characters_need_the_method_of_the_page(command: Run) -> None:
+    assert command(*short(COMMANDS[0])).code == 0
+    Path("other.txt").write_text("Ülker\nÖz\nBosch\nAkai\nAgfa\nAcer\nAsus\nBraun\n" * 5)
+    again = [argument.replace("brands", "other") for argument in short(COMMANDS[0])]
+    start = ["--init_from", "checkpoints/product/version_0", "--trust", "my_module"]
+    refused = command(*again, *start)
+    assert refused.code == 2
+    assert "other characters or labels than the trained model: define Product.vocabulary_dims" in refused.err
+    Path("my_module.py").write_text(MODULE + textwrap.indent(METHOD, "    "))
+    forget()
+    assert command(*again, *start).code == 0
 
 
 def test_a_checkpoint_to_start_from_imports_no_class_that_its_options_name(command: Run) -> None:

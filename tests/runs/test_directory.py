@@ -71,6 +71,18 @@ def test_the_newest_run_is_the_one_that_was_written_last(tmp_path: Path) -> None
     assert find_checkpoint(None, tmp_path / "gru") == tmp_path / "gru" / "version_7" / "best.ckpt"
 
 
+def test_a_run_has_a_short_name_below_the_root_unless_there_is_such_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    below = write(Path("checkpoints/gru/version_7"), "config.yaml", "best.ckpt", "last.ckpt")
+    for given in ("gru", "gru/version_7", "checkpoints/gru"):
+        assert find_checkpoint(given) == below / "best.ckpt"
+        assert run_to_fit(given, Path("checkpoints")) == (below, below / "last.ckpt")
+    here = write(Path("gru/version_0"), "best.ckpt")
+    assert find_checkpoint("gru") == here / "best.ckpt"
+
+
 def test_a_run_means_its_best_checkpoint_if_it_has_one_and_to_fit_its_last(tmp_path: Path) -> None:
     write(tmp_path / "version_0", "config.yaml", "best.ckpt", "last.ckpt", time=30)
     newest = write(tmp_path / "version_1", "config.yaml", "last.ckpt", time=40)

@@ -50,6 +50,15 @@ def recorded(run: Path) -> dict:
     return yaml.safe_load((run / "config.yaml").read_text())
 
 
+def test_the_first_argument_is_the_data_or_the_run_to_evaluate(command: Run, brands: Path) -> None:
+    options = ["--config", "bigram", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
+    assert command("fit", "brands.txt", *options).code == 0
+    assert recorded(Path("checkpoints/bigram/version_0"))["data"]["path"] == str(Path("brands.txt").absolute())
+    named = command("test", "gru", "--format", "json")
+    assert named.code == 0
+    assert named.out == command("test", "--ckpt_path", brands, "--format", "json").out
+
+
 @pytest.mark.parametrize("arguments", [[*GRU, "--ckpt_path", "last"], ["--ckpt_path", "last"]], ids=["config", "bare"])
 def test_a_resumed_run_keeps_its_own_data_and_options(command: Run, brands: Path, arguments: list[str]) -> None:
     before = recorded(brands)

@@ -10,6 +10,7 @@ import unicodedata
 import torch
 from torch import Tensor
 
+from sequentia.errors import UserError
 from sequentia.models.base import LanguageModel
 from sequentia.models.counting import Counting
 from sequentia.vocabulary import BOUNDARY, Vocabulary, code_points
@@ -70,9 +71,17 @@ def copy_weights(model: LanguageModel, trained: LanguageModel) -> None:
 
     Entries of positions that only `model` has, and of new characters without a relative, are left as they are; those
     that only `trained` has are dropped. Counts are not copied: `model` counts its own lines.
+
+    Raises:
+        UserError: The vocabularies differ, and the architecture does not say which weights have an entry per token.
     """
     tokens = shared_tokens(model.vocabulary, trained.vocabulary)
     token_dims, position_dims = model.vocabulary_dims(), model.position_dims()
+    if not token_dims and model.vocabulary.plain != trained.vocabulary.plain:
+        raise UserError(
+            f"the data has other characters or labels than the trained model: define {type(model).__name__}."
+            "vocabulary_dims, which says which weights have an entry per token"
+        )
     adapted: dict[str, Tensor] = {}
     counted = {
         f"{prefix}.{name}"

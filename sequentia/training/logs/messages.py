@@ -9,17 +9,19 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 from tqdm import tqdm
 
+from sequentia.data import CharDataModule
 from sequentia.runs.directory import METRICS, ROOT
-from sequentia.text import printable
+from sequentia.text import for_terminal, printable
 from sequentia.training.logs.tensorboard import RunTensorBoard
 from sequentia.training.loop.checkpointing import BestCheckpoint
-from sequentia.training.loop.length import planned_steps, steps_per_epoch
+from sequentia.training.loop.length import describe_progress, planned_steps, steps_per_epoch
 
 log = logging.getLogger("sequentia")
 
@@ -70,7 +72,7 @@ class _AboveBar(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = "\n".join(printable(line) for line in self.format(record).split("\n"))
         with suppress(OSError):  # the terminal was closed; the run must still be saved
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(for_terminal(text, sys.stderr), file=sys.stderr)
 
 
 def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes: Iterable[str]) -> str:
@@ -86,7 +88,7 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes:
     if trainer.fast_dev_run:
         return f"trial run complete at step {step}: nothing was saved"
     step = min(step, saver.last.step)  # less if the run failed where it could not be saved
-    lines = [f"run {run}: step {step}{_result(trainer, saver)}"]
+    lines = [f"run {run}: {describe_progress(trainer, step)}{_result(trainer, saver)}"]
     if not trainer.interrupted and step < planned_steps(trainer):
         reason = ": the time limit is reached; to resume, give a longer one" if _time_is_over(trainer) else ""
         lines.insert(0, f"stopped early at step {step} of {planned_steps(trainer)}{reason}")
@@ -95,7 +97,10 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes:
     root, curves = run.parent, str(run / METRICS)  # the directory of all runs of this configuration
     if any(isinstance(logger, RunTensorBoard) for logger in trainer.loggers):
         curves = f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
-    lines += [f"  sample   sequentia sample --ckpt_path {path}", f"  curves   {curves}"]
+    lines.append(f"  sample   sequentia sample {path}")
+    if len(cast(CharDataModule, trainer.datamodule).split.test):
+        lines.append(f"  test     sequentia test {path}")
+    lines.append(f"  curves   {curves}")
     extension = _extension(trainer)
     if extension is not None and not saver.save_weights_only:
         lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")

@@ -6,19 +6,19 @@ from contextlib import suppress
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from tqdm import tqdm
 
-from sequentia.text import printable, shorten
+from sequentia.text import colored, for_terminal, printable, shorten
 from sequentia.training.logs.samples import Samples
-from sequentia.training.loop.length import planned_steps
+from sequentia.training.loop.length import describe_progress, planned_steps
 
 _REFRESH = 0.2  # seconds between two updates
 _SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of each
 
 
 class RunProgress(ProgressBar):
-    """Completed steps, remaining time, and the latest training and validation loss; a few samples at each validation.
+    """Completed steps, speed, elapsed and remaining time, and the latest losses; a few samples at each validation.
 
     If stderr is not a terminal, it prints lines instead of a bar.
 
@@ -43,7 +43,9 @@ class RunProgress(ProgressBar):
             self._bar = tqdm(
                 total=planned_steps(trainer),
                 initial=trainer.global_step,
-                bar_format="{n_fmt}/{total_fmt}{postfix} |{bar}| {remaining}",  # tqdm cuts the right end to fit
+                # tqdm cuts the right end to fit.
+                bar_format="{n_fmt}/{total_fmt}{desc} |{bar}| {rate_fmt}, {elapsed} done, {remaining} left",
+                unit=" steps",
                 dynamic_ncols=True,
                 mininterval=_REFRESH,
             )
@@ -56,10 +58,10 @@ class RunProgress(ProgressBar):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the new validation loss, and samples."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._update(trainer)  # first, because the bar is drawn again below the line
             if self._enabled and (self._bar is None or self._samples.shown):
                 with suppress(OSError):  # the terminal was closed; the run must still be saved
-                    tqdm.write(self._line(trainer), file=sys.stderr)
-            self._update(trainer)
+                    tqdm.write(for_terminal(self._line(trainer), sys.stderr), file=sys.stderr)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar."""
@@ -73,14 +75,27 @@ class RunProgress(ProgressBar):
     def _line(self, trainer: Trainer) -> str:
         texts = [shorten(printable(text), _SHOWN_CHARACTERS) for text in self._samples.shown[:_SHOWN]]
         samples = ["samples " + ", ".join(texts)] if texts else []
-        return "  ".join([f"step {trainer.global_step}", *self._losses(trainer), *samples])
+        done = describe_progress(trainer, trainer.global_step)
+        return "  ".join([done, *self._losses(trainer), *self._verdict(trainer), *samples])
+
+    def _verdict(self, trainer: Trainer) -> list[str]:
+        """Whether the validation loss is the lowest of the run, and the best simple model that it is below."""
+        saver, loss = trainer.checkpoint_callback, trainer.callback_metrics.get("val/loss")
+        if loss is None:
+            return []
+        best = saver.best_model_score if isinstance(saver, ModelCheckpoint) and saver.monitor == "val/loss" else loss
+        new = [colored("(new best)", "green", sys.stderr)] if best is None or loss < best else []
+        below = {nll: name for name, nll in self._samples.baselines.items() if nll > loss}
+        return new + [f"below the {below[nll].replace('_', ' ')} baseline {nll:.4f}" for nll in sorted(below)[:1]]
 
     def _update(self, trainer: Trainer) -> None:
         if self._bar is not None:
             self._updated = time.monotonic()
             self._bar.total = planned_steps(trainer)  # a time limit changes it
             # The right end is the first to be cut in a narrow terminal, so the more important loss is on the left.
-            self._bar.set_postfix_str("  ".join(reversed(self._losses(trainer))), refresh=False)
+            self._bar.set_description_str(
+                "".join(f"  {loss}" for loss in reversed(self._losses(trainer))), refresh=False
+            )
             self._bar.update(trainer.global_step - self._bar.n)
 
     def _close(self) -> None:

@@ -26,19 +26,22 @@ class Samples(Evaluation):
 
     Attributes:
         shown: The lines of the last validation, with their labels.
+        baselines: NLLs of simple models on the validation lines.
     """
 
     def __init__(self) -> None:
         super().__init__(num_samples=_MEASURED, accuracy_characters=_ACCURACY_CHARACTERS, label_pairs=0)
         self.shown: list[str] = []
+        self.baselines: dict[str, float] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the NLLs of simple models on the validation lines, unless the run is resumed or nothing is held out."""
+        """Measure simple models on the validation lines, if any are held out."""
         data = cast(CharDataModule, trainer.datamodule)
-        if trainer.ckpt_path is None and len(data.split.val):
-            found = baselines(data, "val", ngram=False)
-            values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in found.items())
-            log.info(f"baselines on the validation lines, in nats per character: {values}")
+        if len(data.split.val):
+            self.baselines = baselines(data, "val")
+            values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in self.baselines.items())
+            if trainer.ckpt_path is None:  # a new run
+                log.info(f"baselines on the validation lines, in nats per character: {values}")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics, and write the table to TensorBoard."""

@@ -142,6 +142,15 @@ def planned_steps(trainer: Trainer) -> int:
     return min(steps, steps_per_epoch(trainer)) if trainer.lightning_module.single_epoch else steps
 
 
+def describe_progress(trainer: Trainer, step: int) -> str:
+    """How far a run has come after a number of steps; those of a model that counts say nothing."""
+    return (
+        "all lines counted"
+        if trainer.lightning_module.single_epoch and step == planned_steps(trainer)
+        else f"step {step}"
+    )
+
+
 def describe_length(trainer: Trainer) -> str:
     """Steps and epochs of a run, and the option that changes them."""
     steps = planned_steps(trainer)

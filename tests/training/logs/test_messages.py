@@ -17,7 +17,8 @@ from tests.training.runs import CONFIGS, LINES, curves
 Fit = Callable[..., list[str]]
 
 RUN = "checkpoints/bigram/version_0"
-SAMPLE = f"  sample   sequentia sample --ckpt_path {RUN}"
+SAMPLE = f"  sample   sequentia sample {RUN}"
+TEST = f"  test     sequentia test {RUN}"
 CURVES = "  curves   tensorboard --logdir checkpoints"
 RESUME = f"  resume   sequentia fit --ckpt_path {RUN}"
 
@@ -58,9 +59,9 @@ def resume(lines: list[str]) -> int:
 
 def test_a_complete_run_prints_its_result_and_what_to_do_next(fit: Fit) -> None:
     lines = fit("bigram", "--trainer.max_steps=5")
-    nll = lines[-5].removeprefix("step 5  ").split("val/loss ")[1].split()[0]
+    nll = lines[-6].removeprefix("step 5  ").split("val/loss ")[1].split()[0]
     result = f"run {RUN}: step 5, best validation NLL {nll} nats per character"
-    assert lines[-4:] == [result, SAMPLE, CURVES, f"{RESUME} --trainer.max_steps 10"]
+    assert lines[-5:] == [result, SAMPLE, TEST, CURVES, f"{RESUME} --trainer.max_steps 10"]
     assert resume(lines) == 10
 
 
@@ -74,14 +75,14 @@ def test_a_run_that_a_callback_stopped_can_be_resumed(fit: Fit) -> None:
     early = "--trainer.callbacks=EarlyStopping --trainer.callbacks.monitor=val/loss --trainer.callbacks.patience=2"
     lines = fit("bigram", f"{early} --optimizer.lr=0 --trainer.max_steps=50 --trainer.val_check_interval=3")
     result = f"run {RUN}: step 9, best validation NLL 2.7726 nats per character"
-    assert lines[-5:] == ["stopped early at step 9 of 50", result, SAMPLE, CURVES, RESUME]
+    assert lines[-6:] == ["stopped early at step 9 of 50", result, SAMPLE, TEST, CURVES, RESUME]
     assert resume(lines) == 12
 
 
 def test_a_time_limit_offers_no_command_that_would_stop_at_once(fit: Fit) -> None:
     lines = fit("bigram", "--trainer.max_steps=10000000 --trainer.max_time=00:00:00:01")
-    assert lines[-4].endswith(" of 10000000: the time limit is reached; to resume, give a longer one")
-    assert lines[-2:] == [SAMPLE, CURVES]
+    assert lines[-5].endswith(" of 10000000: the time limit is reached; to resume, give a longer one")
+    assert lines[-3:] == [SAMPLE, TEST, CURVES]
     step = read_checkpoint(Path(RUN, "last.ckpt"))["global_step"]
     assert main(["fit", f"--ckpt_path={RUN}", "--trainer.max_time=00:10:00", f"--trainer.max_steps={step + 2}"]) == 0
 
@@ -90,10 +91,11 @@ def test_a_counted_table_is_complete_after_one_epoch(fit: Fit) -> None:
     lines = fit("bigram_counts", "--trainer.max_epochs=3")
     run = RUN.replace("bigram", "bigram_counts")
     assert "training for 13 steps (1 epoch)" in lines
-    nll = lines[-4].split("val/loss ")[1].split()[0]
-    assert lines[-3:] == [
-        f"run {run}: step 13, best validation NLL {nll} nats per character",
+    nll = lines[-5].removeprefix("all lines counted  ").split("val/loss ")[1].split()[0]
+    assert lines[-4:] == [
+        f"run {run}: all lines counted, best validation NLL {nll} nats per character",
         SAMPLE.replace("bigram", "bigram_counts"),
+        TEST.replace("bigram", "bigram_counts"),
         CURVES,
     ]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.runs import ForkServer, Uninterrupted, arguments
 
-BAR = re.compile(r"\d+/40(, (val/loss \d\.\d{4}|train/loss \d\.\d{4}|val/loss \d\.\d{4}  train/loss \d\.\d{4}))? \|.*")
+BAR = re.compile(r"\d+/40(  val/loss \d\.\d{4})?(  train/loss \d\.\d{4})? \|.*")
 
 
 @pytest.mark.parametrize("columns", [60, pytest.param(80, marks=pytest.mark.slow)])

@@ -12,7 +12,7 @@ from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import evaluate
 from sequentia.evaluation.metrics import METRICS
 from sequentia.inference.sampling import Sample, drafts
-from sequentia.models import GRU
+from sequentia.models import GRU, Bigram
 from sequentia.runs.checkpoint import load
 from sequentia.training.logs.progress import RunProgress
 from sequentia.training.logs.samples import Samples, markdown
@@ -50,10 +50,10 @@ def test_the_logged_metrics_are_those_of_the_saved_model(run: Path, data: CharDa
 
 
 def test_baselines_are_logged_once_per_run(run: Path, data: CharDataModule) -> None:
-    found = baselines(data, "val", ngram=False)
+    found = baselines(data, "val")
     expected = (
         "baselines on the validation lines, in nats per character: "
-        f"uniform {found['uniform']:.4f}, bigram counts {found['bigram_counts']:.4f}"
+        f"uniform {found['uniform']:.4f}, bigram counts {found['bigram_counts']:.4f}, ngram {found['ngram']:.4f}"
     )
     assert (run.parents[2] / "log").read_text().splitlines().count(expected) == 1
 
@@ -63,6 +63,7 @@ def test_samples_on_the_terminal_are_short_and_without_control_characters() -> N
     lines = [("", "a\x1b[2Jb"), ("F", ""), ("", "x" * 50), ("M", "d"), ("", "e"), ("", "f")]
     samples.shown = [Sample(text, 0.0, label).shown for label, text in lines]
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer.strategy.connect(Bigram("ab", 3))
     line = RunProgress(samples)._line(trainer)
     assert line == f"step 0  samples a\\x1b[2Jb, F  (empty), {'x' * 29}…, M  d, e"
 
