@@ -18,10 +18,11 @@ from sequentia.data.paths import plain
 from sequentia.errors import UserError
 from sequentia.files import expanded
 from sequentia.models import LanguageModel
+from sequentia.reporting.notebook import show_curves
 from sequentia.runs.checkpoint import load
 from sequentia.runs.directory import BEST, LAST, ROOT
 from sequentia.runs.lines import keep
-from sequentia.text import strings
+from sequentia.text import in_python, strings
 from sequentia.training.cli import SequentiaCLI
 from sequentia.training.loop.stopping import Interrupted
 
@@ -35,7 +36,10 @@ def fit(
     trust: str | Sequence[str] = (),
     **options: Any,
 ) -> LanguageModel:
-    """Train a model, or resume a run: the command `sequentia fit`, with the same options, log lines and run directory.
+    """Train a model, or resume a run: the command `sequentia fit`, with the same options and run directory.
+
+    The log lines are the command's, too, with the names that options have in Python. A notebook shows them with a live
+    progress bar and, at the end, the curves.
 
     Options are named as on the command line, with a double underscore for the dot: `model__n_layer=2`,
     `data__batch_size=64`, `optimizer__lr=0.01`. Trainer options need no prefix: `max_steps=300`,
@@ -50,7 +54,7 @@ def fit(
             `checkpoints/lines`, so that the run can be resumed. Several files are given as `data__path=[...]`. By
             default the packaged names, or the data of the run that is resumed.
         config: A shipped config's name or a YAML file, or several, of which later ones override earlier ones. By
-            default `transformer`, unless `model` or `ckpt_path` is given.
+            default `mixture`, unless `model` or `ckpt_path` is given.
         ckpt_path: The run to resume: `last`, a run directory or a checkpoint.
         init_from: A checkpoint or run directory to start a new run from (fine-tuning).
         trust: Modules of your own architectures, which a checkpoint or run to start from may name.
@@ -113,9 +117,13 @@ def fit(
             objects[dotted.removeprefix("trainer.")] = value
     with isolate_rng():
         try:
-            return _best(run_training("fit", arguments, started, objects))
+            cli = run_training("fit", arguments, started, objects)
+        except UserError as error:
+            raise UserError(in_python(str(error))) from error
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
+        show_curves(Path(cli.saver.dirpath or ""))
+        return _best(cli)
 
 
 def _text(value: Any) -> str:

@@ -97,6 +97,29 @@ def for_terminal(text: str, stream: TextIO) -> str:
     return "\n".join(lines)
 
 
+_OPTION = re.compile(r"(`[^`]*`)|--(?:trainer\.)?([a-z]\w*(?:\.\w+)*)")
+
+
+def in_python(text: str) -> str:
+    """A message of the command `fit` with its options named as arguments of `sequentia.fit`.
+
+    Example:
+        >>> in_python("--trainer.max_steps changes the length, --model.members the mixture; see `sequentia fit --help`")
+        'max_steps changes the length, model__members the mixture; see `sequentia fit --help`'
+    """
+    return _OPTION.sub(lambda match: match[1] or match[2].replace(".", "__"), text)
+
+
+def messages() -> TextIO:
+    """Where messages go: stderr, but stdout in a notebook, which shows stderr as if it were an error."""
+    return sys.stdout if in_notebook() else sys.stderr
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    return "ipykernel" in sys.modules
+
+
 _COLORS = {"red": 31, "green": 32}
 
 

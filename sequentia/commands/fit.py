@@ -48,7 +48,8 @@ def run_training(
         name: The subcommand.
         arguments: The arguments after it.
         started: When the command started, by `time.monotonic`.
-        objects: Options of the Trainer that are not plain values.
+        objects: Options of the Trainer that `sequentia.fit` was given and that are not plain values; None for the
+            command.
 
     Raises:
         UserError: The arguments are invalid.
@@ -61,8 +62,8 @@ def run_training(
     from sequentia.training.logs.messages import plain_messages
 
     try:
-        with plain_messages(), ExitStack() as held:
-            return SequentiaCLI(held, name, arguments, started, objects or {})
+        with plain_messages(python=objects is not None), ExitStack() as held:
+            return SequentiaCLI(held, name, arguments, started, objects)
     except MisconfigurationException as error:
         raise UserError(f"invalid or conflicting options: {error}") from error
     except SystemExit as error:

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from sequentia import _MODULES
+from sequentia import _MODULES  # type: ignore[attr-defined]  # the stub has the public names only
 
 _OTHERS = ("ARCHITECTURES", "LanguageModel")
 _ARCHITECTURES = [name for name, module in _MODULES.items() if module == "sequentia.models" and name not in _OTHERS]

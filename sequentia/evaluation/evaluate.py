@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sequentia.data import CharDataModule
 from sequentia.errors import UserError
-from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut, Measurement, metrics
+from sequentia.evaluation.metrics import NUM_SAMPLES, HeldOut, Measurement, Metrics, metrics
 from sequentia.inference.batch import Batch
 from sequentia.inference.model import evaluating
 from sequentia.models import LanguageModel
@@ -25,7 +25,7 @@ def evaluate(
     num_samples: int = NUM_SAMPLES,
     seed: int = 0,
     valid: Callable[[str], object] | None = None,
-) -> dict[str, float]:
+) -> Metrics:
     """Every metric of a model on held-out lines, of its samples, and of simpler models on the same lines.
 
     Args:

@@ -203,7 +203,11 @@ METRICS = {
 """Name of each metric -> its entry, in the order in which they are shown."""
 
 
-def metrics(measurement: Measurement, fit: bool = False) -> dict[str, float]:
+class Metrics(dict[str, float]):
+    """Values by the name of the split and their own, such as `test/loss`. A notebook shows them as a table."""
+
+
+def metrics(measurement: Measurement, fit: bool = False) -> Metrics:
     """The metrics that can be measured, by the name of the split and their own: `test/loss`.
 
     Args:
@@ -214,4 +218,4 @@ def metrics(measurement: Measurement, fit: bool = False) -> dict[str, float]:
         UserError: The model's probabilities are NaN, or the user's function of valid samples fails.
     """
     values = {name: metric.compute(measurement) for name, metric in METRICS.items() if metric.fit or not fit}
-    return {f"{measurement.split}/{name}": value for name, value in values.items() if value is not None}
+    return Metrics({f"{measurement.split}/{name}": value for name, value in values.items() if value is not None})

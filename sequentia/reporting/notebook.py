@@ -1,15 +1,18 @@
-"""How a notebook shows models and scores: IPython's own registry of formatters calls the functions."""
+"""How a notebook shows models, scores, metrics and runs: IPython's own registry of formatters calls the functions."""
 
 import sys
 from contextlib import suppress
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sequentia.errors import UserError
 from sequentia.reporting import shading
-from sequentia.text import printable, shorten
+from sequentia.reporting.tables import metrics_as_text
+from sequentia.text import in_notebook, printable, shorten
 
 if TYPE_CHECKING:
+    from sequentia.evaluation.metrics import Metrics
     from sequentia.models import LanguageModel
 
 
@@ -21,6 +24,24 @@ def show_models() -> None:
         html = shell.display_formatter.formatters["text/html"]
         html.for_type_by_name("sequentia.models.base", "LanguageModel", model_html)
         html.for_type_by_name("sequentia.inference.scoring", "Score", shading.html)
+        html.for_type_by_name("sequentia.evaluation.metrics", "Metrics", metrics_html)
+
+
+def metrics_html(metrics: "Metrics") -> str:
+    """The table that `sequentia test` prints."""
+    return f"<pre>{escape(metrics_as_text(metrics, 'table'))}</pre>"
+
+
+def show_curves(run: Path) -> None:
+    """Display the curves of a run that has ended, if it has any and this is a notebook."""
+    if in_notebook():
+        from IPython.display import HTML, display
+
+        from sequentia.reporting.curves import draw_curves, inline_svg
+        from sequentia.runs.history import read_history
+
+        with suppress(UserError):  # it has logged no loss
+            display(HTML(inline_svg(draw_curves(read_history(run)))))
 
 
 def model_html(model: "LanguageModel") -> str:

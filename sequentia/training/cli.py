@@ -60,7 +60,8 @@ class SequentiaCLI(LightningCLI):
         subcommand: `fit`, `validate` or `test`. Only its parser is built, because each takes a few tenths of a second.
         arguments: The arguments after the subcommand.
         started: When the command started, by `time.monotonic`.
-        objects: Options of the Trainer that are no plain values; config.yaml does not record them.
+        objects: Options of the Trainer that `sequentia.fit` was given and that are not plain values; config.yaml does
+            not record them. None for the command.
 
     Attributes:
         given: The part of the arguments that decides on run and data.
@@ -73,7 +74,7 @@ class SequentiaCLI(LightningCLI):
     run: Path | None
 
     def __init__(
-        self, held: ExitStack, subcommand: str, arguments: list[str], started: float, objects: dict[str, Any]
+        self, held: ExitStack, subcommand: str, arguments: list[str], started: float, objects: dict[str, Any] | None
     ) -> None:
         self.held, self.subcommand, self.started, self.objects = held, subcommand, started, objects
         self.split: HeldOut = "val" if subcommand == "validate" else "test"
@@ -186,7 +187,7 @@ class SequentiaCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with the callbacks and the logger of the command."""
         config = self.instances["trainer"]
-        config.update(Namespace(self.objects))
+        config.update(Namespace(self.objects or {}))
         for name in ("max_time", "val_check_interval"):
             if isinstance(config[name], str | dict):
                 config[name] = parse_time(str(config[name]), name)
@@ -334,7 +335,8 @@ class SequentiaCLI(LightningCLI):
 
     def _log_closing(self) -> None:
         if self.trainer.is_global_zero and self.run is not None:
-            log.info(closing_message(self.run, self.trainer, self.saver, foreign_classes(self.plain_options)))
+            classes = foreign_classes(self.plain_options)
+            log.info(closing_message(self.run, self.trainer, self.saver, classes, self.objects is not None))
 
     def validate(self, **kwargs: Any) -> None:
         """Evaluate, and print and record the result in place of Lightning. LightningCLI calls this."""

@@ -15,6 +15,26 @@ from sequentia.reporting.notebook import model_html, show_models
 from sequentia.runs.checkpoint import load
 from tests.conftest import NAMES
 
+OWN = """
+import torch
+
+class Tiny(sequentia.LanguageModel):
+    def __init__(self, vocabulary, context_length):
+        super().__init__(vocabulary, context_length)
+        self.save_hyperparameters(logger=False)
+        self.table = torch.nn.Embedding(len(self.vocabulary), len(self.vocabulary))
+
+    def forward(self, context, position=None):
+        return self.table(context)
+
+    def step(self, token, state=None):
+        return self.table(token), ()
+
+sequentia.fit(LINES, model=Tiny, OPTIONS)
+again = sequentia.load("checkpoints/tiny")
+print(len(again.sample(2)), "samples of", type(again).__name__)
+"""
+
 
 class Text(HTMLParser):
     """The text of HTML, one item per element."""
@@ -73,14 +93,24 @@ def test_a_notebook_trains_and_shows_a_model_without_noise(tmp_path: Path, monke
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     options = "max_steps=4, accelerator='cpu', data__batch_size=8, data__val_fraction=0.5"
     lines = f"sequentia.fit({NAMES * 3}, model='Bigram', {options})"
-    cells = [f"import sequentia\nmodel = {lines}", "model", "model.score(['emma'])"]
+    cells = [
+        f"import sequentia\nmodel = {lines}",
+        "model",
+        "model.score(['emma'])",
+        "sequentia.evaluate(model, split='val')",
+    ]
+    cells += [OWN.replace("LINES", repr(NAMES * 3)).replace("OPTIONS", options)]
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
     NotebookClient(notebook, timeout=100, resources={"metadata": {"path": tmp_path}}).execute()
-    trained, model, scores = (cell.outputs for cell in notebook.cells)
-    assert {output.name for output in trained} == {"stderr"}
-    log = "".join(output.text for output in trained)
+    trained, model, scores, metrics, own = (cell.outputs for cell in notebook.cells)
+    assert {output.get("name", "curves") for output in trained} == {"stdout", "curves"}
+    log = "".join(output.text for output in trained if "text" in output)
     assert log.startswith("starting run checkpoints/bigram/version_0: Bigram with 169 parameters\n")
     assert re.findall(r"step (\d+)  train/loss", log)[-1] == "4"
-    assert not re.search("warn|IProgress|%|\r", log, re.IGNORECASE)
+    assert re.search(r"4/4  val/loss \S+  train/loss \S+ \|█+\| .* done, 00:00 left", log)
+    assert not re.search("warn|IProgress|--", log, re.IGNORECASE)
+    assert "<svg" in trained[-1].data["text/html"]
+    assert re.match("<pre>metric +value +meaning\nval/loss ", metrics[0].data["text/html"])
+    assert own[-1].text.splitlines()[-1] == "2 samples of Tiny"
     assert "<svg" in model[0].data["text/html"]
     assert scores[0].data["text/plain"].startswith("[Score('emma', nll=")

@@ -1,9 +1,8 @@
-"""The messages of a run, on stderr."""
+"""The messages of a run."""
 
 import logging
 import os
 import shlex
-import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from sequentia.data import CharDataModule
 from sequentia.runs.directory import METRICS, ROOT
-from sequentia.text import for_terminal, printable
+from sequentia.text import for_terminal, in_python, messages, printable
 from sequentia.training.logs.tensorboard import RunTensorBoard
 from sequentia.training.loop.checkpointing import BestCheckpoint
 from sequentia.training.loop.length import describe_progress, planned_steps, steps_per_epoch
@@ -27,12 +26,12 @@ log = logging.getLogger("sequentia")
 
 
 @contextmanager
-def plain_messages() -> Iterator[None]:
-    """Log plain lines on stderr and silence Lightning's tips until the block ends.
+def plain_messages(python: bool = False) -> Iterator[None]:
+    """Log plain lines and silence Lightning's tips until the block ends.
 
     If the program has given the logger `sequentia` handlers of its own, they are used instead.
     """
-    handler = _AboveBar()
+    handler = _AboveBar(python)
     loggers = [logging.getLogger(name) for name in ("py.warnings", "lightning.pytorch", "lightning.fabric")]
     before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in (log, *loggers)]
     hook = threading.excepthook
@@ -67,22 +66,28 @@ def plain_messages() -> Iterator[None]:
 
 
 class _AboveBar(logging.Handler):
-    """Prints on stderr, above the progress bar if one is open, without control characters from paths and data."""
+    """Prints above the progress bar if one is open, without control characters from paths and data."""
+
+    def __init__(self, python: bool) -> None:
+        super().__init__()
+        self._python = python
 
     def emit(self, record: logging.LogRecord) -> None:
         text = "\n".join(printable(line) for line in self.format(record).split("\n"))
+        text = in_python(text) if self._python else text
         with suppress(OSError):  # the terminal was closed; the run must still be saved
-            tqdm.write(for_terminal(text, sys.stderr), file=sys.stderr)
+            tqdm.write(for_terminal(text, messages()), file=messages())
 
 
-def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes: Iterable[str]) -> str:
-    """The result of a run, and the commands to continue with.
+def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes: Iterable[str], python: bool) -> str:
+    """The result of a run, and the commands or calls to continue with.
 
     Args:
         run: The run directory.
         trainer: The trainer at the end of the run.
         saver: The callback that has saved the run.
         classes: Classes of the user's that the commands have to trust.
+        python: Whether the run was started by `sequentia.fit`.
     """
     step = trainer.global_step
     if trainer.fast_dev_run:
@@ -97,14 +102,18 @@ def closing_message(run: Path, trainer: Trainer, saver: BestCheckpoint, classes:
     root, curves = run.parent, str(run / METRICS)  # the directory of all runs of this configuration
     if any(isinstance(logger, RunTensorBoard) for logger in trainer.loggers):
         curves = f"tensorboard --logdir {shlex.quote(str(ROOT if root.parent == ROOT else root))}"
-    lines.append(f"  sample   sequentia sample {path}")
+    load = f'sequentia.load("{run}")'
+    next_steps = {"sample": f"{load}.sample(20)" if python else f"sequentia sample {path}"}
     if len(cast(CharDataModule, trainer.datamodule).split.test):
-        lines.append(f"  test     sequentia test {path}")
-    lines.append(f"  curves   {curves}")
+        next_steps["test"] = f"sequentia.evaluate({load})" if python else f"sequentia test {path}"
+    next_steps["curves"] = curves
     extension = _extension(trainer)
     if extension is not None and not saver.save_weights_only:
-        lines.append(f"  resume   sequentia fit --ckpt_path {path}{extension}")
-    return "\n".join(lines)
+        given = "".join(f", {option}={value}" for option, value in extension.items())
+        options = "".join(f" --trainer.{option} {value}" for option, value in extension.items())
+        call, command = f'sequentia.fit(ckpt_path="{run}"{given})', f"sequentia fit --ckpt_path {path}{options}"
+        next_steps["resume"] = call if python else command
+    return "\n".join([*lines, *(f"  {name:9}{step}" for name, step in next_steps.items())])
 
 
 def _result(trainer: Trainer, saver: BestCheckpoint) -> str:
@@ -124,14 +133,14 @@ def _time_is_over(trainer: Trainer) -> bool:
     return any((timer.time_remaining() or 1) <= 0 for timer in timers)
 
 
-def _extension(trainer: Trainer) -> str | None:
-    """The options with which a resumed run would have something left to do; None if there are none."""
+def _extension(trainer: Trainer) -> dict[str, int] | None:
+    """The trainer options with which a resumed run would have something left to do; None if there are none."""
     step, epoch = trainer.global_step, steps_per_epoch(trainer)
     if _time_is_over(trainer) or (trainer.lightning_module.single_epoch and step >= epoch):
         return None
-    options = ""
+    options = {}
     if 0 < trainer.max_steps <= step:
-        options += f" --trainer.max_steps {2 * step}"
+        options["max_steps"] = 2 * step
     if 0 < trainer.max_epochs * epoch <= step:
-        options += f" --trainer.max_epochs {2 * trainer.max_epochs}"
+        options["max_epochs"] = 2 * trainer.max_epochs
     return options

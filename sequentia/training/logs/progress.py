@@ -1,6 +1,5 @@
-"""One progress bar for the whole run, on stderr."""
+"""One progress bar for the whole run."""
 
-import sys
 import time
 from contextlib import suppress
 from typing import Any
@@ -9,18 +8,19 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from tqdm import tqdm
 
-from sequentia.text import colored, for_terminal, printable, shorten
+from sequentia.text import colored, for_terminal, in_notebook, messages, printable, shorten
 from sequentia.training.logs.samples import Samples
 from sequentia.training.loop.length import describe_progress, planned_steps
 
 _REFRESH = 0.2  # seconds between two updates
+_NOTEBOOK_COLUMNS = 100
 _SHOWN, _SHOWN_CHARACTERS = 5, 30  # samples per validation, and characters of each
 
 
 class RunProgress(ProgressBar):
     """Completed steps, speed, elapsed and remaining time, and the latest losses; a few samples at each validation.
 
-    If stderr is not a terminal, it prints lines instead of a bar.
+    Without a terminal or a notebook, it prints lines instead of a bar.
 
     Args:
         samples: The callback with the samples; none are shown if the trainer does not have it.
@@ -39,14 +39,16 @@ class RunProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
-        if self._enabled and sys.stderr.isatty():
+        if self._enabled and (messages().isatty() or in_notebook()):
             self._bar = tqdm(
+                file=messages(),
                 total=planned_steps(trainer),
                 initial=trainer.global_step,
                 # tqdm cuts the right end to fit.
                 bar_format="{n_fmt}/{total_fmt}{desc} |{bar}| {rate_fmt}, {elapsed} done, {remaining} left",
                 unit=" steps",
-                dynamic_ncols=True,
+                ncols=_NOTEBOOK_COLUMNS if in_notebook() else None,
+                dynamic_ncols=not in_notebook(),
                 mininterval=_REFRESH,
             )
 
@@ -61,7 +63,7 @@ class RunProgress(ProgressBar):
             self._update(trainer)  # first, because the bar is drawn again below the line
             if self._enabled and (self._bar is None or self._samples.shown):
                 with suppress(OSError):  # the terminal was closed; the run must still be saved
-                    tqdm.write(for_terminal(self._line(trainer), sys.stderr), file=sys.stderr)
+                    tqdm.write(for_terminal(self._line(trainer), messages()), file=messages())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar."""
@@ -84,7 +86,7 @@ class RunProgress(ProgressBar):
         if loss is None:
             return []
         best = saver.best_model_score if isinstance(saver, ModelCheckpoint) and saver.monitor == "val/loss" else loss
-        new = [colored("(new best)", "green", sys.stderr)] if best is None or loss < best else []
+        new = [colored("(new best)", "green", messages())] if best is None or loss < best else []
         below = {nll: name for name, nll in self._samples.baselines.items() if nll > loss}
         return new + [f"below the {below[nll].replace('_', ' ')} baseline {nll:.4f}" for nll in sorted(below)[:1]]
 
