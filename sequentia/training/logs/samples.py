@@ -12,6 +12,7 @@ from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import Evaluation
 from sequentia.evaluation.metrics import metrics
 from sequentia.inference.sampling import Sample
+from sequentia.training.logs.tensorboard import RunTensorBoard
 
 _MEASURED, _SHOWN = 200, 20  # samples
 _ACCURACY_CHARACTERS = 4_096  # standard error below 0.008
@@ -39,6 +40,9 @@ class Samples(Evaluation):
         data = cast(CharDataModule, trainer.datamodule)
         if len(data.split.val):
             self.baselines = baselines(data, "val")
+            for logger in trainer.loggers:
+                if isinstance(logger, RunTensorBoard):
+                    logger.baselines = self.baselines
             values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in self.baselines.items())
             if trainer.ckpt_path is None:  # a new run
                 log.info(f"baselines on the validation lines, in nats per character: {values}")

@@ -16,8 +16,8 @@ from sequentia.reporting.report import read_run
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-VALIDATION = "val"
-"""Directory below the run for the validation loss in the chart of both losses: a chart has one curve per directory."""
+VALIDATION, BASELINES = "val", "baselines"
+"""Directories below the run for the other curves of its loss chart, which has one curve per directory."""
 
 _OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "trainer.max_steps", "trainer.precision")
 """Options that HParams shows beside those of the model and the optimizer; it shows the first five of all names."""
@@ -30,18 +30,22 @@ class RunTensorBoard(TensorBoardLogger):
     """Lightning's logger, with the most important curves first.
 
     TensorBoard shows groups of curves in alphabetical order and expands the first two. So both losses are also written
-    as one chart `loss`, and the metrics of samples are in the group `samples`.
+    as one chart `loss`, with a flat line for each baseline, and the metrics of samples are in the group `samples`.
 
     Args:
         run: The run directory.
         purge_step: Number of complete steps. A killed process may have logged later ones, which are repeated:
             TensorBoard's reader in Python hides the old points, its data server shows them as well.
+
+    Attributes:
+        baselines: NLLs of simple models on the validation lines.
     """
 
     def __init__(self, run: Path, purge_step: int) -> None:
         super().__init__(run.parent, name="", version=run.name, default_hp_metric=False, purge_step=purge_step)
         self._purge_step = purge_step
-        self._validation: SummaryWriter | None = None
+        self._writers: dict[str, SummaryWriter] = {}  # by directory
+        self.baselines: dict[str, float] = {}
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -50,25 +54,30 @@ class RunTensorBoard(TensorBoardLogger):
         if "train/loss" in metrics:
             values["loss"] = metrics["train/loss"]
         if "val/loss" in metrics:
-            if self._validation is None:
-                from torch.utils.tensorboard import SummaryWriter  # slow to import
-
-                self._validation = SummaryWriter(str(Path(self.log_dir, VALIDATION)), purge_step=self._purge_step)
-            self._validation.add_scalar("loss", metrics["val/loss"], step)
+            flat = {f"{BASELINES}/{name}": nll for name, nll in self.baselines.items()}
+            for directory, loss in {VALIDATION: metrics["val/loss"], **flat}.items():
+                self._writer(directory).add_scalar("loss", loss, step)
         super().log_metrics(values, step)
+
+    def _writer(self, directory: str) -> "SummaryWriter":
+        if directory not in self._writers:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+            self._writers[directory] = SummaryWriter(str(Path(self.log_dir, directory)), purge_step=self._purge_step)
+        return self._writers[directory]
 
     def save(self) -> None:
         """Flush the files, but write no hparams.yaml: config.yaml has the options."""
         self.experiment.flush()
-        if self._validation is not None:
-            self._validation.flush()
+        for writer in self._writers.values():
+            writer.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Close the files."""
         super().finalize(status)
-        if self._validation is not None:
-            self._validation.close()
+        for writer in self._writers.values():
+            writer.close()
 
 
 class TensorBoardSummary(Callback):

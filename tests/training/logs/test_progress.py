@@ -25,7 +25,8 @@ def test_messages_are_above_the_bar_and_val_loss_is_visible(
     assert "val/loss" in bars[-1]
     assert bars[-1].startswith("40/40")
     messages = [text for text in shown if text not in bars]
-    samples = [text for text in messages if re.fullmatch(r"step \d+  train/loss \S+  val/loss \S+  samples .+", text)]
+    assert all(len(text) <= columns for text in messages)
+    samples = [text for text in messages if re.match(r"step \d+  train/loss \S+  val/loss", text)]
     assert [text.split()[1] for text in samples] == ["7", "14", "21", "28", "35", "40"]
     for start in (
         "starting run ",
@@ -34,5 +35,5 @@ def test_messages_are_above_the_bar_and_val_loss_is_visible(
         "run checkpoints/",
     ):
         assert sum(text.startswith(start) for text in messages) == 1, start
-    assert sum("a warning during the run" in text for text in messages) == 1
+    assert " ".join(messages).count("a warning during the run") == 1
     assert not any(re.search(r"\d+/40", text) for text in messages)

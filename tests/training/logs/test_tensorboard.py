@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 
 from sequentia.cli import main
-from sequentia.training.logs.tensorboard import VALIDATION
+from sequentia.training.logs.tensorboard import BASELINES, VALIDATION
 from tests.conftest import NAMES
 from tests.training.runs import RATE, ForkServer, Uninterrupted, arguments, curves, same_checkpoints, the_run
 
@@ -55,6 +55,10 @@ def test_both_losses_are_one_chart_and_groups_are_in_the_order_in_which_they_are
     found, validation = curves(run), curves(run / VALIDATION)
     assert found["loss"] == found["train/loss"]
     assert validation == {"loss": found["val/loss"]}
+    for name in ("uniform", "bigram_counts", "ngram"):
+        (flat,) = curves(run / BASELINES / name).values()
+        assert [step for step, _ in flat] == [step for step, _ in found["val/loss"]]
+        assert len({nll for _, nll in flat}) == 1
     assert sorted({tag.split("/")[0] for tag in found}) == ["loss", "samples", "train", "val", "vitals"]
     assert not [tag for tag in found if tag.startswith("val/samples")]
 
