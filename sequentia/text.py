@@ -74,8 +74,12 @@ def escaping() -> Iterator[None]:
 
 
 def terminal_width(stream: TextIO) -> int:
-    """Columns of the terminal that a stream is; without limit if it is a file or a pipe."""
-    return shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
+    """Columns of the terminal that a stream is, at least 20; without limit if it is a file or a pipe."""
+    if not stream.isatty():
+        return sys.maxsize
+    with suppress(OSError):  # some terminals have no size
+        return max(20, os.get_terminal_size(stream.fileno()).columns or 80)
+    return max(20, shutil.get_terminal_size().columns)
 
 
 def for_terminal(text: str, stream: TextIO) -> str:

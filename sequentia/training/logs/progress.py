@@ -45,7 +45,7 @@ class RunProgress(ProgressBar):
                 total=planned_steps(trainer),
                 initial=trainer.global_step,
                 # tqdm cuts the right end to fit.
-                bar_format="{n_fmt}/{total_fmt}{desc} |{bar}| {rate_fmt}, {elapsed} done, {remaining} left",
+                bar_format="{n_fmt}/{total_fmt}{desc} |{bar}| {elapsed}<{remaining}, {rate_fmt}",
                 unit=" steps",
                 ncols=_NOTEBOOK_COLUMNS if in_notebook() else None,
                 dynamic_ncols=not in_notebook(),

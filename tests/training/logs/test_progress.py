@@ -25,7 +25,7 @@ def test_messages_are_above_the_bar_and_val_loss_is_visible(
     assert "val/loss" in bars[-1]
     assert bars[-1].startswith("40/40")
     messages = [text for text in shown if text not in bars]
-    assert all(len(text) <= columns for text in messages)
+    assert not [text for text in messages if len(text) > columns and " " in text]  # a path may be longer
     samples = [text for text in messages if re.match(r"step \d+  train/loss \S+  val/loss", text)]
     assert [text.split()[1] for text in samples] == ["7", "14", "21", "28", "35", "40"]
     for start in (
