@@ -1,7 +1,7 @@
-"""Figures: the curves of a run, and saving any figure to an image file."""
+"""Figures: the curves of one run or of several, and saving any figure to an image file."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ FONT = "DejaVu Sans"
 """A font that ships with matplotlib, so that images are the same everywhere."""
 
 _STYLES = {"train/loss": ("#b45309", "--", "training"), "val/loss": ("#1d4ed8", "-", "validation")}
+_LINE_STYLES = ("-", "--", ":")
 _POINTS = 1_000  # per curve; more could not be told apart
 _LARGEST = 1e6  # nats
 _FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "eps")
@@ -31,13 +32,43 @@ def draw_curves(history: History) -> "Figure":
     Raises:
         UserError: The run has logged no loss.
     """
+    curves = {label: (history.get(name, {}), color, style) for name, (color, style, label) in _STYLES.items()}
+    return _draw(curves, "NLL in nats per character")
+
+
+def draw_validation(histories: Mapping[str, History]) -> "Figure":
+    """The validation NLL of several runs by step.
+
+    Args:
+        histories: The metrics of each run by its name.
+
+    Raises:
+        UserError: No run was validated.
+    """
+    curves: dict[str, tuple[Mapping[int, float], str, str]] = {}
+    for i, (name, history) in enumerate(histories.items()):
+        color, style = f"C{i % 10}", _LINE_STYLES[i // 10 % len(_LINE_STYLES)]
+        curves[name] = history.get("val/loss", {}), color, style
+    return _draw(curves, "validation NLL in nats per character")
+
+
+def _draw(curves: Mapping[str, tuple[Mapping[int, float], str, str]], quantity: str) -> "Figure":
+    """Curves by step.
+
+    Args:
+        curves: Values by step, color and line style of each, by label.
+        quantity: What is drawn.
+
+    Raises:
+        UserError: There is no value.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.5, 3.5), layout="constrained")
     axes = figure.add_subplot()
-    for name, (color, style, label) in _STYLES.items():
-        points = [(step + 1, value) for step, value in history.get(name, {}).items() if abs(value) < _LARGEST]
+    for label, (by_step, color, style) in curves.items():
+        points = [(step + 1, value) for step, value in by_step.items() if abs(value) < _LARGEST]
         if points:
             every = math.ceil(len(points) / _POINTS)
             kept = [*points[:-1:every], points[-1]]
@@ -48,7 +79,7 @@ def draw_curves(history: History) -> "Figure":
         raise UserError("the run has logged no loss: its metrics.csv is missing, or training has just begun")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step", fontfamily=FONT)
-    axes.set_ylabel("NLL in nats per character", fontfamily=FONT)
+    axes.set_ylabel(quantity, fontfamily=FONT)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, prop={"family": FONT})

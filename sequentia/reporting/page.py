@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 from jinja2 import Environment, StrictUndefined
 
 from sequentia.errors import UserError
-from sequentia.reporting.curves import draw_curves, inline_svg
-from sequentia.reporting.report import COLUMNS, Run, differing_options, shown
+from sequentia.reporting.curves import draw_curves, draw_validation, inline_svg
+from sequentia.reporting.report import COLUMNS, Run, differing_options, mean_and_deviation, over_seeds, shown
 from sequentia.runs.directory import BEST, CONFIG
 from sequentia.text import printable, shorten
 
-_NUM_SAMPLES = 20
+_NUM_SAMPLES, _FEW_SAMPLES = 20, 5  # of each run in its own section, and side by side
+_COMPARED = 6  # most runs whose samples are side by side
 _LONGEST = 300  # characters of a value or a sample
 
 _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
@@ -23,10 +24,33 @@ T = TypeVar("T")
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The page: the table of the runs, and the curves of each run with samples of its best checkpoint."""
+    """The page: runs side by side, and then the curves of each run with samples of its best checkpoint.
+
+    Side by side are their results, the means over seeds, the validation curves and a few samples.
+    """
     names = [*COLUMNS, *differing_options(list(runs))]
     rows = [[shown(name, (run.row | run.options).get(name), _LONGEST) for name in names] for run in runs]
-    return _PAGE.render(names=names, rows=rows, runs=map(_section, runs))
+    sections = [_section(run) for run in runs]
+    curves, _ = _attempt(lambda: inline_svg(draw_validation({_text(str(run.path)): run.history for run in runs})))
+    compared = [section for section in sections if section["samples"]][:_COMPARED]
+    return _PAGE.render(
+        names=names,
+        rows=rows,
+        runs=sections,
+        seeds=[_mean(group) for group in over_seeds(list(runs))],
+        curves=curves if len(runs) > 1 else None,
+        compared=compared if len(compared) > 1 else [],
+        few=range(min([_FEW_SAMPLES, *(len(section["samples"]) for section in compared)])),
+    )
+
+
+def _mean(group: list[Run]) -> dict[str, str]:
+    """The results of runs that differ in their seeds."""
+    return {
+        "runs": ", ".join(_text(str(run.path)) for run in group),
+        "val": mean_and_deviation([run.at_best("val/loss") for run in group]),
+        "test": mean_and_deviation([run.test.get("test/loss") for run in group]),
+    }
 
 
 def _section(run: Run) -> dict[str, Any]:

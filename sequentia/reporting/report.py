@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ _PARAMETERS = re.compile(rb"# \w{1,100} with ([\d,]{1,30}) parameters\r?\n")
 _LENGTH = ("max_steps", "max_epochs", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps")
 _NOT_COMPARED = {"trainer.default_root_dir", "model", *(f"trainer.{name}" for name in _LENGTH)}
 """Options that are in a column of their own: run, architecture, steps (from which `fit` derives the intervals)."""
+
+_SEEDS = {"seed_everything", "data.seed"}
 
 Value = str | int | float | None
 
@@ -137,6 +140,21 @@ def differing_options(runs: list[Run]) -> list[str]:
         for name, value in run.options.items():
             values.setdefault(name, set()).add(repr(value))
     return [name for name, found in values.items() if len(found) > 1 and name not in _NOT_COMPARED]
+
+
+def over_seeds(runs: list[Run]) -> list[list[Run]]:
+    """Groups of two or more runs that differ in nothing but their seeds."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        options = {name: run.options[name] for name in sorted(run.options.keys() - _NOT_COMPARED - _SEEDS)}
+        groups.setdefault(repr((run.architecture, run.steps, options)), []).append(run)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def mean_and_deviation(values: list[Value]) -> str:
+    """Mean and standard deviation of numbers, for people; empty unless there are two."""
+    numbers = [value for value in values if isinstance(value, float) and math.isfinite(value)]
+    return f"{statistics.mean(numbers):.4f} ± {statistics.stdev(numbers):.4f}" if len(numbers) > 1 else ""
 
 
 def shown(name: str, value: Value, longest: int = 60) -> str:

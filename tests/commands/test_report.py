@@ -72,6 +72,22 @@ def test_a_page_of_one_run_has_samples_of_its_best_checkpoint(runs: Path, comman
     assert "<svg" in text
 
 
+def test_a_page_of_several_runs_has_them_side_by_side(runs: Path, command: Command) -> None:
+    for i in (0, 1):
+        (runs / f"version_{i}" / "metrics.csv").write_text(f"step,val/loss\n4,2.{i}\n9,1.{i}\n")
+    code, out, _ = command("report", "--format", "html")
+    assert code == 0
+    page = unescape(out)
+    assert "<td>1.0500 ± 0.0707</td>" in page  # of 1.0 and 1.1
+    assert "Validation NLL of all runs by step" in page
+    assert all(f"<!-- {runs}/version_{i} -->" in page for i in (0, 1))  # the legend
+    model = load(runs / "version_0" / "best.ckpt")
+    first = next(filter(None, model.sample(20, seed=0, max_length=model.context_length - 1)))
+    assert f"<tr><td>{first}</td><td>{first}</td></tr>" in page  # both have the same weights
+    alone = command("report", runs / "version_0", "--format", "html").out
+    assert not [title for title in ("Over seeds", "Validation curves", "side by side") if title in alone]
+
+
 def test_mistakes_are_one_line_and_write_nothing(runs: Path, command: Command) -> None:
     for arguments, message in (
         (["nowhere"], "no run in nowhere"),
