@@ -90,7 +90,6 @@ def test_the_commands_of_a_guide_run(
                 Path("smiles.py").write_text(text, encoding="utf-8")
             if "optuna" in text:
                 pytest.importorskip("optuna", reason="pip install '.[sweeps]'")
-                pytest.importorskip("optuna_integration", reason="pip install '.[sweeps]'")
             torch.manual_seed(0)
             exec(re.sub(r"max_steps=\d+", "max_steps=2", text), variables)
             continue
