@@ -12,24 +12,11 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 
+from sequentia.commands import COMMANDS
 from sequentia.commands.parser import Parser
 from sequentia.errors import UserError, out_of_memory
 from sequentia.text import colored, escaping, for_terminal, printable
 from sequentia.version import DISTRIBUTION
-
-COMMANDS = {
-    "fit": ("train a model, or resume a run", "sequentia.commands.fit"),
-    "validate": ("evaluate a checkpoint on the validation lines", "sequentia.commands.fit"),
-    "test": ("evaluate a checkpoint on the test lines", "sequentia.commands.fit"),
-    "sample": ("print new lines from a trained model", "sequentia.commands.sample"),
-    "top": ("print the most probable lines of a trained model", "sequentia.commands.top"),
-    "score": ("print the negative log-likelihood of texts", "sequentia.commands.score"),
-    "classify": ("print which labels texts probably have", "sequentia.commands.classify"),
-    "report": ("compare runs", "sequentia.commands.report"),
-    "export": ("convert a trained model for Hugging Face, ONNX or the browser", "sequentia.commands.export"),
-    "plot": ("draw a trained model, or the curves of its run", "sequentia.commands.plot"),
-}
-"""Subcommand -> its help text, and the module whose `run(name, arguments)` runs it and returns the exit code."""
 
 
 @escaping()

@@ -3,6 +3,7 @@
 import textwrap
 
 from sequentia import _MODULES  # type: ignore[attr-defined]  # the stub has the public names only
+from sequentia.commands.parser import Parser
 
 _OTHERS = ("ARCHITECTURES", "LanguageModel")
 _ARCHITECTURES = [name for name, module in _MODULES.items() if module == "sequentia.models" and name not in _OTHERS]
@@ -61,6 +62,16 @@ _USAGE = {
     "validate": ("[RUN]", "Evaluate a checkpoint on the validation lines of its run, and its samples."),
     "test": ("[RUN]", "Evaluate a checkpoint on the test lines of its run, and its samples."),
 }
+
+
+def option_parser(command: str) -> Parser:
+    """The same options as an argument parser, which only completion needs: LightningCLI parses them."""
+    parser = Parser(prog=f"sequentia {command}")
+    parser.add_argument("first", nargs="?", metavar=_USAGE[command][0].strip("[]"))
+    for option, meaning in OPTIONS[command].items():
+        name, metavar = option.split(maxsplit=1) if " " in option else (option, None)
+        parser.add_argument(name, metavar=metavar, help=meaning)
+    return parser
 
 
 _WIDTH, _INDENT = 80, 38  # of a terminal, and of the meanings
