@@ -3,6 +3,7 @@
 import sys
 
 from sequentia.commands.parser import Parser, out_path
+from sequentia.errors import UserError
 from sequentia.runs.directory import find_checkpoint
 
 
@@ -25,15 +26,18 @@ def parser() -> Parser:
         "at a time, and OUT.json with the vocabulary and all names; "
         "html: a page that generates lines in the browser, without a network",
     )
+    parser.add_argument("--push", metavar="USER/NAME", help="for gpt2: upload the directory to the Hugging Face Hub")
     return parser
 
 
 def run(name: str, arguments: list[str]) -> int:
     """Run the command; returns the exit code."""
     options = parser().parse_args(arguments)
+    if options.push and options.format != "gpt2":
+        raise UserError("--push is for --format gpt2: give both")
     checkpoint = find_checkpoint(options.ckpt_path)
 
-    from sequentia.export import export_gpt2, export_html, export_onnx
+    from sequentia.export import export_gpt2, export_html, export_onnx, push
     from sequentia.inference.sampling import drafts
     from sequentia.runs.checkpoint import load
 
@@ -42,4 +46,6 @@ def run(name: str, arguments: list[str]) -> int:
     export = {"gpt2": export_gpt2, "onnx": export_onnx, "html": export_html}[options.format]
     export(model, options.out)
     print(f"wrote {options.out}: {model.describe()}, from {checkpoint}", file=sys.stderr)
+    if options.push:
+        print(f"pushed to {push(options.out, options.push)}", file=sys.stderr)
     return 0

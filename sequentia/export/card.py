@@ -3,25 +3,24 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from sequentia.errors import UserError
 from sequentia.export.tokenizer import BOUNDARY_NAME, UNKNOWN, start_name
 from sequentia.inference.sampling import generate
 from sequentia.models import LanguageModel
 from sequentia.runs.checkpoint import origin
-from sequentia.runs.directory import read_config
+from sequentia.runs.directory import BEST, read_config
+from sequentia.runs.history import read_test_result
 from sequentia.text import printable, shorten
 
 _SAMPLES = 10
 
 _CARD = """\
 ---
-library_name: transformers
-pipeline_tag: text-generation
-tags:
-- sequentia
-- character-level
----
+{header}---
 
 # {title}
 
@@ -51,11 +50,30 @@ The model knows the characters below and no others. For a text with another char
 
 {data}
 
-## License
+{results}## License
 
-Not stated. Before you publish the model, add `license:` to the header of this file. Consider the license of the
-training data.
+Not stated. Before you publish the model, add `license:` and `language:` to the header of this file. Consider the
+license of the training data.
 """
+
+_RESULTS = """\
+## Results
+
+On the test lines, which were not used for training:
+
+| metric | value |
+|---|---|
+{rows}
+
+"""
+
+_METRICS = {
+    "test/loss": ("nll", "NLL in nats per character"),
+    "test/bits_per_char": ("bits_per_character", "NLL in bits per character"),
+    "test/perplexity": ("perplexity", "Perplexity per character"),
+    "test/accuracy": ("accuracy", "Accuracy of the most probable character"),
+}
+"""Metrics of `sequentia test` -> their type and name on the Hub."""
 
 _START = f"The token `{BOUNDARY_NAME}` starts and ends every line; the\ntokenizer adds it at the start."
 
@@ -81,8 +99,12 @@ def model_card(model: LanguageModel, title: str) -> str:
         prompt, other = names[int(counts.argmax())], "a text after it"
         tokens = _block([f"{name}  {count:,}" for name, count in zip(names, counts, strict=True)])
         start = _START_OF_LABELS.format(boundary=BOUNDARY_NAME, tokens=tokens, size=len(vocabulary))
+    found = _test_result(model)
+    rows = [f"| {name} | {found[key]:.4f} |" for key, (_, name) in _METRICS.items() if key in found]
     return _CARD.format(
         title=printable(title),
+        header=yaml.safe_dump(_header(model, printable(title), found), sort_keys=False, allow_unicode=True),
+        results=_RESULTS.format(rows="\n".join(rows)) if rows else "",
         parameters=model.num_parameters,
         samples=_block(lines),
         prompt=printable(json.dumps(prompt, ensure_ascii=False)),
@@ -91,6 +113,30 @@ def model_card(model: LanguageModel, title: str) -> str:
         start=start,
         data="\n".join(_data(model)),
     )
+
+
+def _header(model: LanguageModel, title: str, found: dict[str, float]) -> dict[str, Any]:
+    """The metadata that the Hub reads, with the results of `sequentia test` if there are any."""
+    header: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
+    header["tags"] = ["sequentia", "character-level", "gpt2"]
+    metrics = [
+        {"type": kind, "name": name, "value": round(found[key], 4)}
+        for key, (kind, name) in _METRICS.items()
+        if key in found
+    ]
+    if metrics:
+        dataset = {"name": printable(_data_name(model) or "training data"), "type": "text", "split": "test"}
+        result = {"task": {"type": "text-generation"}, "dataset": dataset, "metrics": metrics}
+        header["model-index"] = [{"name": title, "results": [result]}]
+    return header
+
+
+def _test_result(model: LanguageModel) -> dict[str, float]:
+    """The result of `sequentia test` of the checkpoint that the model was loaded from; empty if there is none."""
+    found = origin(model)
+    if found is None or found.checkpoint.name != BEST:
+        return {}
+    return read_test_result(found.checkpoint.parent)
 
 
 def _block(lines: list[str]) -> str:

@@ -62,6 +62,29 @@ def export_gpt2(model: LanguageModel, out: Path) -> None:
         (directory / "README.md").write_text(card, encoding="utf-8")
 
 
+def push(directory: Path, repo: str) -> str:
+    """Upload a directory to a repository of the Hugging Face Hub, which is created if it does not exist.
+
+    Args:
+        directory: What `export_gpt2` wrote.
+        repo: `USER/NAME`.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        UserError: huggingface_hub is not installed, or the Hub refuses.
+    """
+    hub = optional_module("huggingface_hub")
+    try:
+        api = hub.HfApi()
+        address = api.create_repo(repo, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=directory)
+    except Exception as error:  # no network, no token, no permission, an invalid name: errors of several libraries
+        raise UserError(f"cannot push {directory} to {repo}: {error}; `hf auth login` logs you in") from error
+    return str(address)
+
+
 def _weights(model: Transformer) -> dict[str, Tensor]:
     """The weights under GPT-2's names, without a tied head; its class Conv1D stores the matrices transposed."""
     names = {"token_embedding": "wte", "position_embedding": "wpe"}

@@ -35,7 +35,7 @@ def test_each_format_writes_its_files_and_others_may_read_them_if_the_umask_lets
 ) -> None:
     before = os.umask(0o022)
     try:
-        said = f"wrote {tmp_path}/out: Transformer with 255 parameters, from {run}/last.ckpt\n"
+        said = f"wrote {tmp_path}/out: Transformer with 280 parameters, from {run}/best.ckpt\n"
         assert command("export", "--ckpt_path", run, "--format", form, tmp_path / "out") == (0, "", said)
     finally:
         os.umask(before)
@@ -43,6 +43,33 @@ def test_each_format_writes_its_files_and_others_may_read_them_if_the_umask_lets
     assert [str(path.relative_to(tmp_path)) for path in written] == FILES[form]
     for path in written:
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+
+
+def test_a_directory_for_transformers_is_pushed_to_the_hub(
+    command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed: list[object] = []
+
+    class Hub:
+        def create_repo(self, repo: str, exist_ok: bool) -> str:
+            return f"https://hub/{repo}"
+
+        def upload_folder(self, repo_id: str, folder_path: Path) -> None:
+            if repo_id == "not/mine":
+                raise OSError("403")
+            pushed.append((repo_id, sorted(path.name for path in folder_path.iterdir())))
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    export = "export", "--ckpt_path", run, "--format"
+    code, _, err = command(*export, "gpt2", "--push", "me/names", tmp_path / "out")
+    assert code == 0
+    assert err.endswith("\npushed to https://hub/me/names\n")
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert pushed == [("me/names", files)]
+    refused = command(*export, "gpt2", "--push", "not/mine", tmp_path / "other")
+    assert refused.code == 2
+    assert "to not/mine: 403; `hf auth login` logs you in" in refused.err
+    assert command(*export, "html", "--push", "me/names", tmp_path / "x.html").code == 2
 
 
 class TestErrors:

@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 
 
 def test_the_image_is_complete_and_square(command: Command, trained: Path, tmp_path: Path) -> None:
-    said = f"wrote {tmp_path}/a.png: pairs of {trained}/last.ckpt\n"
+    said = f"wrote {tmp_path}/a.png: pairs of {trained}/best.ckpt\n"
     assert command("plot", "--ckpt_path", trained, tmp_path / "a.png") == (0, "", said)
     with Image.open(tmp_path / "a.png") as image:
         image.load()
