@@ -100,7 +100,7 @@ def draw(model: LanguageModel, small: bool = False) -> "Figure":
     figure = draw_table(values.double(), rows, names, f"{type(model).__name__}: {title}", labels)
     size = figure.axes[0].title.get_fontsize()
     figure.axes[0].set_xlabel("next character", fontfamily=FONT, fontsize=size)
-    row = "character" if counted else "first character of a line"
+    row = "character before" if counted else "first character of a line"
     figure.axes[0].set_ylabel(row, fontfamily=FONT, fontsize=size)
     return figure
 
