@@ -113,7 +113,6 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "another program's command": (["train"], ["invalid choice: 'train'", "did you mean fit?"]),
     "a run without its option": (["plot", "pairs.png", "."], ["did you mean --ckpt_path .?"]),
     "a run twice": (["sample", "gru", "--ckpt_path=gru"], ["--ckpt_path: not allowed with argument RUN"]),
-    "an unknown option of test": (["test", "--nope"], ["no option --nope; see `sequentia test --help`"]),
     "a wrong type for sample": (["sample", "--num_samples", "many"], ["--num_samples", "many", "--help"]),
 }
 

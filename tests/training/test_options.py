@@ -57,6 +57,7 @@ def test_the_first_argument_is_the_data_or_the_run_to_evaluate(command: Run, bra
     named = command("test", "gru", "--format", "json")
     assert named.code == 0
     assert named.out == command("test", "--ckpt_path", brands, "--format", "json").out
+    assert command("test", "gru", "--nope").err.endswith("no option --nope; see `sequentia test --help`\n")
 
 
 @pytest.mark.parametrize("arguments", [[*GRU, "--ckpt_path", "last"], ["--ckpt_path", "last"]], ids=["config", "bare"])

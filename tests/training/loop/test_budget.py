@@ -94,7 +94,7 @@ def test_a_run_takes_the_given_time_and_records_its_length(
     options, steps = trainer_options(), read_checkpoint(RUN / "last.ckpt")["global_step"]
     assert (options["max_steps"], options["max_time"]) == (steps, None)
     assert [step + 1 for step, _ in curves(RUN)["val/loss"]][-1] == steps
-    assert len(curves(RUN)["val/loss"]) in range(6, 17)
+    assert len(curves(RUN)["val/loss"]) in range(3, 17)  # 4 to 14 if the speed did not change
     # The shipped schedule decays linearly after a warm-up of 2%, to 0 after the last step.
     assert curves(RUN)[RATE][-1][1] == pytest.approx(0.01 / (0.98 * steps), rel=1e-3)
 
