@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from sequentia.errors import UserError
 
@@ -101,7 +101,7 @@ def for_terminal(text: str, stream: TextIO) -> str:
     return "\n".join(lines)
 
 
-_OPTION = re.compile(r"(`[^`]*`)|--(?:trainer\.)?([a-z]\w*(?:\.\w+)*)")
+_OPTION = re.compile(r"(`[^`]*`|tensorboard .+)|(?<![\w-])--(?:trainer\.)?([a-z]\w*(?:\.\w+)*)")
 
 
 def in_python(text: str) -> str:
@@ -110,6 +110,8 @@ def in_python(text: str) -> str:
     Example:
         >>> in_python("--trainer.max_steps changes the length, --model.members the mixture; see `sequentia fit --help`")
         'max_steps changes the length, model__members the mixture; see `sequentia fit --help`'
+        >>> in_python("no data file 'first--names.txt'")
+        "no data file 'first--names.txt'"
     """
     return _OPTION.sub(lambda match: match[1] or match[2].replace(".", "__"), text)
 
@@ -119,9 +121,15 @@ def messages() -> TextIO:
     return sys.stdout if in_notebook() else sys.stderr
 
 
+def ipython_shell() -> Any:
+    """The shell of the IPython in which this process runs; None outside of IPython."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
-    return "ipykernel" in sys.modules
+    return hasattr(ipython_shell(), "kernel")
 
 
 _COLORS = {"red": 31, "green": 32}

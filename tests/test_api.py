@@ -48,11 +48,12 @@ def test_fit_trains_the_same_run_as_the_command(
     assert result.code == 0
     options: dict[str, Any] = {"max_steps": 4, "model__n_hidden": 8, "accelerator": "cpu", "data__val_fraction": 0.3}
     model = sequentia.fit("names.txt", config="gru", **options)
-    *log, sample, _, resume = capsys.readouterr().err.splitlines()
+    *log, sample, show, resume = capsys.readouterr().err.splitlines()
     *expected, _, _, _ = map(in_python, result.err.splitlines())
     assert [line.replace("version_1", "version_0") for line in log] == expected
     assert any("; max_steps changes the length" in line for line in log)
     assert sample == '  sample   sequentia.load("checkpoints/gru/version_1").sample(20)'
+    assert show == "  curves   tensorboard --logdir checkpoints"
     assert resume == '  resume   sequentia.fit(ckpt_path="checkpoints/gru/version_1", max_steps=8)'
     assert recorded("checkpoints/gru/version_1") == recorded("checkpoints/gru/version_0")
     assert isinstance(model, GRU)

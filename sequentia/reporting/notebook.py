@@ -1,6 +1,5 @@
 """How a notebook shows models, scores, metrics and runs: IPython's own registry of formatters calls the functions."""
 
-import sys
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 from sequentia.errors import UserError
 from sequentia.reporting import shading
 from sequentia.reporting.tables import metrics_as_text
-from sequentia.text import in_notebook, printable, shorten
+from sequentia.text import in_notebook, ipython_shell, printable, shorten
 
 if TYPE_CHECKING:
     from sequentia.evaluation.metrics import Metrics
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
 def show_models() -> None:
     """Have IPython show models as HTML, if it is running."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
+    shell = ipython_shell()
     if shell is not None:
         html = shell.display_formatter.formatters["text/html"]
         html.for_type_by_name("sequentia.models.base", "LanguageModel", model_html)
@@ -37,19 +35,27 @@ def show_curves(run: Path) -> None:
     if in_notebook():
         from IPython.display import HTML, display
 
-        from sequentia.reporting.curves import draw_curves, inline_svg
-        from sequentia.runs.history import read_history
-
         with suppress(UserError):  # it has logged no loss
-            display(HTML(inline_svg(draw_curves(read_history(run)))))
+            display(HTML(_curves_svg(run)))
+
+
+def _curves_svg(run: Path) -> str:
+    """The curves of a run as an SVG element.
+
+    Raises:
+        UserError: The run has logged no loss.
+    """
+    from sequentia.reporting.curves import draw_curves, inline_svg  # slow to import, and possibly never needed
+    from sequentia.runs.history import read_history
+
+    return inline_svg(draw_curves(read_history(run)))
 
 
 def model_html(model: "LanguageModel") -> str:
     """A model as HTML without references: its size, its options, the heat map of its pairs, the curves of its run."""
-    from sequentia.reporting.curves import draw_curves, inline_svg  # slow to import, and possibly never needed
+    from sequentia.reporting.curves import inline_svg  # slow to import, and possibly never needed
     from sequentia.reporting.heatmap import draw
     from sequentia.runs.checkpoint import origin
-    from sequentia.runs.history import read_history
 
     options = {name: str(value) for name, value in model.hparams.items() if name != "vocabulary"}
     rows = {"vocabulary": f"{len(model.vocabulary):,} with the boundary"}
@@ -64,5 +70,5 @@ def model_html(model: "LanguageModel") -> str:
         html += f"<div>{inline_svg(draw(model, small=True))}</div>"
     if (found := origin(model)) is not None:
         with suppress(UserError):  # a run that has logged no loss
-            html += f"<div>{inline_svg(draw_curves(read_history(found.checkpoint.parent)))}</div>"
+            html += f"<div>{_curves_svg(found.checkpoint.parent)}</div>"
     return html

@@ -27,6 +27,7 @@ _NOT_COMPARED = {"trainer.default_root_dir", "model", *(f"trainer.{name}" for na
 """Options that are in a column of their own: run, architecture, steps (from which `fit` derives the intervals)."""
 
 _SEEDS = {"seed_everything", "data.seed"}
+"""Options in which repetitions of a run differ."""
 
 Value = str | int | float | None
 

@@ -151,6 +151,7 @@ def find_checkpoint(given: str | None, root: Path = ROOT) -> Path:
 
 
 def _meant(given: str | None, root: Path) -> Path:
+    """The path that a user gave; if there is no such path, the one below `root`."""
     path = root if given in (None, "last") else Path(expanded(given))
     return path if path.exists() or not (root / path).exists() else root / path
 

@@ -11,12 +11,11 @@ from jsonargparse import Namespace
 from sequentia.data.paths import is_packaged
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES
-from sequentia.models.parts.shipped import find_config
 from sequentia.optim import Muon
 from sequentia.runs.trust import import_trusted, refusal
 from sequentia.schedule import WarmupDecay
 from sequentia.text import SYNONYMS, similar
-from sequentia.training.options import Given
+from sequentia.training.options import Given, is_config
 
 _CLASSES: dict[str, Iterable[type]] = {
     "model": ARCHITECTURES.values(),
@@ -142,7 +141,7 @@ def _misplaced(word: str, has_data: bool) -> str:
     path = Path(word)
     if "=" in word and not path.exists():
         return f": did you mean --{word}?"
-    if find_config(word.lower()) != word.lower() or path.suffix in (".yaml", ".yml"):
+    if is_config(word):
         return f": did you mean --config {word.lower() if not path.suffix else word}?"
     if path.suffix == ".ckpt" or path.is_dir():
         return f": did you mean --ckpt_path {word}?"

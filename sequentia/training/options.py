@@ -124,8 +124,14 @@ def _with_first_named(command: str, arguments: list[str]) -> list[str]:
     option = "--data.path" if command == "fit" else "--ckpt_path"
     if any(other.partition("=")[0] == option for other in others):
         raise UserError(f"{first} and {option} are both given: give one of them")
-    is_config = find_config(first.lower()) != first.lower() or first.endswith((".yaml", ".yml", ".ckpt"))
-    return arguments if command == "fit" and is_config else [f"{option}={first}", *others]  # an error says --config
+    if command == "fit" and (is_config(first) or first.endswith(".ckpt")):
+        return arguments  # the parser's error says --config or --ckpt_path
+    return [f"{option}={first}", *others]
+
+
+def is_config(word: str) -> bool:
+    """Whether a word is the name of a shipped config, or of a YAML file."""
+    return find_config(word.lower()) != word.lower() or word.endswith((".yaml", ".yml"))
 
 
 def _setting(contents: Sequence[dict[str, Any]], name: str) -> Any:

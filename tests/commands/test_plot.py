@@ -30,7 +30,9 @@ def test_a_transformer_is_drawn_with_its_embedding_and_its_attention(
     command: Command, save_run: Callable[..., Path], tmp_path: Path, what: str
 ) -> None:
     model = Transformer("ab", 4, n_layer=1, n_head=1, n_embd=4)
-    assert command("plot", "--ckpt_path", save_run(model), "--what", what, tmp_path / "a.svg").code == 0
+    run = save_run(model)
+    said = f"wrote {tmp_path}/a.svg: {what} of {run}/best.ckpt\n"
+    assert command("plot", "--ckpt_path", run, "--what", what, tmp_path / "a.svg") == (0, "", said)
     assert "<svg" in (tmp_path / "a.svg").read_text()
     refused = command("plot", "--ckpt_path", save_run(BigramCounts("ab", 4)), "--what", what, tmp_path / "b.svg")
     assert (refused.code, refused.err) == (2, f"sequentia: BigramCounts has no {what} to draw\n")

@@ -27,7 +27,8 @@ def test_the_command_draws_the_models_curve_and_that_of_an_ngram(
     monkeypatch.setattr(Ranks, "__init__", partialmethod(Ranks.__init__, draws=1_000))  # of 100,000
     (tmp_path / "lines.txt").write_text("emma\nava\n")
     options = ("plot", "--ckpt_path", trained, "--what", "guessing", "--path", tmp_path / "lines.txt")
-    assert command(*options, tmp_path / "a.svg").code == 0
+    said = f"wrote {tmp_path}/a.svg: guessing of {trained}/best.ckpt\n"
+    assert command(*options, tmp_path / "a.svg") == (0, "", said)
     assert "n-gram" in (tmp_path / "a.svg").read_text()
     refused = command("plot", "--ckpt_path", trained, "--path", "lines.txt", tmp_path / "b.svg")
     assert (refused.code, refused.err) == (2, "sequentia: --path is for --what guessing: give both\n")

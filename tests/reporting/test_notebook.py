@@ -107,7 +107,7 @@ def test_a_notebook_trains_and_shows_a_model_without_noise(tmp_path: Path, monke
     log = "".join(output.text for output in trained if "text" in output)
     assert log.startswith("starting run checkpoints/bigram/version_0: Bigram with 169 parameters\n")
     assert re.findall(r"step (\d+)  train/loss", log)[-1] == "4"
-    assert re.search(r"4/4  val/loss \S+  train/loss \S+ \|█+\| 00:\d\d<00:00, \S+ steps/s", log)
+    assert re.search(r"4/4  val/loss \S+  train/loss \S+ \|█+\| 00:\d\d<00:00, +\d+\.\d\d steps/s", log)
     assert not re.search("warn|IProgress|--", log, re.IGNORECASE)
     assert "<svg" in trained[-1].data["text/html"]
     assert re.match("<pre>metric +value +meaning\nval/loss ", metrics[0].data["text/html"])

@@ -8,6 +8,12 @@ from tests.training.runs import ForkServer, Uninterrupted, arguments
 
 BAR = re.compile(r"\d+/40(  val/loss \d\.\d{4})?(  train/loss \d\.\d{4})? \|.*")
 
+LINE = re.compile(
+    r"\bstep (\d+)\s+train/loss \d\.\d{4}\s+val/loss \d\.\d{4}\s+(?:\S+\(new\s+best\)\S+\s+)?"
+    r"below\s+the\s[\w\s]+\sbaseline\s+\d\.\d{4}\s+samples \S"
+)
+"""The line of a validation, its parts separated by a break of the line or by spaces."""
+
 
 @pytest.mark.parametrize("columns", [60, pytest.param(80, marks=pytest.mark.slow)])
 def test_messages_are_above_the_bar_and_val_loss_is_visible(
@@ -26,8 +32,7 @@ def test_messages_are_above_the_bar_and_val_loss_is_visible(
     assert bars[-1].startswith("40/40")
     messages = [text for text in shown if text not in bars]
     assert not [text for text in messages if len(text) > columns and " " in text]  # a path may be longer
-    samples = [text for text in messages if re.match(r"step \d+  train/loss \S+  val/loss", text)]
-    assert [text.split()[1] for text in samples] == ["7", "14", "21", "28", "35", "40"]
+    assert LINE.findall(" ".join(messages)) == ["7", "14", "21", "28", "35", "40"]
     for start in (
         "starting run ",
         "data lines.txt: 250 lines ",
