@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sequentia.inference.batch import Batch
@@ -41,12 +40,12 @@ class BigramCounts(Counting):
         return {self.counts: (0, 1)}
 
     def _logits(self, counts: Tensor) -> Tensor:
-        """Logits `(N, V)` from rows of counts `(N, V)`."""
+        """Logits `(..., V)` from rows of counts `(..., V)`."""
         logits = (counts + self.smoothing).log()
-        return logits.where(logits.isfinite().any(1, keepdim=True), 0.0)
+        return logits.where(logits.isfinite().any(-1, keepdim=True), 0.0)
 
     def forward(self, context: Tensor, position: Tensor | None = None) -> Tensor:
-        return F.embedding(context, self._logits(self.counts))
+        return self._logits(self.counts[context])
 
     def step(self, token: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         return self._logits(self.counts[token]), ()
@@ -55,7 +54,8 @@ class BigramCounts(Counting):
         """Count the pairs of a batch."""
         size, kept = len(self.vocabulary), batch.target >= 0
         pairs = of_all_processes(batch.context[kept] * size + batch.target[kept])
-        self.counts += pairs.bincount(minlength=self.counts.numel()).view_as(self.counts)
+        # Not bincount, which would make a table of all pairs for every batch.
+        self.counts.index_put_((pairs // size, pairs % size), torch.ones_like(pairs), accumulate=True)
 
     def mean_nll(self) -> Tensor:
         """Mean NLL of all pairs counted so far, in nats per character; a scalar."""

@@ -15,6 +15,7 @@ from sequentia.inference.sampling import Sample
 from sequentia.training.logs.tensorboard import RunTensorBoard
 
 _MEASURED, _SHOWN = 200, 20  # samples
+_MEASURED_CHARACTERS = 10_000  # of the samples: fewer of long lines are measured, but no fewer than are shown
 _ACCURACY_CHARACTERS = 4_096  # standard error below 0.008
 
 log = logging.getLogger("sequentia")
@@ -36,8 +37,10 @@ class Samples(Evaluation):
         self.baselines: dict[str, float] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure simple models on the validation lines, if any are held out."""
+        """Choose the number of samples, and measure simple models on the validation lines, if any are held out."""
         data = cast(CharDataModule, trainer.datamodule)
+        length = data.train_characters / max(1, len(data.split.train))
+        self._options["num_samples"] = max(_SHOWN, min(_MEASURED, int(_MEASURED_CHARACTERS / length)))
         if len(data.split.val):
             self.baselines = baselines(data, "val")
             for logger in trainer.loggers:

@@ -17,7 +17,14 @@ from sequentia.data import CharDataModule
 from sequentia.errors import UserError
 from sequentia.schedule import WarmupDecay
 from sequentia.training.loop.checkpointing import LastCheckpoint, SaveConfig
-from sequentia.training.loop.length import UNDECIDED, describe_length, validation_batches
+from sequentia.training.loop.length import (
+    UNDECIDED,
+    describe_length,
+    in_batches,
+    steps_per_epoch,
+    validation_interval,
+    validation_time,
+)
 
 _SLOW_STEPS = 5  # the first ones, in which the optimizer makes its state
 _RECENT, _FIRST, _FIXED = 0.05, 0.05, 0.9  # of the time: averaged, before the first estimate, before the last
@@ -67,7 +74,8 @@ class Budget(Callback):
         self._used = 0.0  # seconds of the processes before this one
         self._interval: int | None = None  # batches between two validations
         self._fixed = self._validated = False
-        self._step = self._validation = self._validations = 0.0  # seconds of a step, of the latest validation, of all
+        self._step = self._validations = 0.0  # seconds of a step, of all validations
+        self._validation: float | None = None  # seconds of the latest validation
         self._steps = 0  # measured
         self._since: float | None = None  # when the current step began
 
@@ -88,6 +96,7 @@ class Budget(Callback):
         """
         self._longest = trainer.max_steps  # more would overfit
         self._first = monotonic()
+        self._validation_time = validation_time(cast(CharDataModule, trainer.datamodule), steps_per_epoch(trainer))
         if self._left() <= 0:
             raise UserError(f"trainer.max_time {self._limit} is over before the first step: give more time")
         for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
@@ -117,9 +126,10 @@ class Budget(Callback):
                 config.scheduler.resize(total)
         fixed = trainer.global_step + 1 >= total or trainer.global_step >= _FIXED * total
         if (known or fixed) and trainer.val_check_batch == UNDECIDED:
-            batches, accumulated = int(trainer.num_training_batches), trainer.accumulate_grad_batches
-            data = cast(CharDataModule, trainer.datamodule)
-            trainer.val_check_batch = self._interval = validation_batches(total, data, batches, accumulated)
+            interval = validation_interval(total, self._validation_time)
+            if fixed or interval < total:  # a single validation is that of the last step
+                batches, accumulated = int(trainer.num_training_batches), trainer.accumulate_grad_batches
+                trainer.val_check_batch = self._interval = in_batches(interval, batches, accumulated)
         if fixed:
             self._fix(trainer, pl_module)
 
@@ -147,7 +157,8 @@ class Budget(Callback):
         if self._steps == 0:
             return self._longest, False
         each = self._step + self._validations / self._steps
-        total = min(self._longest, step + max(1, int((self._left() - self._validation) / each)))
+        validation = self._step * self._validation_time if self._validation is None else self._validation
+        total = min(self._longest, step + max(1, int((self._left() - validation) / each)))
         return total, monotonic() - self._first >= _FIRST * self._seconds
 
     def _fix(self, trainer: Trainer, pl_module: LightningModule) -> None:

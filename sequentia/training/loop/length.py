@@ -17,7 +17,8 @@ from sequentia.training.loop.processes import processes
 _STEPS = 2_800  # a few minutes of the Transformer on two cores
 _EPOCHS, _CHARACTERS = 28, 160_000  # the best number of epochs, measured on training data of this size
 _VALIDATIONS, _FEWEST_VALIDATIONS, _SHORT_INTERVAL = 14, 4, 20
-_VALIDATION_COST = 0.05  # largest fraction of the training time for validations beyond the minimum number
+_VALIDATION_COST = 0.05  # largest fraction of the training time for validations beyond the fewest
+_FEWEST_COST = 0.25  # and for those: where four take longer, there are fewer
 _POINTS, _LOG_INTERVALS, _TIMED_LOG_INTERVAL = 60, (1, 2, 5, 10, 20, 50), 10
 
 UNDECIDED = sys.maxsize
@@ -47,24 +48,32 @@ def logging_interval(steps: int) -> int:
 def validation_interval(steps: int, validated: float = 0.0) -> int:
     """Default number of steps between two validations of a run of this length: 4 to 14, if it has so many steps.
 
-    The more characters to validate, the fewer validations. Each has a point of the training curves.
+    The longer a validation takes, the fewer there are, also fewer than 4 if these would take a quarter of the time.
+    Each has a point of the training curves.
 
     Args:
         steps: Length of the run.
-        validated: Predicted characters of the validation lines, as a multiple of those of a step.
+        validated: Time of a validation, in steps.
     """
-    # Without the backward pass, a character takes a third of the time that it takes in training.
-    affordable = math.ceil(validated / 3 / _VALIDATION_COST)
-    longest = max(1, steps // _FEWEST_VALIDATIONS)
+    affordable = math.ceil(validated / _VALIDATION_COST)
+    longest = max(1, steps // _FEWEST_VALIDATIONS, min(steps, math.ceil(validated / _FEWEST_COST)))
     interval = max(min(_SHORT_INTERVAL, longest), steps // _VALIDATIONS, min(affordable, longest))
+    if interval > steps // 2:
+        return steps  # the last step is validated anyway
     return interval - interval % logging_interval(steps)
 
 
-def validation_batches(steps: int, data: CharDataModule, batches: int, accumulated: int) -> int:
-    """The same interval as Lightning counts it, in batches: `batches` in an epoch, `accumulated` in a step."""
-    per_epoch = math.ceil(batches / accumulated)  # the last batch of an epoch always ends a step
-    validated = data.val_characters / data.train_characters * per_epoch
-    epochs, rest = divmod(validation_interval(steps, validated), per_epoch)
+def validation_time(data: CharDataModule, steps_per_epoch: int) -> float:
+    """About how long a validation takes, in steps.
+
+    Without the backward pass, a character takes a third of the time that it takes in training.
+    """
+    return data.val_characters / data.train_characters * steps_per_epoch / 3
+
+
+def in_batches(steps: int, batches: int, accumulated: int) -> int:
+    """A number of steps as Lightning counts them, in batches: `batches` in an epoch, `accumulated` in a step."""
+    epochs, rest = divmod(steps, math.ceil(batches / accumulated))  # the last batch of an epoch always ends a step
     return epochs * batches + rest * accumulated
 
 
@@ -114,7 +123,8 @@ def set_length(trainer: Namespace, recorded: Namespace, data: CharDataModule, mo
         if isinstance(interval, float) or (interval is None and each_epoch):  # a fraction or number of epochs
             trainer.check_val_every_n_epoch = 1
         elif interval is None:
-            trainer.val_check_interval = UNDECIDED if timed else validation_batches(steps, data, batches, accumulated)
+            validations = validation_interval(steps, validation_time(data, per_epoch))
+            trainer.val_check_interval = UNDECIDED if timed else in_batches(validations, batches, accumulated)
     known = ("log_every_n_steps", "check_val_every_n_epoch")
     for name in known if timed else (*known, "max_steps", "val_check_interval"):
         if not isinstance(trainer[name], timedelta):  # which is recorded as it was given

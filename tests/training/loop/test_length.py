@@ -43,12 +43,16 @@ def test_a_sixteenth_of_the_data_gets_half_as_many_epochs() -> None:
     assert (whole / 80, sixteenth / 5) == (28, 14)
 
 
-def test_validations_take_at_most_a_twentieth_of_the_training_unless_there_are_four() -> None:
+def test_validations_take_at_most_a_twentieth_of_the_training_or_as_four_a_quarter() -> None:
     # The packaged names: 23,000 characters to validate, steps of 1,800; a fourteenth of the run is longer.
-    assert validation_interval(2_800, 23_000 / 1_800) == 200
-    # 70 times a step, at a third of the cost of training: once in 467 steps; each 20th is a point.
-    assert validation_interval(2_800, 70) == 460
-    assert validation_interval(2_800, 500) == 700 == 2_800 // 4
+    assert validation_interval(2_800, 23_000 / 1_800 / 3) == 200
+    # As long as 23.4 steps: once in 468; each 20th is a point.
+    assert validation_interval(2_800, 23.4) == 460
+    # A quarter of the 2,800 steps is four times 175.
+    assert validation_interval(2_800, 170) == 700 == 2_800 // 4
+    assert validation_interval(2_800, 300) == 1_200
+    # Only the last step, which is validated anyway.
+    assert validation_interval(2_800, 400) == 2_800
 
 
 def test_a_run_has_the_default_length_and_logs_it(
