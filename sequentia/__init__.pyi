@@ -11,6 +11,7 @@ from sequentia.inference.scoring import Score as Score
 from sequentia.inference.scoring import score as score
 from sequentia.inference.search import top as top
 from sequentia.models import *  # noqa: F403
+from sequentia.reporting import draw as draw
 from sequentia.runs.checkpoint import load as load
 from sequentia.version import __version__ as __version__
 from sequentia.vocabulary import Vocabulary as Vocabulary

@@ -3,8 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sequentia.errors import UserError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from sequentia.models import LanguageModel
 
 
 class Picture(NamedTuple):
@@ -57,3 +61,31 @@ PICTURES = {
         option="path",
     ),
 }
+
+
+def draw(model: "LanguageModel", what: str = "pairs", **options: Any) -> "Figure":
+    """Draw a model, or the curves of its run: the command `sequentia plot`.
+
+    A notebook displays the picture at once, wherever in a cell it is drawn.
+
+    Args:
+        model: The model; for pictures of its run, as `load` or `fit` returns it.
+        what: The name of a picture in `sequentia.reporting.PICTURES`: `pairs`, `embedding`, `attention`, ...
+        options: `text` of `attention`, or `path` of `guessing`: see `sequentia plot --help`.
+
+    Raises:
+        UserError: There is no picture of this name, the model has none, or its run is unknown or has no curves.
+    """
+    from sequentia.reporting.notebook import show_at_once
+    from sequentia.runs.checkpoint import origin
+    from sequentia.runs.history import read_history
+
+    picture = PICTURES.get(what)
+    if picture is None:
+        raise UserError(f"what must be one of {', '.join(PICTURES)}; got {what!r}")
+    if not picture.of_run:
+        return show_at_once(picture.draw(model, **options))
+    found = origin(model)
+    if found is None:
+        raise UserError(f"the model was not loaded from a run, so {what} cannot be drawn: load(...) the run")
+    return show_at_once(picture.draw(read_history(found.checkpoint.parent), **options))

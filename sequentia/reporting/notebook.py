@@ -11,6 +11,8 @@ from sequentia.reporting.tables import metrics_as_text
 from sequentia.text import in_notebook, ipython_shell, printable, shorten
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sequentia.evaluation.metrics import Metrics
     from sequentia.models import LanguageModel
 
@@ -28,6 +30,26 @@ def show_models() -> None:
 def metrics_html(metrics: "Metrics") -> str:
     """The table that `sequentia test` prints."""
     return f"<pre>{escape(metrics_as_text(metrics, 'table'))}</pre>"
+
+
+def show_at_once(figure: "Figure") -> "Figure":
+    """Display a figure if this is a notebook; as the value of the same cell it is not displayed again."""
+    if not in_notebook():
+        return figure
+    from IPython.display import HTML, display
+
+    from sequentia.reporting.curves import inline_svg
+
+    shell, html = ipython_shell(), HTML(inline_svg(figure))
+    cell = shell.execution_count
+
+    def show() -> None:
+        if shell.execution_count != cell:
+            display(html)
+
+    display(html)
+    figure._ipython_display_ = show  # type: ignore[attr-defined]  # IPython's protocol
+    return figure
 
 
 def show_curves(run: Path) -> None:

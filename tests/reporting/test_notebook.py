@@ -98,11 +98,13 @@ def test_a_notebook_trains_and_shows_a_model_without_noise(tmp_path: Path, monke
         "model",
         "model.score(['emma'])",
         "sequentia.evaluate(model, split='val')",
+        "figure = sequentia.draw(model, 'curves')\nfigure",
+        "figure",
     ]
     cells += [OWN.replace("LINES", repr(NAMES * 3)).replace("OPTIONS", options)]
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
     NotebookClient(notebook, timeout=100, resources={"metadata": {"path": tmp_path}}).execute()
-    trained, model, scores, metrics, own = (cell.outputs for cell in notebook.cells)
+    trained, model, scores, metrics, *pictures, own = (cell.outputs for cell in notebook.cells)
     assert {output.get("name", "curves") for output in trained} == {"stdout", "curves"}
     log = "".join(output.text for output in trained if "text" in output)
     assert log.startswith("starting run checkpoints/bigram/version_0: Bigram with 169 parameters\n")
@@ -111,6 +113,8 @@ def test_a_notebook_trains_and_shows_a_model_without_noise(tmp_path: Path, monke
     assert not re.search("warn|IProgress|--(?!logdir )", log, re.IGNORECASE)  # options have their names in Python
     assert "<svg" in trained[-1].data["text/html"]
     assert re.match("<pre>metric +value +meaning\nval/loss ", metrics[0].data["text/html"])
+    for outputs in pictures:  # once, wherever in a cell
+        assert ["<svg" in output.data["text/html"] for output in outputs] == [True]
     assert own[-1].text.splitlines()[-1] == "2 samples of Tiny"
     assert "<svg" in model[0].data["text/html"]
     assert scores[0].data["text/plain"].startswith("[Score('emma', nll=")

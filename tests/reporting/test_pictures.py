@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sequentia.errors import UserError
 from sequentia.models import ARCHITECTURES, GRU, Bigram, LanguageModel, Mixture, Transformer
+from sequentia.reporting import draw
 from sequentia.reporting.pictures import draw_attention, draw_embedding
 
 
@@ -22,6 +23,14 @@ def test_the_embedding_is_drawn_at_its_first_two_principal_components() -> None:
     points = torch.tensor([text.get_position() for text in texts])
     assert torch.allclose(torch.pdist(points), torch.pdist(vectors), atol=1e-4)
     assert "100% of its variance" in figure.axes[0].get_title()
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_by_its_name() -> None:
+    model = GRU("ab", 4)
+    with pytest.raises(UserError, match=r"what must be one of pairs, embedding, .*; got 'pears'"):
+        draw(model, "pears")
+    with pytest.raises(UserError, match="not loaded from a run, so curves cannot be drawn"):
+        draw(model, "curves")
 
 
 def test_labels_are_tokens_of_the_embedding_and_start_the_line_of_an_attention_map() -> None:

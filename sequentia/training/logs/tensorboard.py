@@ -1,5 +1,6 @@
 """A run in TensorBoard: curves, options and results (HParams), and pictures of the trained model."""
 
+import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +17,16 @@ from sequentia.reporting.report import read_run
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-VALIDATION, BASELINES = "val", "baselines"
+TRAINING, BASELINES = "train", "baselines"
 """Directories below the run for the other curves of its loss chart, which has one curve per directory."""
+
+_OF_SAMPLES = ("novel", "unique", "near_copies")
+"""Metrics in the group `samples`; the others are in `samples_more`."""
 
 _OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "trainer.max_steps", "trainer.precision")
 """Options that HParams shows beside those of the model and the optimizer; it shows the first five of all names."""
+
+_CAPTION = 60  # characters per line
 
 _RESULTS = ("val/loss", "samples_novel", "samples_unique", "seconds", "parameters", "steps")
 """Its other columns, in this order; each is also a curve of one point."""
@@ -30,7 +36,8 @@ class RunTensorBoard(TensorBoardLogger):
     """Lightning's logger, with the most important curves first.
 
     TensorBoard shows groups of curves in alphabetical order and expands the first two. So both losses are also written
-    as one chart `loss`, with a flat line for each baseline, and the metrics of samples are in the group `samples`.
+    as one chart `loss`, with a flat line for each baseline, and the metrics of samples are in groups of their own.
+    HParams shows metrics in alphabetical order, too: first `loss` of the run itself, the validation loss.
 
     Args:
         run: The run directory.
@@ -50,14 +57,30 @@ class RunTensorBoard(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write scalars; the epoch is only in metrics.csv."""
-        values = {name.replace("val/samples_", "samples/"): metrics[name] for name in metrics if name != "epoch"}
+        values = {tag(name): metrics[name] for name in metrics if name != "epoch"}
+        losses: dict[str, float] = {}
         if "train/loss" in metrics:
-            values["loss"] = metrics["train/loss"]
+            losses[TRAINING] = metrics["train/loss"]
         if "val/loss" in metrics:
-            flat = {f"{BASELINES}/{name}": nll for name, nll in self.baselines.items()}
-            for directory, loss in {VALIDATION: metrics["val/loss"], **flat}.items():
-                self._writer(directory).add_scalar("loss", loss, step)
+            values["loss"] = metrics["val/loss"]
+            losses |= {f"{BASELINES}/{name}": nll for name, nll in self.baselines.items()}
+        for directory, loss in losses.items():
+            self._writer(directory).add_scalar("loss", loss, step)
         super().log_metrics(values, step)
+
+    @rank_zero_only
+    def log_summary(self, options: dict[str, Any], results: dict[str, float], step: int) -> None:
+        """Write options and results for HParams.
+
+        Without a description of all runs, which each run would have to write anew, TensorBoard compares the runs
+        itself, and shows the options that differ first.
+        """
+        from torch.utils.tensorboard.summary import hparams  # slow to import
+
+        self.log_metrics(results, step)
+        _, *summaries = hparams(options, results)
+        for summary in summaries:
+            self.experiment._get_file_writer().add_summary(summary, step)
 
     def _writer(self, directory: str) -> "SummaryWriter":
         if directory not in self._writers:
@@ -80,6 +103,14 @@ class RunTensorBoard(TensorBoardLogger):
             writer.close()
 
 
+def tag(name: str) -> str:
+    """The name of a metric in TensorBoard, which begins with its group."""
+    _, _, metric = name.partition("val/samples_")
+    if not metric:
+        return name
+    return f"samples/{metric}" if metric in _OF_SAMPLES else f"samples_more/{metric}"
+
+
 class TensorBoardSummary(Callback):
     """Writes the options and results of a complete run for HParams, and draws the trained model.
 
@@ -93,14 +124,15 @@ class TensorBoardSummary(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and draw: after the last checkpoint, so that no error can lose it."""
         logger, step = trainer.logger, trainer.global_step - 1
-        if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
+        if not isinstance(logger, RunTensorBoard) or not trainer.is_global_zero:
             return
-        logger.log_hyperparams(*_options_and_results(self._run), step)
+        logger.log_summary(*_options_and_results(self._run), step)
         for name, picture in PICTURES.items():
             if picture.tensorboard is not None:
                 with suppress(UserError):  # the model has no such picture
                     data = {"data": trainer.datamodule} if picture.of_data else {}
                     figure = picture.draw(pl_module, **picture.tensorboard, **data)
+                    figure.supxlabel(textwrap.fill(picture.meaning, _CAPTION), fontsize="small")
                     logger.experiment.add_figure(f"view/{name}", figure, step)
 
 

@@ -16,6 +16,7 @@ from sequentia.models import GRU, Bigram
 from sequentia.runs.checkpoint import load
 from sequentia.training.logs.progress import RunProgress
 from sequentia.training.logs.samples import Samples, markdown
+from sequentia.training.logs.tensorboard import tag
 from tests.training.runs import Uninterrupted, curves
 
 
@@ -38,7 +39,7 @@ def test_the_logged_metrics_are_those_of_the_saved_model(run: Path, data: CharDa
     expected = evaluate(model, data, "val", num_samples=200)
     found = curves(run)
     for name in (name for name, metric in METRICS.items() if metric.fit):
-        step, logged = found[f"val/{name}".replace("val/samples_", "samples/")][-1]
+        step, logged = found[tag(f"val/{name}")][-1]
         assert step == 39
         assert logged == pytest.approx(expected[f"val/{name}"], abs=1e-6), name
     events = EventAccumulator(str(run)).Reload()

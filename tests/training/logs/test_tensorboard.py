@@ -5,11 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.api_pb2 import GetExperimentRequest
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.get_experiment import Handler
 
 from sequentia.cli import main
-from sequentia.training.logs.tensorboard import BASELINES, VALIDATION
+from sequentia.training.logs.tensorboard import BASELINES, TRAINING
 from tests.conftest import NAMES
 from tests.training.runs import RATE, ForkServer, Uninterrupted, arguments, curves, same_checkpoints, the_run
 
@@ -52,14 +59,15 @@ def test_both_losses_are_one_chart_and_groups_are_in_the_order_in_which_they_are
 ) -> None:
     """TensorBoard shows groups in alphabetical order."""
     run = uninterrupted("every 5 steps")
-    found, validation = curves(run), curves(run / VALIDATION)
-    assert found["loss"] == found["train/loss"]
-    assert validation == {"loss": found["val/loss"]}
+    found, training = curves(run), curves(run / TRAINING)
+    assert found["loss"] == found["val/loss"]
+    assert training == {"loss": found["train/loss"]}
     for name in ("uniform", "bigram_counts", "ngram"):
         (flat,) = curves(run / BASELINES / name).values()
         assert [step for step, _ in flat] == [step for step, _ in found["val/loss"]]
         assert len({nll for _, nll in flat}) == 1
-    assert sorted({tag.split("/")[0] for tag in found}) == ["loss", "samples", "train", "val", "vitals"]
+    assert sorted({tag.split("/")[0] for tag in found}) == ["loss", "samples", "samples_more", "train", "val", "vitals"]
+    assert {"samples/novel", "samples/unique"} <= found.keys()
     assert not [tag for tag in found if tag.startswith("val/samples")]
 
 
@@ -73,11 +81,12 @@ def test_a_resumed_run_is_shown_without_the_steps_that_it_took_again(
     assert fit(cwd, [*options, "3", "--trainer.val_check_interval", "6"], killed) == -9
     assert 17 in dict(curves(the_run(cwd))["train/loss"])
     assert fit(cwd, [*options, "7", "--trainer.val_check_interval", "10", "--ckpt_path", "last"]) == 0
-    found, validation = curves(the_run(cwd)), curves(the_run(cwd) / VALIDATION)
+    found, training = curves(the_run(cwd)), curves(the_run(cwd) / TRAINING)
     steps = [2, 5, 8, 11, 14, 17, 20, 27, 34, 39]  # the last checkpoint has 18 steps
     assert [step for step, _ in found["train/loss"]] == steps
     assert [step for step, _ in found["val/loss"]] == [5, 11, 17, 19, 29, 39]
-    assert validation["loss"] == found["val/loss"]
+    assert found["loss"] == found["val/loss"]
+    assert training["loss"] == found["train/loss"]
     assert set(found[RATE]) <= set(curves(uninterrupted("every 5 steps"))[RATE])
 
 
@@ -97,6 +106,22 @@ def test_hparams_has_the_options_of_a_run_and_its_final_results(fit_names: Fit) 
     resume = ["--ckpt_path", str(run / "last.ckpt"), "--trainer.max_steps", "6"]
     assert main(["fit", *resume]) == 0
     assert curves(run)["summary/steps"] == [(3, 4), (5, 6)]  # HParams shows the last
+
+
+@pytest.mark.usefixtures("pictures")
+def test_hparams_has_the_options_that_differ_first_and_then_the_validation_loss(fit_names: Fit) -> None:
+    """As TensorBoard itself finds them in the files of several runs."""
+    runs = [fit_names("GRU", "--model.n_hidden", size).parent for size in ("8", "16")]
+    multiplexer = EventMultiplexer()
+    for i, home in enumerate(runs):
+        multiplexer.AddRunsFromDirectory(str(home), f"run_{i}")
+    provider = MultiplexerDataProvider(multiplexer.Reload(), "")
+    context = Context(TBContext(data_provider=provider))
+    experiment = Handler(RequestContext(), context, "", GetExperimentRequest()).run()
+    option = experiment.hparam_infos[0]
+    assert (option.name, option.differs) == ("model.n_hidden", True)
+    first = experiment.metric_infos[0].name
+    assert (first.group, first.tag) == ("", "loss")
 
 
 @pytest.mark.usefixtures("pictures")
