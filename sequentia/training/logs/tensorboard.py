@@ -1,6 +1,5 @@
 """A run in TensorBoard: curves, options and results (HParams), and pictures of the trained model."""
 
-import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +24,6 @@ _OF_SAMPLES = ("novel", "unique", "near_copies")
 
 _OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "trainer.max_steps", "trainer.precision")
 """Options that HParams shows beside those of the model and the optimizer; it shows the first five of all names."""
-
-_CAPTION = 60  # characters per line
 
 _RESULTS = ("val/loss", "samples_novel", "samples_unique", "seconds", "parameters", "steps")
 """Its other columns, in this order; each is also a curve of one point."""
@@ -132,7 +129,6 @@ class TensorBoardSummary(Callback):
                 with suppress(UserError):  # the model has no such picture
                     data = {"data": trainer.datamodule} if picture.of_data else {}
                     figure = picture.draw(pl_module, **picture.tensorboard, **data)
-                    figure.supxlabel(textwrap.fill(picture.meaning, _CAPTION), fontsize="small")
                     logger.experiment.add_figure(f"view/{name}", figure, step)
 
 
