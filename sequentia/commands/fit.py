@@ -26,6 +26,11 @@ def run(name: str, arguments: list[str]) -> int:
     if sys.stderr.isatty() and os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"sequentia {__version__}: loading PyTorch and Lightning", file=sys.stderr, flush=True)
     arguments = ["--help" if argument == "--help_all" else argument for argument in arguments]
+    if variables := _from_environment(name):
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"options from the environment: {' '.join(variables)}", file=sys.stderr)
+        first = int(bool(arguments) and not arguments[0].startswith("-"))  # the data or the run is the first argument
+        arguments[first:first] = variables
 
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
@@ -37,6 +42,16 @@ def run(name: str, arguments: list[str]) -> int:
         # Only rank 0 returns the signal's code: from any other, a launcher takes it for a crash.
         return 0 if rank_zero_only.rank else 128 + stop.signum
     return 0
+
+
+def _from_environment(name: str) -> list[str]:
+    """The options that variables give, which are named as LightningCLI does: `SEQUENTIA_FIT__TRAINER__MAX_TIME`."""
+    prefix = f"SEQUENTIA_{name.upper()}__"
+    return [
+        f"--{variable.removeprefix(prefix).lower().replace('__', '.')}={value}"
+        for variable, value in sorted(os.environ.items())
+        if variable.startswith(prefix)
+    ]
 
 
 def run_training(
