@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sequentia.errors import UserError
 from sequentia.files import replacing
-from sequentia.runs.history import History
+from sequentia.runs.history import BASELINES, History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def draw_curves(history: History) -> "Figure":
 
 
 def draw_validation(histories: Mapping[str, History]) -> "Figure":
-    """The validation NLL of several runs by step.
+    """The validation NLL of several runs by step, and flat lines of the baselines that all of them have.
 
     Args:
         histories: The metrics of each run by its name.
@@ -49,6 +49,13 @@ def draw_validation(histories: Mapping[str, History]) -> "Figure":
     for i, (name, history) in enumerate(histories.items()):
         color, style = f"C{i % 10}", _LINE_STYLES[i // 10 % len(_LINE_STYLES)]
         curves[name] = history.get("val/loss", {}), color, style
+    names = {name for history in histories.values() for name in history if name.startswith(f"{BASELINES}/")}
+    last = max((max(values) for history in histories.values() for values in history.values()), default=0)
+    for i, name in enumerate(sorted(names)):
+        values = {value for history in histories.values() for value in history.get(name, {0: math.nan}).values()}
+        if len(values) == 1:  # of the same lines
+            label = name.removeprefix(f"{BASELINES}/").replace("_", " ")
+            curves[label] = dict.fromkeys((0, last), *values), "0.6", _LINE_STYLES[i % len(_LINE_STYLES)]
     return _draw(curves, "validation NLL in nats per character")
 
 

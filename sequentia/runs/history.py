@@ -11,6 +11,9 @@ from sequentia.runs.directory import BEST, METRICS, TEST
 History = dict[str, dict[int, float]]
 """Metric -> its value at each step at which it was logged; steps are counted from 0, in ascending order."""
 
+BASELINES = "baselines"
+"""Group of the metrics that do not change: the NLLs of simple models on the validation lines."""
+
 
 def read_history(run: Path) -> History:
     """The metrics of a run; empty if it has not logged any.

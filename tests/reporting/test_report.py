@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sequentia.errors import UserError
+from sequentia.reporting.curves import draw_validation
 from sequentia.reporting.page import page
 from sequentia.reporting.report import COLUMNS, differing_options, find_runs, read_run, shown, sort_runs
 
@@ -171,6 +172,14 @@ def test_the_page_needs_no_other_resource_and_describes_its_picture(make: Make) 
     assert 'aria-label="Training and validation NLL by step. The lowest validation NLL is 2.2500, at step 10."' in text
     assert "<svg" in text
     assert "refused" in text  # best.ckpt is not a checkpoint: no samples, but a page
+
+
+def test_baselines_that_all_runs_have_are_flat_lines_of_their_validation_curves() -> None:
+    own = {"val/loss": {4: 3.0, 9: 2.5}, "baselines/ngram": {4: 2.0, 9: 2.0}, "baselines/uniform": {4: 3.3, 9: 3.3}}
+    other = own | {"val/loss": {19: 2.25}, "baselines/ngram": {19: 2.125}}  # of other lines
+    lines = draw_validation({"own": own, "other": other | {"baselines/uniform": {19: 3.3}}}).axes[0].lines
+    assert [line.get_label() for line in lines] == ["own", "other", "uniform"]
+    assert lines[2].get_xydata().tolist() == [[1, 3.3], [20, 3.3]]  # type: ignore[union-attr]
 
 
 def test_a_run_without_curves_has_a_page(make: Make) -> None:

@@ -12,7 +12,7 @@ from sequentia.evaluation.baselines import baselines
 from sequentia.evaluation.evaluate import Evaluation
 from sequentia.evaluation.metrics import metrics
 from sequentia.inference.sampling import Sample
-from sequentia.training.logs.tensorboard import RunTensorBoard
+from sequentia.runs.history import BASELINES
 
 _MEASURED, _SHOWN = 200, 20  # samples
 _MEASURED_CHARACTERS = 10_000  # of the samples: fewer of long lines are measured, but no fewer than are shown
@@ -43,9 +43,6 @@ class Samples(Evaluation):
         self._options["num_samples"] = max(_SHOWN, min(_MEASURED, int(_MEASURED_CHARACTERS / length)))
         if len(data.split.val):
             self.baselines = baselines(data, "val")
-            for logger in trainer.loggers:
-                if isinstance(logger, RunTensorBoard):
-                    logger.baselines = self.baselines
             values = ", ".join(f"{name.replace('_', ' ')} {nll:.4f}" for name, nll in self.baselines.items())
             if trainer.ckpt_path is None:  # a new run
                 log.info(f"baselines on the validation lines, in nats per character: {values}")
@@ -57,6 +54,7 @@ class Samples(Evaluation):
         except UserError:  # probabilities that are NaN: StopWhenDiverged checks the weights before they are saved
             return
         pl_module.log_dict(self.values, sync_dist=True)
+        pl_module.log_dict({f"{BASELINES}/{name}": nll for name, nll in self.baselines.items()}, sync_dist=True)
         samples = self.measurement.samples
         if samples is not None:
             drawn = self.measurement.drafts

@@ -12,12 +12,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from sequentia.errors import UserError
 from sequentia.reporting import PICTURES
 from sequentia.reporting.report import read_run
+from sequentia.runs.history import BASELINES
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-TRAINING, BASELINES = "train", "baselines"
-"""Directories below the run for the other curves of its loss chart, which has one curve per directory."""
+TRAINING = "train"
+"""Directory below the run for the training loss: a chart has one curve per directory, as `BASELINES` of their own."""
 
 _OF_SAMPLES = ("novel", "unique", "near_copies")
 """Metrics in the group `samples`; the others are in `samples_more`."""
@@ -40,27 +41,22 @@ class RunTensorBoard(TensorBoardLogger):
         run: The run directory.
         purge_step: Number of complete steps. A killed process may have logged later ones, which are repeated:
             TensorBoard's reader in Python hides the old points, its data server shows them as well.
-
-    Attributes:
-        baselines: NLLs of simple models on the validation lines.
     """
 
     def __init__(self, run: Path, purge_step: int) -> None:
         super().__init__(run.parent, name="", version=run.name, default_hp_metric=False, purge_step=purge_step)
         self._purge_step = purge_step
         self._writers: dict[str, SummaryWriter] = {}  # by directory
-        self.baselines: dict[str, float] = {}
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write scalars; the epoch is only in metrics.csv."""
-        values = {tag(name): metrics[name] for name in metrics if name != "epoch"}
-        losses: dict[str, float] = {}
+        losses = {name: metrics[name] for name in metrics if name.startswith(f"{BASELINES}/")}
+        values = {tag(name): metrics[name] for name in metrics if name != "epoch" and name not in losses}
         if "train/loss" in metrics:
             losses[TRAINING] = metrics["train/loss"]
         if "val/loss" in metrics:
             values["loss"] = metrics["val/loss"]
-            losses |= {f"{BASELINES}/{name}": nll for name, nll in self.baselines.items()}
         for directory, loss in losses.items():
             self._writer(directory).add_scalar("loss", loss, step)
         super().log_metrics(values, step)
