@@ -131,7 +131,7 @@ function large(number) {
 }
 
 function showWhy(line, label) {
-  const steps = explain(line, label.start);
+  const steps = explain(line, startOfLine(label.start));
   const draws = steps.reduce((product, { token, probabilities }) => product / probabilities[token], 1);
   const cell = (type, text) => Object.assign(document.createElement(type), { textContent: text });
   const which = menu ? (label.name ? ` with the label “${label.name}”,` : " without a label,") : "";
