@@ -20,10 +20,10 @@ function make(tag, values = {}, ...children) {
 }
 
 /** A choice of one of several, as radio buttons. */
-function choice(fieldset, options, onChange) {
-  options.forEach(([value, text], i) => {
+function choice(fieldset, options, first, onChange) {
+  options.forEach(([value, text]) => {
     const input = make("input", { type: "radio", name: fieldset.parentElement.id, value });
-    input.checked = i === options.length - 1;
+    input.checked = value === first;
     fieldset.append(make("label", {}, input, text));
   });
   fieldset.addEventListener("change", onChange);
@@ -116,7 +116,7 @@ function meanNLL(counts, table) {
 function showDescent(counts, counted, tensors) {
   const [says, maps, note] = [".says", ".maps", ".note"].map((part) => find(`#two ${part}`));
   let at = [ids.get("q"), ids.get("u")];
-  const step = choice(find("#two .choice"), STEPS.map((step) => [step, String(step)]), show);
+  const step = choice(find("#two .choice"), STEPS.map((step) => [step, String(step)]), STEPS[0], show);
   const figure = (map, text, nll) =>
     make("figure", {}, make("figcaption", {}, `${text}: NLL `, make("b", {}, nll.toFixed(4))), map);
 
@@ -202,12 +202,12 @@ function showNext(models) {
   const [text, bars, parts, marker, note, drawn] = [".text", ".bars", ".parts", ".mark", ".note", ".drawn"]
     .map((part) => find(`#next ${part}`));
   const temperature = find("#temperature"), seed = find("#seed");
-  const chosen = choice(find("#next .choice"), Object.entries(NAMES), () => show());
+  const chosen = choice(find("#next .choice"), Object.entries(NAMES), "transformer", reshape);
   let line = [], ended = false, random, drawing = null;
 
   const buttons = tokens.map((token, next) => make("button", { type: "button" }, make("i"), token));
   bars.append(...buttons);
-  parts.append(...tokens.map((token) => make("span", {}, token)));
+  parts.append(...tokens.map(() => make("span")));
 
   function probabilities() {
     const prefix = line.reduce((prefix, next) => prefix.after(next), new Prefix(models[chosen()], BOUNDARY));
@@ -220,8 +220,10 @@ function showNext(models) {
     text.textContent = line.map((token) => tokens[token]).join("") + (ended ? tokens[BOUNDARY] : "");
     probabilities().forEach((p, token) => {
       buttons[token].style.setProperty("--p", p);
-      buttons[token].setAttribute("aria-label", `${token ? tokens[token] : "end"}: ${percent(p)}`);
+      buttons[token].title = `${token ? tokens[token] : "end"}: ${percent(p)}`;
+      buttons[token].setAttribute("aria-label", buttons[token].title);
       parts.children[token].style.setProperty("--p", p);
+      parts.children[token].textContent = p > 0.025 ? tokens[token] : "";  // else there is no space for it
     });
   }
 
@@ -229,6 +231,12 @@ function showNext(models) {
     buttons.forEach((button, i) => button.classList.toggle("selected", i === token));
     marker.hidden = at === undefined;
     marker.style.setProperty("--at", at);
+  }
+
+  /** Shows the probabilities of another model or temperature, in which the last random number has no place. */
+  function reshape() {
+    point();
+    show();
   }
 
   /** Adds a token; a name that cannot be longer ends, too. */
@@ -245,8 +253,7 @@ function showNext(models) {
   function begin() {
     if (!ended) return;
     [line, ended] = [[], false];
-    point();
-    show();
+    reshape();
   }
 
   /** Draws letters until the end, or one; shows each for a moment before it is added. */
@@ -270,8 +277,7 @@ function showNext(models) {
     [drawing, line, ended] = [null, [], false];
     random = randomNumbers(seed.valueAsNumber >>> 0);
     note.textContent = "";
-    point();
-    show();
+    reshape();
   }
 
   buttons.forEach((button, token) => button.addEventListener("click", () => {
@@ -281,7 +287,7 @@ function showNext(models) {
     append(token);
     note.textContent = `You chose ${token ? `“${tokens[token]}”` : "the end"}.`;
   }));
-  temperature.addEventListener("input", show);
+  temperature.addEventListener("input", reshape);
   seed.addEventListener("change", startOver);
   find("#draw-letter").addEventListener("click", () => drawLetters(true));
   find("#draw-name").addEventListener("click", () => drawLetters(false));

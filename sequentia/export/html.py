@@ -154,7 +154,7 @@ def _graph(model: NGram) -> dict[str, Tensor]:
 
 
 def packed(tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Tensors as `readTensors` in numbers.js reads them: names, types and shapes, and the numbers, compressed in base64.
+    """Tensors as `readTensors` in numbers.js reads them: names, types and shapes, and the numbers in base64.
 
     Raises:
         UserError: A weight is too large for half precision.
