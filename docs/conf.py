@@ -19,7 +19,7 @@ html_title = "sequentia"
 
 sys.path += [str(Path(__file__).parent / directory) for directory in ("kernels/forked", "live")]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
-extensions += ["forked_kernel"]
+extensions += ["forked_kernel", "live_page"]
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["_build"]
 
@@ -68,16 +68,7 @@ def adapt_links(*arguments: Any) -> None:
     content[0] = re.sub(r"\]\(docs/(\w+\.md)\)", r"](/\1)", content[0])
 
 
-def add_models(app: Any, page: str, template: str, context: dict[str, Any], document: Any) -> None:
-    """Make the page "Letter by letter" live."""
-    if page == "letter_by_letter":
-        from fragment import fragment  # of docs/live
-
-        context["body"] += fragment()
-
-
 def setup(app: Any) -> None:
-    """Connect the functions above to reading a page, to including a file in one, and to writing a page."""
+    """Connect the function above to reading a page, and to including a file in one."""
     app.connect("source-read", adapt_links)
     app.connect("include-read", adapt_links)
-    app.connect("html-page-context", add_models)

@@ -28,7 +28,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru": ("gru", {"model__n_embd": 24, "model__n_hidden": 80, "model__dropout": 0.05}),
     "transformer": ("transformer", {"model__n_layer": 3, "model__n_embd": 40, "model__dropout": 0.05}),
 }
-"""Shipped configs, with sizes that make a file of less than 300 kB, and dropout by validation NLL: less for small models."""
+"""Shipped configs, with sizes that make a file of less than 300 kB, and dropout by validation NLL, lower for them."""
 
 STEPS, RATE, INIT_SEED = (1, 10, 200), 50.0, 2147483647
 """Gradient descent on the table of pairs, as in chapter 7 of the tutorial: which tables are kept."""

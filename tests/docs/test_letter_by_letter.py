@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from sequentia import CharDataModule
 from sequentia.export.html import read
-from sequentia.models import ARCHITECTURES, LanguageModel
+from sequentia.models import ARCHITECTURES, BigramCounts, LanguageModel
 from tests.browser import console_errors
 from tests.docs.pages import DOCS
 
@@ -60,9 +60,9 @@ def probabilities(model: LanguageModel, text: str, temperature: float = 1) -> li
 
 
 def fragment() -> str:
-    """What docs/conf.py adds to the page."""
-    variables: dict[str, Any] = {"__file__": str(LIVE / "fragment.py")}
-    exec((LIVE / "fragment.py").read_text(encoding="utf-8"), variables)
+    """What the build of the site adds to the page."""
+    variables: dict[str, Any] = {"__file__": str(LIVE / "live_page.py")}
+    exec((LIVE / "live_page.py").read_text(encoding="utf-8"), variables)
     return variables["fragment"]()
 
 
@@ -121,7 +121,7 @@ def test_the_nll_of_new_names_is_that_of_the_stored_weights() -> None:
 
 def test_the_stored_counts_are_those_of_the_training_names() -> None:
     data = CharDataModule("names", batch_size=100_000)
-    counted = ARCHITECTURES["BigramCounts"](data.vocabulary.characters, data.context_length)
+    counted = BigramCounts(data.vocabulary.characters, data.context_length)
     for batch in data.train_dataloader():
         counted.count(batch)
     assert torch.equal(tensors()["pairs.counts"], counted.counts)
@@ -223,7 +223,7 @@ def test_the_learned_table_approaches_the_counted_one(page: Chrome) -> None:
 
 
 def test_counting_has_the_nll_of_the_package(page: Chrome) -> None:
-    counted = ARCHITECTURES["BigramCounts"](CONTENT["characters"], 16, smoothing=0)
+    counted = BigramCounts(CONTENT["characters"], 16, smoothing=0)
     counted.load_state_dict({"counts": tensors()["pairs.counts"]})
     shown = page.find_element(By.CSS_SELECTOR, "#two figure:first-child b").text
     assert shown == f"{float(counted.mean_nll()):.4f}"

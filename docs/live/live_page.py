@@ -1,6 +1,7 @@
-"""What makes the page "Letter by letter" live: the style, the models, and the scripts of the exported page."""
+"""Sphinx extension that makes the page "Letter by letter" live: style, models, and the scripts of the exported page."""
 
 from pathlib import Path
+from typing import Any
 
 from sequentia.export.html import read
 
@@ -18,3 +19,15 @@ def fragment() -> str:
         f'<script type="application/json" id="model">{models}</script>\n'
         f"<script>\n{script}\n</script>\n"
     )
+
+
+def add_fragment(app: Any, page: str, template: str, context: dict[str, Any], document: Any) -> None:
+    """Complete the page when it is written."""
+    if page == "letter_by_letter":
+        context["body"] += fragment()
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect the function above to writing a page."""
+    app.connect("html-page-context", add_fragment)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
