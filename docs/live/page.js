@@ -4,7 +4,7 @@ const NAMES = { pairs: "Table of pairs", mlp: "MLP", gru: "GRU", transformer: "T
 const STEPS = [1, 10, 200];
 const tokens = [".", ...characters];  // as shown
 const find = (selector) => document.querySelector(selector);
-const percent = (p) => p.toLocaleString("en", { style: "percent", maximumSignificantDigits: 2 });
+const precise = (p) => p.toLocaleString("en", { style: "percent", maximumSignificantDigits: 2 });
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const ranked = (probabilities) => Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
 
@@ -94,12 +94,12 @@ function showPairs(counts, table) {
   const says = make("p", { class: "says", "aria-hidden": "true" });
   const describe = (i, j) => {
     const total = sum(counts[i]).toLocaleString("en"), unit = i === BOUNDARY ? "names" : "times";
-    return pair(i, j, `${percent(table[i][j])} (${counts[i][j].toLocaleString("en")} of ${total} ${unit})`);
+    return pair(i, j, `${precise(table[i][j])} (${counts[i][j].toLocaleString("en")} of ${total} ${unit})`);
   };
   const map = heatMap(table, "Which letter follows which: rows are letters, columns the next ones", describe);
   const select = (i, j) => {
     mark(map, i, j);
-    const most = ranked(table[i]).slice(0, 5).map((next) => `${tokens[next]} ${percent(table[i][next])}`).join(", ");
+    const most = ranked(table[i]).slice(0, 5).map((next) => `${tokens[next]} ${precise(table[i][next])}`).join(", ");
     says.replaceChildren(describe(i, j), make("small", {}, `Most often ${i ? `after “${tokens[i]}”` : "at the start"}: ${most}`));
   };
   selectable(map, select);
@@ -123,7 +123,7 @@ function showDescent(counts, counted, tensors) {
   function show() {
     const model = new ARCHITECTURES.Bigram(under(tensors, `step${step()}.`));
     const learned = counted.map((_, token) => softmax(model.step(token)[0]));
-    const describe = (i, j) => pair(i, j, `counted ${percent(counted[i][j])}, learned ${percent(learned[i][j])}`);
+    const describe = (i, j) => pair(i, j, `counted ${precise(counted[i][j])}, learned ${precise(learned[i][j])}`);
     const both = [heatMap(counted, "Counted", describe), heatMap(learned, `Learned, after step ${step()}`, describe)];
     const select = (i, j) => {
       at = [i, j];
@@ -134,7 +134,7 @@ function showDescent(counts, counted, tensors) {
     maps.replaceChildren(figure(both[0], "Counted", meanNLL(counts, counted)),
       figure(both[1], `Learned, step ${step()}`, meanNLL(counts, learned)));
     const apart = sum(counts.map((row, i) => sum(row) * sum(Array.from(row, (_, j) => Math.abs(counted[i][j] - learned[i][j])))));
-    note.textContent = `In the learned table, ${percent(apart / 2 / sum(counts.map(sum)))} of the probability is in other cells than in the counted one.`;
+    note.textContent = `In the learned table, ${precise(apart / 2 / sum(counts.map(sum)))} of the probability is in other cells than in the counted one.`;
     select(...at);
   }
   show();
@@ -158,7 +158,7 @@ function showOwn(models) {
     const lists = Object.entries(explained).map(([key, steps]) => {
       const { token, probabilities, likely } = steps[t];
       const items = likely.slice(0, 5).map((next) => make("li", { class: next === token ? "actual" : "", "--p": probabilities[next] },
-        make("b", {}, tokens[next]), percent(probabilities[next])));
+        make("b", {}, tokens[next]), precise(probabilities[next])));
       return make("div", {}, NAMES[key], make("ol", {}, ...items));
     });
     expected.replaceChildren(make("p", {}, `${before}, the models expected most:`), ...lists);
@@ -175,11 +175,11 @@ function showOwn(models) {
     rows.replaceChildren(...Object.entries(explained).map(([key, steps], i) => {
       const cells = steps.map(({ token, probabilities, likely }, t) => {
         const p = probabilities[token], gain = Math.log(p * V) / Math.log(V);
-        const most = likely.slice(0, 5).map((next) => `${next ? tokens[next] : "end"} ${percent(probabilities[next])}`).join(", ");
+        const most = likely.slice(0, 5).map((next) => `${next ? tokens[next] : "end"} ${precise(probabilities[next])}`).join(", ");
         return make("div", {
           role: "gridcell", tabindex: i + t ? -1 : 0, class: gain < 0 ? "surprising" : "", "--p": p,
           "--shade": Math.min(1, Math.abs(gain)),
-          "aria-label": `${token ? tokens[token] : "end"}: ${percent(p)}. Most expected: ${most}`,
+          "aria-label": `${token ? tokens[token] : "end"}: ${precise(p)}. Most expected: ${most}`,
         }, tokens[token], make("small", {}, percent(p)));
       });
       const usual = content.models[key].test_nll.toFixed(2);
@@ -220,7 +220,7 @@ function showNext(models) {
     text.textContent = line.map((token) => tokens[token]).join("") + (ended ? tokens[BOUNDARY] : "");
     probabilities().forEach((p, token) => {
       buttons[token].style.setProperty("--p", p);
-      buttons[token].title = `${token ? tokens[token] : "end"}: ${percent(p)}`;
+      buttons[token].title = `${token ? tokens[token] : "end"}: ${precise(p)}`;
       buttons[token].setAttribute("aria-label", buttons[token].title);
       parts.children[token].style.setProperty("--p", p);
       parts.children[token].textContent = p > 0.025 ? tokens[token] : "";  // else there is no space for it
@@ -264,7 +264,7 @@ function showNext(models) {
     do {
       const at = random(), p = probabilities(), token = draw(p, () => at);
       point(token, at);
-      note.textContent = `The random number ${at.toFixed(4)} falls into the part of ${token ? `“${tokens[token]}”` : "the end"}, ${percent(p[token])}.`;
+      note.textContent = `The random number ${at.toFixed(4)} falls into the part of ${token ? `“${tokens[token]}”` : "the end"}, ${precise(p[token])}.`;
       await new Promise((resolve) => setTimeout(resolve, 700));
       if (drawing !== own) return;
       append(token);

@@ -119,6 +119,11 @@ def test_the_nll_of_new_names_is_that_of_the_stored_weights() -> None:
     assert nll == pytest.approx(CONTENT["models"]["transformer"]["test_nll"], abs=1e-4)
 
 
+def test_on_new_names_each_model_is_better_than_the_one_before() -> None:
+    nlls = [model["test_nll"] for model in CONTENT["models"].values()]
+    assert nlls == sorted(nlls, reverse=True)
+
+
 def test_the_stored_counts_are_those_of_the_training_names() -> None:
     data = CharDataModule("names", batch_size=100_000)
     counted = BigramCounts(data.vocabulary.characters, data.context_length)

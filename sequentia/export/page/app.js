@@ -121,7 +121,6 @@ function lineItem(entry, showLabel) {
 // ---- Why this line? ----
 
 const nameOf = (token) => (token === BOUNDARY ? "end" : characters[token - 1]);
-const percent = (p) => (p < 0.005 ? "<1%" : `${Math.round(100 * p)}%`);
 
 /** A large number, in full below a billion. */
 function large(number) {
