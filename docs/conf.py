@@ -17,9 +17,9 @@ author = "the sequentia developers"
 copyright = "2026, the sequentia developers"
 html_title = "sequentia"
 
-sys.path.append(str(Path(__file__).parent / "kernels" / "forked"))
+sys.path += [str(Path(__file__).parent / directory) for directory in ("kernels/forked", "live")]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
-extensions += ["forked_kernel"]
+extensions += ["forked_kernel", "live_page"]
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["_build"]
 

@@ -46,36 +46,35 @@ def export_html(model: LanguageModel, out: Path) -> None:
             exists or cannot be written.
     """
     scripts = list(dict.fromkeys(map(_script, (*_members(model), model))))
-    arrays = {name: _array(weight) for name, weight in _weights(model).items()}
+    tensors = weights(model)
     try:
         data = training_data(model, "the page", "correct its path there", may_differ=True)
-        arrays["filter"] = bloom_filter(data.membership.distinct["train"])
+        tensors["filter"] = torch.from_numpy(bloom_filter(data.membership.distinct["train"]))
     except UserError as error:
         log.warning(f"no box 'only new ones': {error}")
-    numbers = b"".join(array.tobytes() for array in arrays.values())
     content = {
         "characters": model.vocabulary.characters,
         "max_length": max_sample_length(model),
-        "model": _description(model),
+        "model": description(model),
         "probes": _PROBES,
-        "tensors": [[name, array.dtype.str[1:], array.shape] for name, array in arrays.items()],
-        "bytes": base64.b64encode(gzip.compress(numbers, mtime=0)).decode("ascii"),
+        **packed(tensors),
     }
     if labels := model.vocabulary.labels:
         content["labels"] = list(zip(("", *labels), model.vocabulary.label_counts.tolist(), strict=True))
         scripts.append("labels.js")
     parts = {
         "title": html.escape(out.stem),
-        "style": _read("page.css"),
+        "style": read("page.css"),
         "model": json.dumps(content).replace("<", "\\u003c"),  # `<` could start `</script>`
-        "script": "\n".join(map(_read, ("numbers.js", *scripts, "drawing.js", "app.js"))),
+        "script": "\n".join(map(read, ("numbers.js", *scripts, "drawing.js", "app.js"))),
     }
-    page = re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], _read("page.html"))
+    page = re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], read("page.html"))
     with creating(out) as file:
         file.write_text(page, encoding="utf-8")
 
 
-def _read(name: str) -> str:
+def read(name: str) -> str:
+    """The text of a file of the page."""
     return _PAGE.joinpath(name).read_text(encoding="utf-8")
 
 
@@ -99,16 +98,16 @@ def _script(model: LanguageModel) -> str:
     return next(script for script in scripts if _PAGE.joinpath(script).is_file())
 
 
-def _description(model: LanguageModel) -> dict[str, Any]:
+def description(model: LanguageModel) -> dict[str, Any]:
     """The name and the options of an architecture, and those of its members."""
     options = {name: value for name, value in model.hparams.items() if isinstance(value, int | float)}
     if isinstance(model, NGram) and model.vocabulary.labels:
         options["part"] = model.tables.part
-    members = [_description(member) for member in _members(model)]
+    members = [description(member) for member in _members(model)]
     return {"architecture": type(model).__name__, "options": options | {"members": members}}
 
 
-def _weights(model: LanguageModel) -> dict[str, Tensor]:
+def weights(model: LanguageModel) -> dict[str, Tensor]:
     """The weights by their names in the checkpoint, a tied one once; of n-grams, their graph."""
     names = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
     weights = {name: weight for name, weight in model.state_dict().items() if name in names}
@@ -152,6 +151,20 @@ def _graph(model: NGram) -> dict[str, Tensor]:
         sizes = contexts[:, 0].bincount(minlength=V)
         graph["sizes"] = torch.cat((sizes[:1], sizes[len(model.vocabulary) :]))  # no label, and each label
     return graph
+
+
+def packed(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Tensors as `readTensors` in numbers.js reads them: names, types and shapes, and the numbers in base64.
+
+    Raises:
+        UserError: A weight is too large for half precision.
+    """
+    arrays = {name: _array(tensor) for name, tensor in tensors.items()}
+    numbers = b"".join(array.tobytes() for array in arrays.values())
+    return {
+        "tensors": [[name, array.dtype.str[1:], array.shape] for name, array in arrays.items()],
+        "bytes": base64.b64encode(gzip.compress(numbers, mtime=0)).decode("ascii"),
+    }
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -121,7 +121,6 @@ function lineItem(entry, showLabel) {
 // ---- Why this line? ----
 
 const nameOf = (token) => (token === BOUNDARY ? "end" : characters[token - 1]);
-const percent = (p) => (p < 0.005 ? "<1%" : `${Math.round(100 * p)}%`);
 
 /** A large number, in full below a billion. */
 function large(number) {
@@ -131,7 +130,7 @@ function large(number) {
 }
 
 function showWhy(line, label) {
-  const steps = explain(line, label.start);
+  const steps = explain(line, startOfLine(label.start));
   const draws = steps.reduce((product, { token, probabilities }) => product / probabilities[token], 1);
   const cell = (type, text) => Object.assign(document.createElement(type), { textContent: text });
   const which = menu ? (label.name ? ` with the label “${label.name}”,` : " without a label,") : "";

@@ -32,14 +32,15 @@ function draw(probabilities, random) {
 class Prefix {
   static number = 0;
 
-  constructor(token, state) {
+  constructor(model, token, state) {
+    this.model = model;
     [this.logits, this.state] = model.step(token, state);
     this.next = new Map();
     Prefix.number++;
   }
 
   after(token) {
-    if (!this.next.has(token)) this.next.set(token, new Prefix(token, this.state));
+    if (!this.next.has(token)) this.next.set(token, new Prefix(this.model, token, this.state));
     return this.next.get(token);
   }
 }
@@ -50,7 +51,7 @@ function startOfLine(start) {
     Prefix.number = 0;
     tree.clear();
   }
-  if (!tree.has(start)) tree.set(start, new Prefix(start));
+  if (!tree.has(start)) tree.set(start, new Prefix(model, start));
   return tree.get(start);
 }
 
@@ -99,9 +100,8 @@ function isTrainingLine(line) {
   return true;
 }
 
-/** Each token of a line and its end, with its probability and all tokens by their probability. */
-function explain(line, start) {
-  let prefix = startOfLine(start);
+/** Each token of a line and its end, with all probabilities in its place and all tokens by them; `prefix` starts the line. */
+function explain(line, prefix) {
   return [...line.map((character) => ids.get(character)), BOUNDARY].map((token) => {
     const probabilities = softmax(prefix.logits);
     if (token !== BOUNDARY) prefix = prefix.after(token);

@@ -70,6 +70,7 @@ function linear(x, tensors, prefix) {
 
 const add = (x, y) => x.map((value, i) => value + y[i]);
 const sigmoid = (v) => 1 / (1 + Math.exp(-v));
+const percent = (p) => (p < 0.005 ? "<1%" : `${Math.round(100 * p)}%`);
 
 /** Vectors, one after another. */
 function concatenate(vectors) {
