@@ -13,7 +13,7 @@ from sequentia.models import LanguageModel
 data = CharDataModule("names")
 test_lines = [data.corpus.line(i) for i in data.split.test]
 val_lines = [data.corpus.line(i) for i in data.split.val]
-short = {}  # config -> number of steps of the training on this page, and the validation NLL after it
+short: dict[str, tuple[int, float]] = {}  # config -> number of steps on this page, and the validation NLL after them
 
 
 def nll(model: LanguageModel, lines: list[str]) -> float:
@@ -55,7 +55,13 @@ def chart(steps: list[int], curves: dict[str, list[float]], *configs: str) -> No
             axes.axhline(nlls[0], linestyle="--", **style)
         if config in short:
             axes.plot(*short[config], "o", color=style["color"])
-    axes.set(xscale="log", xticks=steps[::4], xticklabels=steps[::4], xlabel="steps", ylabel="validation NLL")
+    axes.set(
+        xscale="log",
+        xticks=steps[::4],
+        xticklabels=[f"{n:,}" for n in steps[::4]],
+        xlabel="steps",
+        ylabel="validation NLL",
+    )
     axes.minorticks_off()
     axes.legend(frameon=False, title="in the end")
 
