@@ -5,6 +5,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from IPython.utils.capture import capture_output
 
 import sequentia
 from sequentia import CharDataModule
@@ -24,7 +25,8 @@ def nll(model: LanguageModel, lines: list[str]) -> float:
 
 def train(config: str, **options: Any) -> Any:
     """Train a shipped config; print the test NLL and ten samples."""
-    model = sequentia.fit("names", config=config, extra_metrics=False, **options)
+    with capture_output():  # no log lines and curves of these short trainings
+        model = sequentia.fit("names", config=config, extra_metrics=False, **options)
     if "max_steps" in options:
         short[config] = options["max_steps"], nll(model, val_lines)
     print(f"{config}: NLL {nll(model, test_lines):.3f}")
