@@ -11,9 +11,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def code_cells(page: Path) -> list[str]:
-    """The code of a page's cells, without IPython's magic lines and the cells' options."""
+    """The code of a page's cells, or of the file that a cell loads, without IPython's magic lines and options."""
     cells = re.findall(r"(?ms)^```\{code-cell\}[^\n]*\n(.*?)^```$", page.read_text(encoding="utf-8"))
-    return [re.sub(r"(?m)^(%|:[a-z]).*\n", "", cell) for cell in cells]
+    return [re.sub(r"(?m)^(%|:[a-z]).*\n", "", _loaded(cell, page)) for cell in cells]
+
+
+def _loaded(cell: str, page: Path) -> str:
+    """The code of the file that the cell loads, or the cell if it loads none."""
+    file = re.search(r"(?m)^:load: (.+)$", cell)
+    return (page.parent / file[1]).read_text(encoding="utf-8") if file else cell
 
 
 def run_page(page: Path) -> tuple[dict[str, Any], str]:

@@ -1,6 +1,7 @@
 """On names.txt, the tutorial's pages show the numbers that it gives. The build of the site runs all of them."""
 
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from benchmarks.commands import architectures
+from benchmarks.quality.curves import FILE, STEPS, source
 from sequentia.models import Bigram
 from tests.docs.pages import DOCS, run_page
 
@@ -28,8 +31,9 @@ def _no_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 
 
 @pytest.mark.parametrize("page", sorted({page for page, _, _ in NUMBERS}))
-def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEQUENTIA_TUTORIAL_DATA", names_txt)
+def test_the_page_shows_the_numbers_of_names_txt(page: str, names_txt: str, tmp_path: Path) -> None:
+    """A file called `names` wins over the packaged dataset."""
+    (tmp_path / "names").symlink_to(names_txt)
     _, output = run_page(TUTORIAL / page)
     for other, what, text in NUMBERS:
         if other == page and text not in output:
@@ -63,3 +67,46 @@ class TestClaims:
         assert second_names == ["momasurailezityha", "momasurailezitynn", "momasurailezitynn"]
         assert distances[0] > distances[1] > distances[2]
         assert distances[2] < 0.01
+
+    @pytest.mark.slow
+    def test_after_100_steps_order_and_attention_are_ahead_and_memory_is_not(self) -> None:
+        """What chapters 8 to 11 say about the models that they train."""
+        nlls: dict[str, float] = {}
+        for page in ("08-context.md", "09-memory.md", "10-attention.md", "11-counting-again.md"):
+            variables, _ = run_page(TUTORIAL / page)
+            nlls |= {config: nll for config, (_, nll) in variables["short"].items()}
+        ngram = runpy.run_path(str(FILE))["CURVES"]["ngram"][0]
+        networks = ["cnn", "transformer", "mlp", "gru", "bow", "rnn", "lstm"]
+        assert sorted(nlls, key=lambda config: nlls[config]) == ["mixture", *networks]
+        assert nlls["mixture"] < ngram < nlls["cnn"]
+
+
+class TestCurves:
+    """What the pages say about the full trainings is true of the file of the benchmark."""
+
+    CURVES: dict[str, list[float]] = runpy.run_path(str(FILE))["CURVES"]
+
+    def at(self, step: int) -> dict[str, float]:
+        """The networks' NLLs after a step."""
+        return {config: nlls[STEPS.index(step)] for config, nlls in self.CURVES.items() if len(nlls) > 1}
+
+    def test_the_file_is_as_the_benchmark_writes_it_and_has_every_config(self) -> None:
+        assert FILE.read_text() == source(self.CURVES)
+        assert self.CURVES.keys() == architectures().keys()
+
+    def test_each_kind_of_context_helps_in_the_end(self) -> None:
+        ranking = ["mixture", "transformer", "cnn", "mlp", "lstm", "gru", "ngram", "rnn", "bow"]
+        last = {config: nlls[-1] for config, nlls in self.CURVES.items()}
+        assert sorted(last, key=lambda config: last[config])[:-2] == ranking
+        assert last["lstm"] - last["mlp"] < 0.01  # slightly ahead
+
+    def test_the_transformer_is_behind_the_cnn_for_most_of_the_training(self) -> None:
+        behind = [step for step in STEPS if self.at(step)["transformer"] > self.at(step)["cnn"]]
+        assert (behind[0], behind[-1]) == (150, 1_600)
+
+    def test_the_transformer_crosses_the_line_of_the_ngrams_and_the_mixture_is_below_both(self) -> None:
+        ngram = self.CURVES["ngram"][0]
+        assert self.at(800)["transformer"] > ngram > self.at(1_200)["transformer"]
+        for step in STEPS:
+            assert self.at(step)["mixture"] < min(ngram, self.at(step)["transformer"])
+        assert min(nll for config, nll in self.at(100).items() if config != "mixture") > ngram
