@@ -8,9 +8,12 @@ import nbformat
 from myst_nb.core.read import read_myst_markdown_notebook
 
 TUTORIAL = Path(__file__).parent / "tutorial"
-INSTALL = """# Not needed if sequentia is installed. In Colab, remove the # of the next line, and put in the address of the
-# repository (git+https://...) or of a wheel.
-# %pip install ADDRESS"""
+INSTALL = """
+# If sequentia is not installed, as in Colab: remove the # of the last line, and put in the address of its repository
+# (git+https://...) or of a wheel.
+# %pip install ADDRESS
+""".strip()
+DIRECTIVE = re.compile(r"(?ms)^```\{(\w+)\} ?(\S*)\n(.*?)^```$")
 
 
 def notebook(page: Path) -> Any:
@@ -25,7 +28,7 @@ def notebook(page: Path) -> Any:
     for number, cell in enumerate(made.cells):
         cell.id = f"cell-{number}"  # not a random one: the same page gives the same notebook
         if cell.cell_type == "markdown":
-            text = re.sub(r"(?ms)^```\{(\w+)\} (\S+)\n(.*?)^```$", lambda found: _shown(page, *found.groups()), cell.source)
+            text = DIRECTIVE.sub(lambda found: _shown(page, *found.groups()), cell.source)
             cell.source = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:)[^)]+\)", r"\1", text)  # pages are not beside it
         else:
             folded = {"hide-cell", "hide-input"} & set(cell.metadata.get("tags", ()))
