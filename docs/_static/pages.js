@@ -4,6 +4,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const large = dialog.appendChild(document.createElement("img"));
   dialog.className = "zoom";
   dialog.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("keydown", (event) => event.key === "Escape" && dialog.close()); // Sphinx prevents the default
   for (const picture of document.querySelectorAll(".cell_output img")) {
     const show = () => {
       large.src = picture.src;
