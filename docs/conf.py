@@ -17,9 +17,10 @@ author = "the sequentia developers"
 copyright = "2026, the sequentia developers"
 html_title = "sequentia"
 
-sys.path += [str(Path(__file__).parent / directory) for directory in ("kernels/forked", "live")]
+DOCS = Path(__file__).parent
+sys.path += [str(DOCS), str(DOCS / "kernels" / "forked"), str(DOCS / "live")]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
-extensions += ["forked_kernel", "live_page"]
+extensions += ["forked_kernel", "live_page", "notebooks"]
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["_build"]
 

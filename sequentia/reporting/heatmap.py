@@ -75,7 +75,7 @@ def draw(model: LanguageModel, small: bool = False) -> "Figure":
 
     A model that counts pairs is drawn with its counts, any other with `next_probabilities`. The dot is the start of any
     line; the last rows are the starts of lines with each label, or with the 40 most frequent. For a vocabulary of up to
-    64, each cell is labeled with its pair and value. A character that the font lacks is shown as its code point.
+    64, each cell is labeled with its value. A character that the font lacks is shown as its code point.
 
     Args:
         model: The model.
@@ -93,10 +93,7 @@ def draw(model: LanguageModel, small: bool = False) -> "Figure":
     rows = [*names, *(f"label {label_name(model.vocabulary.labels[k])}" for k in shown)]
     labels = None
     if not small and len(model.vocabulary) <= _LARGEST_LABELED:
-        labels = [
-            [f"{before}{after}\n{number.format(value)}" for after, value in zip(names, row, strict=True)]
-            for before, row in zip([*names, *("." for _ in shown)], values.tolist(), strict=True)
-        ]
+        labels = [[number.format(value).replace("0.", ".") for value in row] for row in values.tolist()]
     figure = draw_table(values.double(), rows, names, f"{type(model).__name__}: {title}", labels)
     size = figure.axes[0].title.get_fontsize()
     figure.axes[0].set_xlabel("next character", fontfamily=FONT, fontsize=size)
@@ -145,7 +142,7 @@ def draw_table(
     axes.set_title(title, fontfamily=FONT, fontsize=max(10.0, size))
     for i, row in enumerate(labels or ()):
         for j, text in enumerate(row):
-            fontsize = points / max(5.0, 0.7 * max(map(len, text.split("\n"))))  # fits the longer line into the cell
+            fontsize = min(15.0, points / max(3.0, 0.7 * len(text)))  # fits the text into the cell
             color = "white" if abs(cells[i, j]) > largest / 2 else "0.25"
             axes.text(j, i, text, ha="center", va="center", color=color, fontsize=fontsize, **style)
     return figure

@@ -110,3 +110,23 @@ class TestCurves:
         for step in STEPS:
             assert self.at(step)["mixture"] < min(ngram, self.at(step)["transformer"])
         assert min(nll for config, nll in self.at(100).items() if config != "mixture") > ngram
+
+
+@pytest.mark.parametrize("page", sorted(TUTORIAL.glob("[0-9]*.md")), ids=lambda page: page.stem)
+class TestPages:
+    """Each chapter has what all of them promise."""
+
+    def test_a_chapter_ends_with_exercises_whose_answers_are_folded(self, page: Path) -> None:
+        if page.stem == "14-what-next":
+            pytest.skip("the closing page")
+        exercises = page.read_text(encoding="utf-8").partition("\n## Exercises\n")[2].partition("\n## ")[0]
+        numbers = re.findall(r"(?m)^\*\*(\d)\.\*\* ", exercises)
+        assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+        assert len(numbers) in {2, 3}
+        folded = r"(?m)^```\{code-cell\}\n:tags: \[hide-cell\]\n:mystnb: \{code_prompt_show: Answer,"
+        assert len(re.findall(folded, exercises)) == len(numbers) == exercises.count("{code-cell}")
+
+    def test_a_picture_has_an_alternative_text(self, page: Path) -> None:
+        cells = re.findall(r"(?ms)^```\{code-cell\}\n(.*?)^```$", page.read_text(encoding="utf-8"))
+        pictures = [cell for cell in cells if re.search(r"(?m)^(draw\w*|chart|diagram)\(|^figure, axes = ", cell)]
+        assert [cell for cell in pictures if "image: {alt: " not in cell] == []

@@ -37,7 +37,7 @@ def test_probabilities_equal_those_of_score(architecture: str) -> None:
 def test_the_counted_bigram_is_drawn_with_its_counts() -> None:
     model = BigramCounts("a", 4)
     model.counts.copy_(torch.tensor([[0, 3], [2, 7]]))
-    assert cells(model) == ["..\n0", ".a\n3", "a.\n2", "aa\n7"]
+    assert cells(model) == ["0", "3", "2", "7"]
 
 
 def test_another_model_is_labeled_with_its_probabilities() -> None:
@@ -45,19 +45,19 @@ def test_another_model_is_labeled_with_its_probabilities() -> None:
     (table,) = model.parameters()
     with torch.no_grad():
         table.copy_(torch.tensor([[0.0, 1.0], [0.25, 0.75]]).log())
-    assert cells(model) == ["..\n0.000", ".a\n1.000", "a.\n0.250", "aa\n0.750"]
+    assert cells(model) == [".000", "1.000", ".250", ".750"]
 
 
 def test_a_model_of_lines_with_labels_has_a_row_for_any_start_and_for_the_start_of_each_label() -> None:
     model = BigramCounts({"characters": "a", "labels": {"": 1, "F": 2, "Male": 3}}, 4)
     model.counts.copy_(torch.tensor([[0, 1], [2, 7], [1, 1], [0, 3]]))
-    assert cells(model) == ["..\n1", ".a\n5", "a.\n2", "aa\n7", "..\n1", ".a\n1", "..\n0", ".a\n3"]
+    assert cells(model) == ["1", "5", "2", "7", "1", "1", "0", "3"]
     assert [tick.get_text() for tick in draw(model).axes[0].get_yticklabels()] == [".", "a", "label F", "label Male"]
     torch.manual_seed(1)
     network = GRU({"characters": "a", "labels": {"": 1, "F": 2, "Male": 3}}, 4)
     expected = [score.log_probs[0] for label in (None, "F", "Male") for score in network.score(["a"], label)]
     found = [cells(network)[cell] for cell in (1, 5, 7)]
-    assert found == [f".a\n{math.exp(log_prob):.3f}" for log_prob in expected]
+    assert found == [f"{math.exp(log_prob):.3f}".lstrip("0") for log_prob in expected]
 
 
 def test_every_character_gets_a_visible_label() -> None:

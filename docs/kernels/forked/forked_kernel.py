@@ -20,6 +20,9 @@ ADDRESS = "SEQUENTIA_KERNELS"
 LIBRARIES = ("lightning.pytorch.cli", "matplotlib.pyplot", "torch.utils.tensorboard")
 """Those that are slow to import. Sequentia is not among them: it has IPython display models when IPython imports it."""
 
+QUIET = "import sequentia.text; sequentia.text.in_notebook = lambda: False"
+"""As in a program, trainings log to stderr, which the site leaves out, and show no progress bar and no curves."""
+
 
 def setup(app: Any) -> dict[str, bool]:
     """Start the process, which ends with the build."""
@@ -44,7 +47,8 @@ def serve(listener: Listener) -> None:
             directory, file = client.recv()
             if os.fork() == 0:
                 os.chdir(directory)
-                IPKernelApp.launch_instance(["-f", file, f"--IPKernelApp.parent_handle={os.getppid()}"])
+                options = [f"--IPKernelApp.parent_handle={os.getppid()}", f"--IPKernelApp.exec_lines={QUIET}"]
+                IPKernelApp.launch_instance(["-f", file, *options])
                 os._exit(0)
 
 
