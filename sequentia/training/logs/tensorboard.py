@@ -73,7 +73,7 @@ class RunTensorBoard(TensorBoardLogger):
         self.log_metrics(results, step)
         _, *summaries = hparams(options, results)
         for summary in summaries:
-            self.experiment._get_file_writer().add_summary(summary, step)
+            self.experiment.file_writer.add_summary(summary, step)
 
     def _writer(self, directory: str) -> "SummaryWriter":
         if directory not in self._writers:
