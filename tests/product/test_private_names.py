@@ -25,11 +25,12 @@ from sequentia.models import Bigram
 
 PACKAGE = Path(__file__).parents[2] / "sequentia"
 
-PRIVATE = {"_actions", "_batches_that_stepped", "_common"}
+PRIVATE = {"_actions", "_batches_that_stepped", "_common", "_ipython_display_"}
 """Private attributes of other libraries in the package: all that is not documented below is public.
 
 `ArgumentParser._actions` are the options that completion.py marks as files; shtab itself reads them.
 `jsonargparse._common` holds the settings that runs/trust.py restores; tests/runs/test_trust.py fails without it.
+`_ipython_display_` is IPython's protocol for objects that display themselves; tests/reporting/test_notebook.py fails without it.
 """
 
 ATTRIBUTES = {
