@@ -30,7 +30,7 @@ PRIVATE = {"_actions", "_batches_that_stepped", "_common", "_ipython_display_"}
 
 `ArgumentParser._actions` are the options that completion.py marks as files; shtab itself reads them.
 `jsonargparse._common` holds the settings that runs/trust.py restores; tests/runs/test_trust.py fails without it.
-`_ipython_display_` is IPython's protocol for objects that display themselves; tests/reporting/test_notebook.py fails without it.
+`_ipython_display_` is IPython's protocol for objects that display themselves; see tests/reporting/test_notebook.py.
 """
 
 ATTRIBUTES = {
