@@ -83,9 +83,10 @@ def draw(model: "LanguageModel", what: str = "pairs", **options: Any) -> "Figure
     picture = PICTURES.get(what)
     if picture is None:
         raise UserError(f"what must be one of {', '.join(PICTURES)}; got {what!r}")
-    if not picture.of_run:
-        return show_at_once(picture.draw(model, **options))
-    found = origin(model)
-    if found is None:
-        raise UserError(f"the model was not loaded from a run, so {what} cannot be drawn: load(...) the run")
-    return show_at_once(picture.draw(read_history(found.checkpoint.parent), **options))
+    source: Any = model
+    if picture.of_run:
+        found = origin(model)
+        if found is None:
+            raise UserError(f"the model was not loaded from a run, so {what} cannot be drawn: load(...) the run")
+        source = read_history(found.checkpoint.parent)
+    return show_at_once(picture.draw(source, **options))

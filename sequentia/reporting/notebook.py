@@ -55,22 +55,20 @@ def show_at_once(figure: "Figure") -> "Figure":
 def show_curves(run: Path) -> None:
     """Display the curves of a run that has ended, if it has any and this is a notebook."""
     if in_notebook():
-        from IPython.display import HTML, display
-
         with suppress(UserError):  # it has logged no loss
-            display(HTML(_curves_svg(run)))
+            show_at_once(_curves(run))
 
 
-def _curves_svg(run: Path) -> str:
-    """The curves of a run as an SVG element.
+def _curves(run: Path) -> "Figure":
+    """The curves of a run.
 
     Raises:
         UserError: The run has logged no loss.
     """
-    from sequentia.reporting.curves import draw_curves, inline_svg  # slow to import, and possibly never needed
+    from sequentia.reporting.curves import draw_curves  # slow to import, and possibly never needed
     from sequentia.runs.history import read_history
 
-    return inline_svg(draw_curves(read_history(run)))
+    return draw_curves(read_history(run))
 
 
 def model_html(model: "LanguageModel") -> str:
@@ -92,5 +90,5 @@ def model_html(model: "LanguageModel") -> str:
         html += f"<div>{inline_svg(draw(model, small=True))}</div>"
     if (found := origin(model)) is not None:
         with suppress(UserError):  # a run that has logged no loss
-            html += f"<div>{_curves_svg(found.checkpoint.parent)}</div>"
+            html += f"<div>{inline_svg(_curves(found.checkpoint.parent))}</div>"
     return html

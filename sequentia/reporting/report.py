@@ -70,7 +70,7 @@ class Run:
 
     @property
     def row(self) -> dict[str, Value]:
-        """The values of `COLUMNS`. The metrics of samples are those of the 200 samples of the best validation."""
+        """The values of `COLUMNS`. The metrics of samples are those of the best validation."""
         seconds = list(self.history.get("vitals/seconds", {}).values())
         values: tuple[Value, ...] = (
             *(str(self.path), self.architecture, self.parameters, self.steps),

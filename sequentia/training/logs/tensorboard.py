@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 TRAINING = "train"
-"""Directory below the run for the training loss: a chart has one curve per directory, as `BASELINES` of their own."""
+"""Directory below the run for the training loss in the chart `loss`, which has one curve per directory; each baseline
+has a directory, too."""
 
 _OF_SAMPLES = ("novel", "unique", "near_copies")
 """Metrics in the group `samples`; the others are in `samples_more`."""
 
 _OPTIONS = ("data.batch_size", "data.path", "init_from", "seed_everything", "trainer.max_steps", "trainer.precision")
-"""Options that HParams shows beside those of the model and the optimizer; it shows the first five of all names."""
+"""Options in HParams beside those of the model and the optimizer; it shows those that differ between runs first."""
 
 _RESULTS = ("val/loss", "samples_novel", "samples_unique", "seconds", "parameters", "steps")
-"""Its other columns, in this order; each is also a curve of one point."""
+"""Results of a run, each a curve of one point in the group `summary`; HParams lists them with all other metrics."""
 
 
 class RunTensorBoard(TensorBoardLogger):
