@@ -6,7 +6,7 @@ from importlib import import_module
 from benchmarks.report import machine
 
 SPEED = ("training", "sampling", "startup", "growth", "gains", "compiled", "profile")
-QUALITY = ("frontier", "architectures", "curves", "quality", "ablations", "finetuning", "labels")
+QUALITY = ("frontier", "architectures", "curves", "quality", "ablations", "few", "finetuning", "labels")
 QUICK = SPEED[:4]
 
 

@@ -34,15 +34,20 @@ def countries() -> Data:
     return Data([entry["name"] for entry in _iso("iso3166-1")])
 
 
-def regions() -> Data:
-    """2,000 provinces, states and districts of the world (ISO 3166-2)."""
+def regions(number: int | None = 2000) -> Data:
+    """Some provinces, states and districts of the world (ISO 3166-2), or all 4,845 of them."""
     names = list(dict.fromkeys(entry["name"] for entry in _iso("iso3166-2")))
-    return Data([names[i] for i in np.random.default_rng(0).permutation(len(names))[:2000]])
+    return Data([names[i] for i in np.random.default_rng(0).permutation(len(names))[:number]])
 
 
 def languages() -> Data:
     """The three-letter codes of the world's languages (ISO 639-3)."""
     return Data([entry["alpha_3"] for entry in _iso("iso639-3")])
+
+
+def names_of_languages() -> Data:
+    """The names of the world's languages (ISO 639-3)."""
+    return Data(list(dict.fromkeys(entry["name"] for entry in _iso("iso639-3"))))
 
 
 def chinese() -> Data:
