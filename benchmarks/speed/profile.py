@@ -174,14 +174,16 @@ def measure(config: str, *options: str) -> tuple[dict[str, float], dict[str, flo
 
 
 def run(quick: bool) -> str:
-    """Measure; returns the tables."""
-    limit, tables = "00:00:30" if quick else "00:01:00", []
+    """Measure; returns the table."""
+    limit, columns = "00:00:30" if quick else "00:01:00", {}
     for config in ("transformer", "mixture"):
         _, operators = measure(config, f"--trainer.max_steps={_STEPS}", f"--trainer.val_check_interval={_STEPS}")
         seconds, _ = measure(config, f"--trainer.max_time={limit}")
-        table, whole, passes = Table("stage", "seconds", "share"), sum(seconds.values()), seconds.pop(_NETWORK)
+        whole, passes = sum(seconds.values()), seconds.pop(_NETWORK)
         steps = {kind: passes * operators.get(kind, 0) / sum(operators.values()) for kind in _OPERATORS}
-        for stage, value in {**steps, **seconds, "sum": whole}.items():
-            table.add(stage, f"{value:.2f}", f"{value / whole:.1%}")
-        tables.append(f"### {config}\n\n{table}\n")
-    return "## Where the seconds go\n\n" + "\n".join(tables)
+        columns[config] = steps | seconds | {"sum": whole}
+    table = Table("stage", *(heading for config in columns for heading in (f"{config}, seconds", "of all")))
+    for stage in dict.fromkeys(stage for column in columns.values() for stage in column):
+        own = ((column.get(stage, 0.0), column["sum"]) for column in columns.values())
+        table.add(stage, *(cell for value, whole in own for cell in (f"{value:.2f}", f"{value / whole:.1%}")))
+    return f"## Where the seconds go\n\n{table}\n"
