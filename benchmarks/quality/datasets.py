@@ -35,7 +35,7 @@ def countries() -> Data:
 
 
 def regions(number: int | None = 2000) -> Data:
-    """Some provinces, states and districts of the world (ISO 3166-2), or all 4,845 of them."""
+    """Some provinces, states and districts of the world (ISO 3166-2); with None, all of them."""
     names = list(dict.fromkeys(entry["name"] for entry in _iso("iso3166-2")))
     return Data([names[i] for i in np.random.default_rng(0).permutation(len(names))[:number]])
 

@@ -4,7 +4,6 @@ import json
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from benchmarks.report import Table
 CONFIGS = ("ngram", "mixture")
 SIZES = (50, 200, 500, 2000)
 _OTHERS = 2000
-_METRICS = ("test/loss", "test/samples_near_copies")
 
 KINDS = {
     "regions of the world": lambda: regions(None).lines,
@@ -38,14 +36,16 @@ def write(directory: Path, lines: list[str], size: int, seed: int) -> list[str]:
     return [f"--data.path={directory / 'train.txt'}", f"--data.test_path={directory / 'test.txt'}"]
 
 
-def measure(kind: str, size: int, seed: int) -> Iterator[dict[str, float]]:
+def measure(kind: str, size: int, seed: int) -> list[dict[str, float]]:
     """The metrics of the test lines and of samples, of each configuration."""
+    metrics = []
     with tempfile.TemporaryDirectory() as home:
         options = [*write(Path(home), KINDS[kind](), size, seed), f"--seed_everything={seed}"]
         for config in CONFIGS:
             run_dir = fit(Path(home), config, *options, threads=1)
             tested = sequentia(Path(home), "test", f"--ckpt_path={run_dir}", "--format=json", threads=1)
-            yield {name: json.loads(tested)[name] for name in _METRICS}
+            metrics.append(json.loads(tested))
+    return metrics
 
 
 def run(quick: bool) -> str:
@@ -55,12 +55,11 @@ def run(quick: bool) -> str:
     cases = [(kind, size) for kind in KINDS for size in (SIZES[:1] if quick else SIZES)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [(*case, seed) for case in cases for seed in range(seeds)]
-        measured = pool.map(lambda job: list(measure(*job)), jobs)
+        measured = pool.map(lambda job: measure(*job), jobs)
         for kind, size in cases:
-            pairs = [next(measured) for _ in range(seeds)]
-            nlls = list(zip(*([tested["test/loss"] for tested in pair] for pair in pairs), strict=True))
-            lower = sum(mixture < ngram for ngram, mixture in zip(*nlls, strict=True))
-            copies = statistics.mean(mixture["test/samples_near_copies"] for _, mixture in pairs)
-            means = (f"{statistics.mean(own):.3f}" for own in nlls)
+            ngram, mixture = zip(*(next(measured) for _ in range(seeds)), strict=True)
+            lower = sum(m["test/loss"] < n["test/loss"] for n, m in zip(ngram, mixture, strict=True))
+            means = (f"{statistics.mean(run['test/loss'] for run in runs):.3f}" for runs in (ngram, mixture))
+            copies = statistics.mean(run["test/samples_near_copies"] for run in mixture)
             table.add(kind, f"{size:,}", seeds, *means, f"{lower} of {seeds} seeds", f"{copies:.0%}")
     return f"## Few lines\n\n{table}\n"
